@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a group of tasks needs and that are missing; does nothing when all are there.
+#   scripts/install-deps.sh [build] [test] [dpdk] [lint] [bench]      default: build
+set -euo pipefail
+
+declare -A groups=(
+  [build]="cmake ninja-build g++ pkg-config libcli11-dev libfmt-dev nlohmann-json3-dev libpcap-dev
+           libgtest-dev libgmock-dev"
+  [test]="clang libclang-rt-14-dev python3 dpdk-dev tcpdump tshark valgrind strace iproute2 iperf3 curl spin
+          abigail-tools lintian procps util-linux"
+  [dpdk]="dpdk-dev"
+  [lint]="clang clang-format clang-tidy libclang-rt-14-dev shellcheck git"
+  [bench]="libbenchmark-dev"
+)
+
+installed=$(dpkg-query -W -f '${Status} ${Package}\n' | sed -n 's/^install ok installed //p')
+missing=()
+for group in "${@:-build}"; do
+  [[ -n ${groups[$group]:-} ]] || { echo "$0: no group '$group' (there are: ${!groups[*]})" >&2; exit 2; }
+  for package in ${groups[$group]}; do
+    grep -qxF "$package" <<<"$installed" || missing+=("$package")
+  done
+done
+((${#missing[@]})) || exit 0
+
+root=()
+((EUID == 0)) || root=(sudo)
+# The question that tshark's package asks has a default; noninteractive takes it.
+install() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" </dev/null; }
+
+echo "installing: ${missing[*]}"
+if ! apt-cache show "${missing[@]}" >/dev/null 2>&1 || ! install; then
+  "${root[@]}" apt-get update </dev/null
+  install
+fi

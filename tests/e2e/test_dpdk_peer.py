@@ -1,0 +1,57 @@
+"""DPDK's testpmd as the peer, in both roles."""
+
+import unittest
+
+from support import E2ETest
+from test_dump_info import frames
+
+PING = ("--source", "192.168.7.1/24", "--wait", "20s", "--json")
+TARGET = "192.168.7.2"
+
+
+class TestpmdTest(E2ETest):
+    def ping_server(self, *arguments, count=1000, port=(), testpmd=()):
+        self.testpmd("icmpecho", "server", *testpmd)
+        pinger = self.memif("ping", *port, *PING, "-c", count, *arguments, TARGET, role="client")
+        self.assert_all_answered(pinger, count, timeout=60)
+
+    def ping_client(self, *arguments, count=1000, port=(), testpmd=()):
+        pinger = self.memif("ping", *port, *PING, "-c", count, *arguments, TARGET, role="server")
+        self.listening(pinger)
+        self.testpmd("icmpecho", "client", *testpmd)
+        self.assert_all_answered(pinger, count, timeout=60)
+
+    def test_1000_pings_to_the_server(self):
+        self.ping_server("-i", "0.001")
+
+    def test_1000_pings_to_the_client(self):
+        self.ping_client("-i", "0.001")
+
+    def test_two_queues_to_the_server(self):
+        self.ping_server("-i", "0.001", count=200, port=("--queues", "2"), testpmd=("--rxq=2", "--txq=2"))
+
+    def test_two_queues_to_the_client(self):
+        self.ping_client("-i", "0.001", count=200, port=("--queues", "2"), testpmd=("--rxq=2", "--txq=2"))
+
+    def test_server_outlives_its_clients(self):
+        self.testpmd("icmpecho", "server")
+        for _ in range(3):
+            self.assert_all_answered(self.memif("ping", *PING, "-c", "20", "-i", "0.001", TARGET), 20)
+
+    def test_dump_of_1000_frames_from_the_client(self):
+        capture = self.dir / "f.pcapng"
+        dump = self.memif("dump", "-c", "1000", "-w", capture, "--wait", "20s", role="server")
+        self.listening(dump)
+        self.testpmd("txonly", "client", "--txpkts=64")
+        self.assert_exit(dump, 0, timeout=60)
+        self.assertEqual(len(frames(capture)), 1000)
+
+    def test_dump_of_1000_frames_from_the_server(self):
+        capture = self.dir / "f.pcapng"
+        self.testpmd("txonly", "server", "--txpkts=64")
+        self.assert_exit(self.memif("dump", "-c", "1000", "-w", capture, "--wait", "20s"), 0, timeout=60)
+        self.assertEqual(len(frames(capture)), 1000)
+
+
+if __name__ == "__main__":
+    unittest.main()

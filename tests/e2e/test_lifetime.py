@@ -1,0 +1,65 @@
+"""Peers that come, go and die: a responder stays what it was."""
+
+import os
+import signal
+import unittest
+
+from support import E2ETest, wait_until
+
+PING = ("--source", "192.168.7.1/24", "-c", "5", "-i", "0.005", "--wait", "10s", "--json")
+TARGET = "192.168.7.2"
+ADDRESS = "192.168.7.2/24"
+
+
+class LifetimeTest(E2ETest):
+    def setUp(self):
+        super().setUp()
+        self.responder = self.respond(ADDRESS, role="server")
+
+    def ping(self):
+        return self.assert_all_answered(self.memif("ping", *PING, TARGET), 5)
+
+    def endless_ping(self):
+        pinger = self.memif("ping", "--source", "192.168.7.1/24", "-i", "0.005", "--wait", "10s", TARGET)
+        wait_until(self.responder.shared_mappings, "the link")
+        return pinger
+
+    def wait_for_no_link(self):
+        wait_until(lambda: self.responder.shared_mappings() == 0, "the link's memory to go")
+
+    def test_many_clients_leave_nothing_behind(self):
+        self.ping()
+        self.wait_for_no_link()
+        before = self.responder.fds()
+        for _ in range(20):
+            self.ping()
+        self.wait_for_no_link()
+        wait_until(lambda: self.responder.fds() <= before, f"{before} descriptors or fewer")
+
+    def test_killed_client(self):
+        self.endless_ping().kill()
+        self.wait_for_no_link()
+        self.ping()
+
+    def test_interrupted_client_ends_cleanly(self):
+        pinger = self.endless_ping()
+        os.kill(pinger.pid, signal.SIGINT)
+        self.assert_exit(pinger, 0)
+        self.wait_for_no_link()
+
+    def test_killed_server_is_rejoined(self):
+        client = self.memif("ping", "--source", "192.168.7.1/24", "-i", "0.005", "--wait", "10s", "--reconnect", TARGET)
+        wait_until(self.responder.shared_mappings, "the first link")
+        self.responder.kill()
+        again = self.respond(ADDRESS, role="server")
+        wait_until(again.shared_mappings, "the second link")
+        self.assertEqual(client.terminate(), 0, str(client))
+
+    def test_terminated_server_ends_cleanly_under_traffic(self):
+        self.endless_ping()
+        self.assertEqual(self.responder.terminate(), 0, str(self.responder))
+        self.assertFalse(self.socket.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

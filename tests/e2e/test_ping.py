@@ -1,0 +1,112 @@
+"""memif ping against memif respond: two processes, every way of joining them."""
+
+import json
+import unittest
+
+from support import E2ETest
+
+FAST = ("-i", "0.01", "--wait", "10s", "--json")
+V4 = ("--source", "192.168.7.1/24")
+V6 = ("--source", "fd00:7::1/64")
+
+
+class PingTest(E2ETest):
+    def exchange(self, responder_role, source, address, target, *, port=(), ping=(), count=20):
+        """A responder in one role, a ping in the other: every request is answered."""
+        ping_role = "client" if responder_role == "server" else "server"
+        if responder_role == "server":
+            self.respond(*port, address, role="server")
+            pinger = self.memif("ping", *port, *source, "-c", count, *FAST, *ping, target, role="client")
+        else:
+            pinger = self.memif("ping", *port, *source, "-c", count, *FAST, *ping, target, role=ping_role)
+            self.listening(pinger)
+            self.respond(*port, "--wait", "10s", address, role="client")
+        return self.assert_all_answered(pinger, count)
+
+    def test_client_pings_server(self):
+        self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2")
+
+    def test_server_pings_client(self):
+        self.exchange("client", V4, "192.168.7.2/24", "192.168.7.2")
+
+    def test_client_pings_server_over_ipv6(self):
+        self.exchange("server", V6, "fd00:7::2/64", "fd00:7::2")
+
+    def test_server_pings_client_over_ipv6(self):
+        self.exchange("client", V6, "fd00:7::2/64", "fd00:7::2")
+
+    def test_ip_mode(self):
+        self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2", port=("--mode", "ip"))
+
+    def test_ip_mode_over_ipv6_from_the_server(self):
+        self.exchange("client", V6, "fd00:7::2/64", "fd00:7::2", port=("--mode", "ip"))
+
+    def test_payload_of_9000_bytes_to_the_server(self):
+        self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2", ping=("--size", "9000"))
+
+    def test_payload_of_9000_bytes_to_the_client(self):
+        self.exchange("client", V4, "192.168.7.2/24", "192.168.7.2", ping=("--size", "9000"))
+
+    def test_smallest_payload(self):
+        self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2", ping=("--size", "0"))
+
+    def test_more_pings_than_a_tiny_ring_has_slots(self):
+        self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2", port=("--ring-size", "2"), count=100)
+
+    def test_largest_ring(self):
+        self.exchange("client", V4, "192.168.7.2/24", "192.168.7.2", port=("--ring-size", "16384"))
+
+    def test_several_queues(self):
+        self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2", port=("--queues", "4"))
+
+    def test_small_buffers(self):
+        self.exchange("client", V4, "192.168.7.2/24", "192.168.7.2", port=("--buffer-size", "64"))
+
+    def test_indices_wrap(self):
+        # More packets than a 16-bit index counts would take long; a ring of 2 wraps its slots, this one its bursts.
+        self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2", port=("--ring-size", "8"), ping=("-i", "0.001"),
+                      count=1000)  # fmt: skip
+
+    def test_abstract_socket(self):
+        name = f"@{self.dir.name}"
+        self.memif("respond", "192.168.7.2/24", socket=name, role="server")
+        pinger = self.memif("ping", *V4, "-c", 5, *FAST, "192.168.7.2", socket=name)
+        self.assert_all_answered(pinger, 5)
+
+    def test_one_responder_has_both_families(self):
+        self.respond("192.168.7.2/24", "fd00:7::2/64", role="server")
+        self.assert_all_answered(self.memif("ping", *V4, "-c", 5, *FAST, "192.168.7.2"), 5)
+        self.assert_all_answered(self.memif("ping", *V6, "-c", 5, *FAST, "fd00:7::2"), 5)
+
+    def test_text_report(self):
+        self.respond("192.168.7.2/24", role="server")
+        pinger = self.memif("ping", *V4, "-c", 3, "-i", "0.01", "--wait", "10s", "192.168.7.2")
+        self.assert_exit(pinger, 0)
+        self.assertIn("192.168.7.2", pinger.stdout)
+        self.assertIn("3", pinger.stdout)
+
+    def test_nobody_has_the_address(self):
+        self.respond("192.168.7.2/24", role="server")
+        pinger = self.memif("ping", *V4, "-c", 2, *FAST, "192.168.7.99")
+        self.assertNotEqual(pinger.wait(), 0, str(pinger))
+        if pinger.stdout.strip():
+            self.assertEqual(json.loads(pinger.stdout)["received"], 0)
+
+
+class TwoInterfacesTest(E2ETest):
+    def test_two_ids_on_one_socket(self):
+        # A helper listens for ids 0 and 1 on one socket and joins them like a wire.
+        self.listening(self.helper("wire", self.socket))
+        self.respond("--wait", "10s", "192.168.7.2/24", role="client", id=1)
+        self.assert_all_answered(self.memif("ping", *V4, "-c", 20, *FAST, "192.168.7.2", id=0), 20)
+
+    def test_an_unknown_id_is_refused(self):
+        responder = self.respond("192.168.7.2/24", role="server", id=1)
+        pinger = self.memif("ping", *V4, "-c", 1, "--wait", "2s", "192.168.7.2", id=7)
+        self.assert_no_peer(pinger, "id")
+        self.assertTrue(responder.running())
+        self.assert_all_answered(self.memif("ping", *V4, "-c", 5, *FAST, "192.168.7.2", id=1), 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
