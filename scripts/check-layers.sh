@@ -10,8 +10,8 @@ layers=(
   "error fd"
   "wire config stats message address packet"
   "ring"
-  "handshake* ?([rt]x_)queue channel listen_socket region @(event|epoll)_loop interrupt"
-  "link?(_*) port?(_*)"
+  "handshake* channel listen_socket region @(event|epoll)_loop interrupt"
+  "link?(_*) port?(_*) ?([rt]x_)queue"
   "context?(_*) interface?(_*) listener?(_*)"
   "memif"
 )

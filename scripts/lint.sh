@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that is checked without running the program: formatting, shell scripts, layering, clang-tidy.
+# Everything that is checked without running the program: formatting, shell scripts, layering, documents, clang-tidy.
 #   scripts/lint.sh [BUILD_DIR]      a Clang build's directory, for its compile commands; default: build/asan
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,6 +12,8 @@ echo "shellcheck"
 git ls-files -z 'scripts/*.sh' .ci/run | xargs -0 --no-run-if-empty shellcheck
 echo "layers"
 scripts/check-layers.sh
+echo "documents"
+scripts/check-docs.sh
 echo "clang-tidy"
 [[ -f $build/compile_commands.json ]] || cmake --preset asan -B "$build" >/dev/null
 log=$build/clang-tidy.log

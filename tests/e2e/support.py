@@ -179,7 +179,7 @@ class E2ETest(unittest.TestCase):
         self.assertLessEqual(report["p99_us"], report["max_us"])
         return report
 
-    def testpmd(self, mode, role, *arguments, id=0, device="", socket=None):  # pylint: disable=redefined-builtin
+    def dpdk(self, mode, role, *arguments, id=0, device="", socket=None):  # pylint: disable=redefined-builtin
         """A DPDK testpmd with one memif port. As server it is returned when it listens; as client it connects once,
         at its start, so the other side must listen already. CMake lets only one test at a time do this."""
         program = shutil.which("dpdk-testpmd")

@@ -11,14 +11,14 @@ TARGET = "192.168.7.2"
 
 class TestpmdTest(E2ETest):
     def ping_server(self, *arguments, count=1000, port=(), testpmd=()):
-        self.testpmd("icmpecho", "server", *testpmd)
+        self.dpdk("icmpecho", "server", *testpmd)
         pinger = self.memif("ping", *port, *PING, "-c", count, *arguments, TARGET, role="client")
         self.assert_all_answered(pinger, count, timeout=60)
 
     def ping_client(self, *arguments, count=1000, port=(), testpmd=()):
         pinger = self.memif("ping", *port, *PING, "-c", count, *arguments, TARGET, role="server")
         self.listening(pinger)
-        self.testpmd("icmpecho", "client", *testpmd)
+        self.dpdk("icmpecho", "client", *testpmd)
         self.assert_all_answered(pinger, count, timeout=60)
 
     def test_1000_pings_to_the_server(self):
@@ -34,7 +34,7 @@ class TestpmdTest(E2ETest):
         self.ping_client("-i", "0.001", count=200, port=("--queues", "2"), testpmd=("--rxq=2", "--txq=2"))
 
     def test_server_outlives_its_clients(self):
-        self.testpmd("icmpecho", "server")
+        self.dpdk("icmpecho", "server")
         for _ in range(3):
             self.assert_all_answered(self.memif("ping", *PING, "-c", "20", "-i", "0.001", TARGET), 20)
 
@@ -42,13 +42,13 @@ class TestpmdTest(E2ETest):
         capture = self.dir / "f.pcapng"
         dump = self.memif("dump", "-c", "1000", "-w", capture, "--wait", "20s", role="server")
         self.listening(dump)
-        self.testpmd("txonly", "client", "--txpkts=64")
+        self.dpdk("txonly", "client", "--txpkts=64")
         self.assert_exit(dump, 0, timeout=60)
         self.assertEqual(len(frames(capture)), 1000)
 
     def test_dump_of_1000_frames_from_the_server(self):
         capture = self.dir / "f.pcapng"
-        self.testpmd("txonly", "server", "--txpkts=64")
+        self.dpdk("txonly", "server", "--txpkts=64")
         self.assert_exit(self.memif("dump", "-c", "1000", "-w", capture, "--wait", "20s"), 0, timeout=60)
         self.assertEqual(len(frames(capture)), 1000)
 
