@@ -11,8 +11,8 @@ layers=(
   "wire config stats message address packet"
   "ring"
   "handshake* channel listen_socket region @(event|epoll)_loop interrupt"
-  "link?(_*) port?(_*) ?([rt]x_)queue"
-  "context?(_*) interface?(_*) listener?(_*)"
+  "link?(_*) port?(_*) ?([rt]x_)queue?(_*) reactor"
+  "connection probe context?(_*) interface?(_*) listener?(_*)"
   "memif"
 )
 siblings=" 0 1 4 5 "
