@@ -1,0 +1,236 @@
+#include "address.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstddef>
+#include <cstring>
+#include <fcntl.h>
+#include <limits>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <thread>
+
+namespace memif {
+namespace {
+
+// One byte of sun_path is kept for the NUL before an abstract name, or after a path (other peers need it).
+constexpr std::size_t max_name = sizeof(sockaddr_un::sun_path) - 1;
+
+Error invalid(const std::string& text, const std::string& why) {
+  return {Errc::invalid_config, "socket \"" + text + "\": " + why};
+}
+
+Status parse_netns_name(Address& address, std::string_view value) {
+  // The name becomes a file name in /run/netns and must not lead out of it.
+  if (value.empty() || value.find('/') != value.npos || value.find('\0') != value.npos || value == "." ||
+      value == "..") {
+    return invalid(address.text, "netns_name must be the name of a network namespace");
+  }
+  address.netns_name = std::string(value);
+  return Nothing{};
+}
+
+Status parse_netns_pid(Address& address, std::string_view value) {
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), pid);
+  if (error != std::errc{} || end != value.data() + value.size() || pid <= 0) {
+    return invalid(address.text, "netns_pid must be the number of a process, from 1 to " +
+                                     std::to_string(std::numeric_limits<pid_t>::max()));
+  }
+  address.netns_pid = pid;
+  return Nothing{};
+}
+
+// Takes a network namespace option off the end of an abstract name. Other commas belong to the name.
+Status parse_namespace(Address& address, std::string_view& name) {
+  constexpr std::string_view by_name = ",netns_name=", by_pid = ",netns_pid=";
+  if (const auto at = name.find(by_name); at != name.npos) {
+    const auto value = name.substr(at + by_name.size());
+    name = name.substr(0, at);
+    return parse_netns_name(address, value);
+  }
+  if (const auto at = name.find(by_pid); at != name.npos) {
+    const auto value = name.substr(at + by_pid.size());
+    name = name.substr(0, at);
+    return parse_netns_pid(address, value);
+  }
+  return Nothing{};
+}
+
+Result<Fd> new_socket(const Address& address) {
+  Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return system_error(errno, "cannot create a socket for " + address.text);
+  return fd;
+}
+
+std::string namespace_words(const Address& address) {
+  if (address.netns_name) return "network namespace \"" + *address.netns_name + "\"";
+  return "the network namespace of process " + std::to_string(*address.netns_pid);
+}
+
+Result<Fd> open_namespace(const Address& address) {
+  const std::string path = address.netns_name ? "/run/netns/" + *address.netns_name
+                                              : "/proc/" + std::to_string(*address.netns_pid) + "/ns/net";
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd) return fd;
+  const int error = errno;
+  if (error != ENOENT) return system_error(error, address.text + ": cannot open " + path);
+  return Error{std::error_code(error, std::system_category()),
+               address.text + ": no such " +
+                   (address.netns_name ? namespace_words(address) + " (" + path + ")"
+                                       : "process " + std::to_string(*address.netns_pid))};
+}
+
+// Runs on a thread of its own, whose namespace nobody else sees.
+Result<Fd> socket_inside(const Address& address) {
+  Result<Fd> target = open_namespace(address);
+  if (!target) return target;
+  if (::setns(target->get(), CLONE_NEWNET) != 0) {
+    const int error = errno;
+    std::string what = address.text + ": cannot enter " + namespace_words(address);
+    if (error == EPERM) what += " (this needs CAP_SYS_ADMIN)";
+    if (error == EINVAL) what += " (that file is no network namespace)";
+    return system_error(error, std::move(what));
+  }
+  return new_socket(address);
+}
+
+// Blocks every signal for the calling thread, so that a thread made meanwhile runs no handler of the application's.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+// Why a connect() was refused, as far as an operator can do something about it.
+std::string connect_words(const Address& address, int error) {
+  switch (error) {
+    case ENOENT:
+      return "no such socket (is the server running?)";
+    case EACCES:
+    case EPERM:
+      return "permission denied (needs write permission for the socket and search permission for its directory)";
+    case EPROTOTYPE:
+      return "its owner speaks another protocol: memif needs a SOCK_SEQPACKET listener, this socket is of another type";
+    case EAGAIN:
+      return "the listener is busy (its backlog is full)";
+    case ECONNREFUSED: {
+      struct stat status;
+      if (!address.abstract && ::stat(address.name.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode)) {
+        return std::string("it is ") + file_kind(status.st_mode) + ", not a socket";
+      }
+      return address.abstract ? "nobody listens there (is the server running?)"
+                              : "nobody listens there (is the server running? the socket file may be a leftover)";
+    }
+    default:
+      return std::error_code(error, std::system_category()).message();
+  }
+}
+
+}  // namespace
+
+const char* file_kind(mode_t mode) noexcept {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return "a regular file";
+    case S_IFDIR:
+      return "a directory";
+    case S_IFLNK:
+      return "a symbolic link";
+    case S_IFSOCK:
+      return "a socket";
+    case S_IFIFO:
+      return "a pipe";
+    case S_IFCHR:
+      return "a character device";
+    case S_IFBLK:
+      return "a block device";
+    default:
+      return "a file of another kind";
+  }
+}
+
+Result<Address> parse_address(std::string_view text) {
+  Address address;
+  if (text.empty()) return invalid("", "must not be empty");
+  address.text = std::string(text);
+  address.abstract = text.front() == '@' || text.front() == '\0';
+  if (address.abstract) {
+    address.text.front() = '@';
+    text.remove_prefix(1);
+    if (Status status = parse_namespace(address, text); !status) return status.error();
+    if (text.empty()) return invalid(address.text, "an abstract socket needs a name after the '@'");
+  } else if (text.find('\0') != text.npos) {
+    return invalid(address.text.substr(0, text.find('\0')), "a path must not contain a NUL byte");
+  } else if (text.back() == '/') {
+    return invalid(address.text, "a path must end in a file name");
+  }
+  if (text.size() > max_name) {
+    return invalid(address.text, std::string(address.abstract ? "the name" : "the path") + " is " +
+                                     std::to_string(text.size()) + " bytes long, at most " + std::to_string(max_name) +
+                                     " are possible");
+  }
+  address.name = std::string(text);
+  return address;
+}
+
+SocketAddress to_sockaddr(const Address& address) noexcept {
+  SocketAddress result;
+  result.storage.sun_family = AF_UNIX;
+  // An abstract name follows a NUL; a path is followed by one. Both NULs are there already and are counted.
+  char* const start = result.storage.sun_path + (address.abstract ? 1 : 0);
+  const std::size_t length = std::min(address.name.size(), max_name);
+  std::memcpy(start, address.name.data(), length);
+  result.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1);
+  return result;
+}
+
+Result<Fd> open_socket(const Address& address) {
+  if (!address.netns_name && !address.netns_pid) return new_socket(address);
+  Result<Fd> result = Error{};
+  try {
+    std::thread thread;
+    {
+      const SignalsBlocked blocked;
+      thread = std::thread([&] {
+        try {
+          result = socket_inside(address);
+        } catch (...) {
+          result = Error{std::make_error_code(std::errc::not_enough_memory), {}};
+        }
+      });
+    }
+    thread.join();
+  } catch (const std::system_error& error) {
+    return Error{error.code(), address.text + ": cannot start a thread to enter the namespace: " + error.what()};
+  }
+  return result;
+}
+
+Result<Fd> connect_to(const Address& address) {
+  Result<Fd> fd = open_socket(address);
+  if (!fd) return fd;
+  const SocketAddress target = to_sockaddr(address);
+  int done;
+  do {
+    done = ::connect(fd->get(), target.get(), target.length);
+  } while (done != 0 && errno == EINTR);
+  if (done == 0) return fd;
+  const int error = errno;
+  return Error{std::error_code(error, std::system_category()),
+               "cannot connect to " + address.text + ": " + connect_words(address, error)};
+}
+
+}  // namespace memif

@@ -1,0 +1,147 @@
+#include "channel.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+namespace memif {
+namespace {
+
+constexpr std::size_t fds_bytes = FdList::capacity * sizeof(int);
+
+// Takes every descriptor of a received message before anything else can happen to it.
+void own_fds(msghdr& header, FdList& fds) noexcept {
+  for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr; control = CMSG_NXTHDR(&header, control)) {
+    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(control) + i * sizeof fd, sizeof fd);
+      fds.push_back(Fd(fd));
+    }
+  }
+}
+
+// recvmsg() returns 0 for an empty datagram and for the end; only after the end is the peer's half shut.
+bool peer_is_gone(int fd) noexcept {
+  pollfd entry{fd, POLLIN | POLLRDHUP, 0};
+  return ::poll(&entry, 1, 0) != 1 || (entry.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+}  // namespace
+
+// An adopted listener may have been told to attach credentials to messages, or a descriptor of the sending process, and
+// its connections inherit that. Nobody would own that descriptor.
+Channel::Channel(Fd fd) noexcept : fd_(std::move(fd)) {
+  constexpr int pass_pidfd = 76;  // SO_PASSPIDFD, Linux 6.5; absent from older headers, unknown to older kernels
+  const int off = 0;
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_PASSCRED, &off, sizeof off);
+  ::setsockopt(fd_.get(), SOL_SOCKET, pass_pidfd, &off, sizeof off);
+}
+
+Channel::Receive Channel::receive(Datagram& into) noexcept {
+  into.fds.clear();
+  into.fds_truncated = false;
+  into.bytes.fill(std::byte{0});
+  into.length = 0;
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(fds_bytes)> control;
+  bool was_reset = false;
+  for (;;) {
+    iovec body{into.bytes.data(), into.bytes.size()};
+    msghdr header{};
+    header.msg_iov = &body;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    // MSG_TRUNC: the result is the length that was sent.
+    const ssize_t length = ::recvmsg(fd_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+    if (length < 0 && errno == EINTR) continue;
+    // A peer that closes without having read everything resets the connection. That is reported once, before what it
+    // had sent, which may be the DISCONNECT that tells why.
+    if (length < 0 && errno == ECONNRESET && !std::exchange(was_reset, true)) continue;
+    if (length < 0) return errno == EAGAIN ? Receive::nothing : Receive::closed;
+    own_fds(header, into.fds);
+    into.fds_truncated = (header.msg_flags & MSG_CTRUNC) != 0;
+    into.length = static_cast<std::size_t>(length);
+    break;
+  }
+  if (into.length > 0 || !peer_is_gone(fd_.get())) return Receive::message;
+  into.fds.clear();
+  return Receive::closed;
+}
+
+Channel::Sent Channel::try_send(const MessageBytes& bytes, int fd) noexcept {
+  iovec body{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  msghdr header{};
+  header.msg_iov = &body;
+  header.msg_iovlen = 1;
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
+  if (fd >= 0) {
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+  }
+  ssize_t sent;
+  do {
+    sent = ::sendmsg(fd_.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) return Sent::yes;
+  return errno == EAGAIN ? Sent::later : Sent::never;
+}
+
+void Channel::fail() noexcept {
+  failed_ = true;
+  waiting_.clear();
+}
+
+void Channel::send(const MessageBytes& bytes, int fd) {
+  if (failed_) return;
+  if (waiting_.empty()) {
+    switch (try_send(bytes, fd)) {
+      case Sent::yes:
+        return;
+      case Sent::never:
+        return fail();
+      case Sent::later:
+        break;
+    }
+  }
+  if (waiting_.size() == max_waiting) return fail();
+  Fd copy;
+  if (fd >= 0) {
+    copy.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!copy) return fail();
+  }
+  waiting_.push_back({bytes, std::move(copy)});
+}
+
+bool Channel::flush() noexcept {
+  while (!waiting_.empty()) {
+    const Sent sent = try_send(waiting_.front().bytes, waiting_.front().fd.get());
+    if (sent == Sent::later) return false;
+    if (sent == Sent::never) {
+      fail();
+      break;
+    }
+    waiting_.pop_front();
+  }
+  return true;
+}
+
+Result<Credentials> Channel::credentials() const {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+    return system_error(errno, "cannot ask for the peer's credentials");
+  }
+  return Credentials{peer.pid, peer.uid, peer.gid};
+}
+
+}  // namespace memif

@@ -1,0 +1,170 @@
+#include "interrupt.hpp"
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <ctime>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string>
+#include <string_view>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace memif {
+namespace {
+
+enum class Proof { is_eventfd, is_not, unknown };
+
+// Signals eventfds from inside the kernel. A write() waits while the counter is full, unless O_NONBLOCK is set, and
+// both are in the peer's hands; the completion of an asynchronous operation signals an eventfd without ever waiting.
+// The operation is an empty write to /dev/null, which completes inside io_submit(): one system call, as write() is.
+// The kernel refuses to attach anything but an eventfd to an operation (EINVAL), which also proves what a descriptor
+// is.
+class Notifier {
+ public:
+  static Notifier& instance() noexcept {
+    static Notifier notifier;  // lives as long as the process
+    return notifier;
+  }
+
+  bool signal(int fd) noexcept { return submit(fd, IOCB_CMD_PWRITE) == 0; }
+
+  // By an operation that fails only after the kernel has looked at the eventfd: reading what is open for writing only.
+  Proof prove(int fd) noexcept {
+    const int error = submit(fd, IOCB_CMD_PREAD);
+    if (error == EINVAL) return Proof::is_not;
+    // Unless it is our own descriptor that is bad, because the application has closed everything that it did not know.
+    return error == EBADF && ::fcntl(null_, F_GETFD) >= 0 ? Proof::is_eventfd : Proof::unknown;
+  }
+
+ private:
+  static constexpr unsigned depth = 64;
+  static constexpr aio_context_t none = 0, impossible = ~aio_context_t{0};
+
+  Notifier() noexcept : null_(::open("/dev/null", O_WRONLY | O_CLOEXEC)) {
+    // A context belongs to the process that made it.
+    if (::pthread_atfork(nullptr, nullptr, [] { instance().context_.store(none); }) != 0) context_.store(impossible);
+  }
+
+  aio_context_t context() noexcept {
+    aio_context_t context = context_.load(std::memory_order_acquire);
+    if (context != none) return context;
+    aio_context_t made = none;
+    if (::syscall(SYS_io_setup, depth, &made) != 0) made = impossible;
+    if (context_.compare_exchange_strong(context, made)) return made;
+    if (made != impossible) ::syscall(SYS_io_destroy, made);  // another thread was first
+    return context;
+  }
+
+  // An errno, or 0.
+  int submit(int fd, std::uint16_t operation) noexcept {
+    const aio_context_t in = context();
+    if (in == impossible || null_ < 0) return ENOSYS;
+    iocb block{};
+    block.aio_lio_opcode = operation;
+    block.aio_fildes = static_cast<std::uint32_t>(null_);
+    block.aio_flags = IOCB_FLAG_RESFD;
+    block.aio_resfd = static_cast<std::uint32_t>(fd);
+    iocb* list = &block;
+    // Results of earlier signals fill the context up; throwing them away makes room. Other threads may take it first.
+    for (int attempt = 0; attempt < 8; ++attempt) {
+      if (::syscall(SYS_io_submit, in, 1L, &list) == 1) return 0;
+      if (errno != EAGAIN) return errno;
+      discard_results(in);
+    }
+    return EAGAIN;
+  }
+
+  static void discard_results(aio_context_t in) noexcept {
+    std::array<io_event, 4 * depth> results;
+    timespec no_time{};
+    ::syscall(SYS_io_getevents, in, 0L, static_cast<long>(results.size()), results.data(), &no_time);
+  }
+
+  const int null_;
+  std::atomic<aio_context_t> context_{none};
+};
+
+bool ready(int fd, short events) noexcept {
+  pollfd entry{fd, events, 0};
+  return ::poll(&entry, 1, 0) == 1 && (entry.revents & events) != 0;
+}
+
+// Where asynchronous I/O is not to be had (a sandbox may forbid it). A peer could still make the write wait by
+// filling the counter right after the poll.
+void signal_by_write(int fd) noexcept {
+  const std::uint64_t one = 1;
+  if (!ready(fd, POLLOUT)) return;  // a full counter wakes its reader as well as one more would
+  while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+bool drain_by_read(int fd) noexcept {
+  std::uint64_t count = 0;
+  return ready(fd, POLLIN) && ::read(fd, &count, sizeof count) == sizeof count;
+}
+
+// What /proc calls an eventfd. Only the kernel makes a name that does not begin with '/': names of files do, whatever
+// the peer called them, also those of memory files and of buffers of drivers.
+Proof prove_by_name(int fd) {
+  std::array<char, 64> name;
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t length = ::readlink(link.c_str(), name.data(), name.size());
+  if (length < 0) return Proof::unknown;  // no /proc here
+  const std::string_view text(name.data(), static_cast<std::size_t>(length));
+  return text == "anon_inode:[eventfd]" ? Proof::is_eventfd : Proof::is_not;
+}
+
+}  // namespace
+
+Result<Fd> make_interrupt() {
+  Fd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!fd) return system_error(errno, "cannot create an eventfd");
+  Notifier::instance().prove(fd.get());  // sets it up here rather than with the first signal, on a data thread
+  return fd;
+}
+
+Result<Fd> adopt_interrupt(Fd fd) {
+  if (!fd) return Error{Errc::not_an_eventfd, "there is no interrupt descriptor"};
+  Proof proof = prove_by_name(fd.get());
+  if (proof == Proof::unknown) proof = Notifier::instance().prove(fd.get());
+  if (proof == Proof::is_not) return Error{Errc::not_an_eventfd, "the interrupt descriptor is not an eventfd"};
+  if (proof == Proof::unknown) {
+    return Error{Errc::not_an_eventfd,
+                 "cannot tell whether the interrupt descriptor is an eventfd: neither /proc nor asynchronous I/O here"};
+  }
+  // Not relied upon (see above), but it spares the ways around it when nobody interferes.
+  const int flags = ::fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || ((flags & O_NONBLOCK) == 0 && ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0)) {
+    return system_error(errno, "cannot make the interrupt descriptor non-blocking");
+  }
+  if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) return system_error(errno, "cannot set close-on-exec");
+  return fd;
+}
+
+void signal_interrupt(int fd) noexcept {
+  if (!Notifier::instance().signal(fd)) signal_by_write(fd);
+}
+
+bool drain_interrupt(int fd) noexcept {
+  static std::atomic<bool> no_nowait{false};  // a kernel that cannot read an eventfd so (before 5.8)
+  if (no_nowait.load(std::memory_order_relaxed)) return drain_by_read(fd);
+  std::uint64_t count = 0;
+  const iovec into{&count, sizeof count};
+  ssize_t length;
+  do {
+    length = ::preadv2(fd, &into, 1, -1, RWF_NOWAIT);
+  } while (length < 0 && errno == EINTR);
+  if (length == sizeof count) return true;
+  if (errno != EOPNOTSUPP && errno != ENOSYS) return false;
+  no_nowait.store(true, std::memory_order_relaxed);
+  return drain_by_read(fd);
+}
+
+}  // namespace memif

@@ -1,0 +1,203 @@
+#include "region.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <utility>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef MFD_HUGE_2MB
+#define MFD_HUGE_2MB (21U << 26)
+#endif
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+namespace memif {
+namespace {
+
+constexpr std::uint64_t huge_page = std::uint64_t{2} << 20;
+
+Error refused(Errc code, const std::string& why) { return {code, "region refused: " + why}; }
+
+std::uint64_t page_size() { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
+
+// Sizes are those of files, below 2^63: the sum fits.
+std::uint64_t round_up(std::uint64_t size, std::uint64_t unit) { return (size + unit - 1) / unit * unit; }
+
+// The page size that a mapping of the file is made of and has to be unmapped by.
+std::uint64_t file_page_size(int fd) {
+  struct statfs status;
+  if (::fstatfs(fd, &status) == 0 && static_cast<unsigned long>(status.f_type) == HUGETLBFS_MAGIC) {
+    return static_cast<std::uint64_t>(status.f_bsize);
+  }
+  return page_size();
+}
+
+// An errno, or 0. The kernel would rather kill a process than say that memory files have used the machine up, so what
+// can never be there is not asked for.
+int reserve(int fd, std::uint64_t size) {
+  struct sysinfo machine;
+  if (::sysinfo(&machine) == 0 && size / machine.mem_unit > machine.totalram + machine.totalswap) return ENOMEM;
+  int done;
+  do {
+    done = ::fallocate(fd, 0, 0, static_cast<off_t>(size));
+  } while (done != 0 && errno == EINTR);
+  return done == 0 ? 0 : errno;
+}
+
+Result<Fd> new_memory_file(const char* name, bool huge) {
+  unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  if (huge) flags |= MFD_HUGETLB | MFD_HUGE_2MB;
+  // Some systems demand that memory files be not executable; older kernels do not know the flag.
+  Fd fd(::memfd_create(name, flags | MFD_NOEXEC_SEAL));
+  if (!fd && errno == EINVAL) fd.reset(::memfd_create(name, flags));
+  if (!fd) return system_error(errno, "cannot create a memory file");
+  return fd;
+}
+
+// Refuses all but memory files without touching what may be behind: a file system in user space can make any system
+// call but this one wait for its daemon, which may be the peer, and so could every access to a mapping of its files.
+Status check_is_memory(int fd, int& seals) {
+  seals = ::fcntl(fd, F_GET_SEALS);
+  if (seals < 0) return refused(Errc::bad_region, "the descriptor is not a memory file (memfd, shm or hugetlbfs)");
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return system_error(errno, "region refused: fstat");
+  if (!S_ISREG(status.st_mode)) return refused(Errc::bad_region, "the descriptor is not a memory file");
+  return Nothing{};
+}
+
+Status check_writable(int fd, int seals) {
+  if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0) {
+    return refused(Errc::bad_region, "the memory file is sealed against writing");
+  }
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || (flags & O_ACCMODE) != O_RDWR) {
+    return refused(Errc::bad_region, "the memory file is not open for reading and writing");
+  }
+  return Nothing{};
+}
+
+Status check_size(int fd, std::uint64_t claimed) {
+  if (claimed == 0) return refused(Errc::bad_region, "its size is 0");
+  if (claimed > Region::max_size) {
+    return refused(Errc::bad_region, "its size of " + std::to_string(claimed) + " bytes is above the limit of " +
+                                         std::to_string(Region::max_size));
+  }
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return system_error(errno, "region refused: fstat");
+  const auto actual = static_cast<std::uint64_t>(status.st_size);
+  if (claimed > actual) {
+    return refused(Errc::bad_region, "its size is said to be " + std::to_string(claimed) + " bytes but the file has " +
+                                         std::to_string(actual));
+  }
+  return Nothing{};
+}
+
+}  // namespace
+
+Region::Region(Region&& other) noexcept
+    : fd_(std::move(other.fd_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      mapped_(std::exchange(other.mapped_, 0)),
+      sealed_(std::exchange(other.sealed_, false)),
+      external_(std::exchange(other.external_, false)) {}
+
+Region& Region::operator=(Region&& other) noexcept {
+  if (this == &other) return *this;
+  unmap();
+  fd_ = std::move(other.fd_);
+  data_ = std::exchange(other.data_, nullptr);
+  size_ = std::exchange(other.size_, 0);
+  mapped_ = std::exchange(other.mapped_, 0);
+  sealed_ = std::exchange(other.sealed_, false);
+  external_ = std::exchange(other.external_, false);
+  return *this;
+}
+
+void Region::unmap() noexcept {
+  if (data_ != nullptr) ::munmap(data_, mapped_);
+  data_ = nullptr;
+}
+
+Result<Region> Region::map(Fd fd, std::uint64_t size, int flags) {
+  const std::uint64_t mapped = round_up(size, file_page_size(fd.get()));
+  void* const data = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd.get(), 0);
+  if (data == MAP_FAILED) {
+    return system_error(errno, "cannot map " + std::to_string(size) + " bytes of a memory file");
+  }
+  return Region(std::move(fd), static_cast<std::byte*>(data), size, mapped);
+}
+
+Result<Region> Region::create_with_pages(const char* name, std::uint64_t size, bool huge, bool prefault) {
+  const std::string bytes = std::to_string(size) + " bytes of shared memory";
+  if (size == 0 || size > max_size) return system_error(EINVAL, "cannot make " + bytes);
+  size = round_up(size, huge ? huge_page : page_size());
+  Result<Fd> fd = new_memory_file(name, huge);
+  if (!fd) return fd.error();
+  if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0) return system_error(errno, "cannot make " + bytes);
+  // Reserved before it is mapped, so that a shortage is an error here and not a SIGBUS later.
+  if (const int error = prefault ? reserve(fd->get(), size) : 0) return system_error(error, "cannot reserve " + bytes);
+  if (::fcntl(fd->get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    return system_error(errno, "cannot seal " + bytes);
+  }
+  Result<Region> region = map(std::move(*fd), size, prefault ? MAP_POPULATE : 0);
+  if (region) region->sealed_ = true;
+  return region;
+}
+
+Result<Region> Region::create(const char* name, std::uint64_t size, Options options, bool& fell_back_to_small_pages) {
+  fell_back_to_small_pages = false;
+  if (options.huge_pages) {
+    Result<Region> region = create_with_pages(name, size, true, options.prefault);
+    if (region) return region;
+    fell_back_to_small_pages = true;
+  }
+  return create_with_pages(name, size, false, options.prefault);
+}
+
+Result<Region> Region::map_external(int fd, std::uint64_t size) {
+  const std::string what = "external memory (file descriptor " + std::to_string(fd) + ")";
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return system_error(errno, what);
+  if (!S_ISREG(status.st_mode)) return Error{Errc::invalid_config, what + " is not a file that can be mapped"};
+  if (size == 0 || size > static_cast<std::uint64_t>(status.st_size)) {
+    return Error{Errc::invalid_config, what + ": size " + std::to_string(size) + ": the file has " +
+                                           std::to_string(status.st_size) + " bytes"};
+  }
+  Fd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!own) return system_error(errno, what + ": cannot duplicate it");
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  Result<Region> region = map(std::move(own), size, 0);
+  if (!region) return Error{region.error().code, what + ": " + region.error().message};
+  region->sealed_ = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+  region->external_ = true;
+  return region;
+}
+
+Result<Region> Region::map_peer(Fd fd, std::uint64_t size, bool require_sealed) {
+  int seals = 0;
+  if (Status status = check_is_memory(fd.get(), seals); !status) return status.error();
+  if (Status status = check_writable(fd.get(), seals); !status) return status.error();
+  const bool sealed = (seals & F_SEAL_SHRINK) != 0;
+  if (require_sealed && !sealed) {
+    return refused(Errc::unsealed_memory, "the peer could shrink the memory file, and sealed memory is required");
+  }
+  // After the seals: a file that cannot shrink any more is still as long as this finds it.
+  if (Status status = check_size(fd.get(), size); !status) return status.error();
+  Result<Region> region = map(std::move(fd), size, 0);
+  if (!region) return refused(Errc::bad_region, region.error().message);
+  region->sealed_ = sealed;
+  return region;
+}
+
+}  // namespace memif

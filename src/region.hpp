@@ -1,0 +1,62 @@
+// Shared memory: files made, checked and mapped. docs/protocol.md, "Shared memory".
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include <memif/error.hpp>
+#include <memif/fd.hpp>
+
+namespace memif {
+
+// One mapped memory file. Owns descriptor and mapping; move-only. The object belongs to one thread at a time, the
+// memory to whoever the protocol says.
+class Region {
+ public:
+  struct Options {
+    bool huge_pages = false;  // 2 MiB pages, or ordinary ones when there are none
+    bool prefault = false;    // all memory is there when create() returns
+  };
+
+  // More than any region needs: descriptors reach 4 GiB, and 256 regions of this size fit an address space.
+  static constexpr std::uint64_t max_size = std::uint64_t{1} << 36;
+
+  // A new memory file that nobody can shrink or grow, zeroed. `size` is rounded up to whole pages. The error's code is
+  // an errno (ENOSPC or ENOMEM where memory is short).
+  static Result<Region> create(const char* name, std::uint64_t size, Options options, bool& fell_back_to_small_pages);
+
+  // The first `size` bytes of a file of the application's. `fd` stays the caller's. Errors: Errc::invalid_config,
+  // errno.
+  static Result<Region> map_external(int fd, std::uint64_t size);
+
+  // A file from a peer, believed in nothing. Errors: Errc::bad_region, Errc::unsealed_memory. Does not block and has no
+  // effect on the file, whatever it is.
+  static Result<Region> map_peer(Fd fd, std::uint64_t size, bool require_sealed);
+
+  Region(Region&& other) noexcept;
+  Region& operator=(Region&& other) noexcept;
+  ~Region() { unmap(); }
+
+  std::byte* data() const noexcept { return data_; }
+  std::uint64_t size() const noexcept { return size_; }  // bytes that may be used
+  int fd() const noexcept { return fd_.get(); }
+  bool sealed() const noexcept { return sealed_; }  // nobody can shrink the file any more
+  bool external() const noexcept { return external_; }
+
+ private:
+  Region(Fd fd, std::byte* data, std::uint64_t size, std::uint64_t mapped) noexcept
+      : fd_(std::move(fd)), data_(data), size_(size), mapped_(mapped) {}
+  static Result<Region> map(Fd fd, std::uint64_t size, int flags);
+  static Result<Region> create_with_pages(const char* name, std::uint64_t size, bool huge, bool prefault);
+  void unmap() noexcept;
+
+  Fd fd_;
+  std::byte* data_ = nullptr;
+  std::uint64_t size_ = 0;
+  std::uint64_t mapped_ = 0;  // size_ in whole pages of the file
+  bool sealed_ = false;
+  bool external_ = false;
+};
+
+}  // namespace memif
