@@ -1,0 +1,102 @@
+// What a user configures, with every default and every limit.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+#include <memif/error.hpp>
+#include <memif/fd.hpp>
+
+namespace memif {
+
+class Interface;
+class EventLoop;
+
+enum class Role : std::uint8_t { client, server };
+enum class Mode : std::uint8_t { ethernet = 0, ip = 1, punt_inject = 2 };
+
+// How a receiver waits. polling never makes a system call and never asks for interrupts; interrupt sleeps at once;
+// adaptive spins for a while and then sleeps.
+enum class RxMode : std::uint8_t { polling, interrupt, adaptive };
+
+const char* to_string(Role role) noexcept;
+const char* to_string(Mode mode) noexcept;
+const char* to_string(RxMode mode) noexcept;
+
+// Memory of the application's for the packet buffers of a client: a file (memfd, hugetlbfs, shm) mapped whole.
+// The file is mapped by memifpp as well; `fd` is duplicated when the interface is added and stays the caller's.
+struct ExternalMemory {
+  int fd = -1;
+  std::uint64_t size = 0;    // bytes; the file must be at least this long
+  std::uint64_t offset = 0;  // of the first buffer, bytes, a multiple of 64
+};
+
+// How the socket file of a listener is created. Set before the socket accepts anyone; it is never wider than asked.
+struct SocketFile {
+  std::optional<mode_t> mode;  // permission bits; default: 0777 less the umask
+  std::optional<uid_t> owner;
+  std::optional<gid_t> group;
+};
+
+struct InterfaceConfig {
+  // A path of at most 107 bytes; "@name" for an abstract socket; "@name,netns_name=NS" or "@name,netns_pid=PID" for an
+  // abstract socket in another network namespace.
+  std::string socket = "/run/vpp/memif.sock";
+  std::uint32_t id = 0;
+  Role role = Role::client;
+  Mode mode = Mode::ethernet;
+  std::string secret{};  // at most 24 bytes; empty: none
+  std::string name{};    // told to the peer, at most 32 bytes; default: "memif/<id>"
+
+  std::uint16_t rx_queues = 1;       // 1..256. A client asks for as many; a server accepts up to as many
+  std::uint16_t tx_queues = 1;       // 1..256
+  std::uint32_t ring_size = 1024;    // client: descriptors a ring, a power of two from 2 to 16384
+  std::uint32_t buffer_size = 2048;  // client: bytes a packet buffer, 64..1 MiB, a multiple of 64
+  std::uint32_t headroom = 0;        // client: bytes left free before each received packet, less than buffer_size
+
+  RxMode rx_mode = RxMode::adaptive;
+  std::chrono::microseconds spin{50};  // adaptive: how long to spin before sleeping
+
+  // A client tries at once, then backs off up to this period. 0: tries only when connect() is called.
+  std::chrono::milliseconds reconnect{2000};
+  std::chrono::milliseconds handshake_timeout{5000};
+
+  bool huge_pages = false;   // client: 2 MiB pages; falls back to ordinary ones with a warning in the log
+  bool prefault = false;     // client: touch all memory when connecting, so that no page fault hits the data path
+  bool post_buffers = true;  // client: post all receive buffers when the link comes up (off: RxQueue::release posts)
+  std::optional<ExternalMemory> memory{};
+
+  bool require_sealed_memory = false;   // server: refuse regions that the peer could shrink
+  std::vector<uid_t> allowed_users{};   // peers of other users are refused; empty: anyone who may open the socket
+  std::vector<gid_t> allowed_groups{};  // likewise for the peer's primary group; with both lists, one match is enough
+
+  SocketFile socket_file{};  // server: for the listener that the first interface on a socket creates
+
+  // Called on the control thread, from Context::poll() or Context::handle(). They may do anything, also remove this
+  // or any other interface.
+  std::function<void(Interface&)> on_connected{};
+  std::function<void(Interface&, const Reason&)> on_disconnected{};
+};
+
+// Checks every field that can be checked without touching the system; the message names the field, the value and the
+// range.
+Status validate(const InterfaceConfig& config);
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+
+struct ContextConfig {
+  std::string app_name = "memifpp";                       // told to peers, at most 32 bytes
+  std::function<void(LogLevel, std::string_view)> log{};  // default: silence
+  EventLoop* loop = nullptr;  // default: the built-in epoll loop; else must outlive the context
+  // Connections a listener keeps that have not said for which interface they are. Beyond that the oldest is dropped.
+  unsigned max_silent_connections = 256;
+};
+
+}  // namespace memif

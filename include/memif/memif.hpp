@@ -1,0 +1,10 @@
+// memifpp: packets through shared memory. This header is the whole C++ API.
+#pragma once
+
+#include <memif/config.hpp>
+#include <memif/context.hpp>
+#include <memif/error.hpp>
+#include <memif/event_loop.hpp>
+#include <memif/fd.hpp>
+#include <memif/queue.hpp>
+#include <memif/stats.hpp>

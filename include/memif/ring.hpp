@@ -1,0 +1,166 @@
+// One ring in shared memory, seen from one side. docs/protocol.md, "Shared memory" and "Interrupts".
+//
+// This file is the only one that touches ring memory, and the only home of its memory orders. Each value of the peer's
+// is loaded exactly once per call and handed out as a copy; who calls checks the copy and uses the copy. The pairings:
+//
+//   A  publish()          release  ->  load_peer_index()  acquire   what a side wrote before it moved its index (packet
+//                                                                   bytes, descriptors, slots given back) is visible to
+//                                                                   the side that has seen the index
+//   B  publish_to()       seq_cst  ->  unmask_and_look()  seq_cst   store index, load flags | store flags, load index:
+//                                                                   at least one of the two sees the other's store, so
+//                                                                   a receiver never sleeps on a packet (no lost
+//                                                                   wakeup)
+//
+// A ring does not know its role: a client's own index is `head` and its peer's `tail`, a server's the other way round,
+// and that is settled when the view is made.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <memif/wire.hpp>
+
+namespace memif {
+
+#if defined(MEMIF_UNCHECKED)
+// For measuring what the checks cost. Never for use: the peer may then read and write anything.
+inline constexpr bool checked = false;
+#else
+inline constexpr bool checked = true;
+#endif
+
+// A descriptor copied out of shared memory: it cannot change any more, and nothing in it has been checked.
+struct RawDescriptor {
+  std::uint64_t word0 = 0;
+  std::uint64_t word1 = 0;
+
+  std::uint16_t flags() const noexcept { return static_cast<std::uint16_t>(word0); }
+  std::uint16_t region() const noexcept { return static_cast<std::uint16_t>(word0 >> 16); }
+  std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(word0 >> 32); }
+  std::uint32_t offset() const noexcept { return static_cast<std::uint32_t>(word1); }
+  bool more() const noexcept { return (word0 & wire::descriptor_flag_next) != 0; }
+  // Flags and region in one value: the fast paths compare both at once.
+  std::uint32_t tag() const noexcept { return static_cast<std::uint32_t>(word0); }
+
+  static constexpr std::uint32_t make_tag(std::uint16_t region, bool more) noexcept {
+    return (std::uint32_t{region} << 16) | (more ? wire::descriptor_flag_next : 0u);
+  }
+  static constexpr std::uint64_t make_word0(std::uint32_t tag, std::uint32_t length) noexcept {
+    return tag | (std::uint64_t{length} << 32);
+  }
+};
+
+// Counts every load of the peer's values in builds that prove there is one each (tests define it); else nothing.
+#if !defined(MEMIF_ON_SHARED_LOAD)
+#define MEMIF_ON_SHARED_LOAD(address) static_cast<void>(0)
+#endif
+
+class Ring {
+ public:
+  // A ring that is always empty and always full: what a queue without a link looks at.
+  Ring() noexcept;
+
+  // `header` must be aligned to 16 bytes and followed by 2^log2_size descriptors. The caller has checked that.
+  Ring(wire::RingHeader* header, unsigned log2_size, bool is_client) noexcept
+      : descriptors_(reinterpret_cast<wire::Descriptor*>(header + 1)),
+        flags_(&header->flags),
+        mine_(is_client ? &header->head : &header->tail),
+        theirs_(is_client ? &header->tail : &header->head),
+        mask_(static_cast<std::uint16_t>((1u << log2_size) - 1)) {}
+
+  std::uint32_t size() const noexcept { return std::uint32_t{mask_} + 1; }
+  std::uint16_t slot(std::uint16_t index) const noexcept { return index & mask_; }
+
+  // Pairing A, acquire.
+  std::uint16_t load_peer_index() const noexcept {
+    MEMIF_ON_SHARED_LOAD(theirs_);
+    return std::atomic_ref(*theirs_).load(std::memory_order_acquire);
+  }
+
+  // Pairing A, release. For a receiver giving slots back: nobody waits for those with interrupts.
+  void publish(std::uint16_t index) noexcept { std::atomic_ref(*mine_).store(index, std::memory_order_release); }
+
+  // Pairings A and B. For a sender: true if the receiver asks to be interrupted.
+  [[nodiscard]] bool publish_to_receiver(std::uint16_t index) noexcept {
+    std::atomic_ref(*mine_).store(index, std::memory_order_seq_cst);
+    MEMIF_ON_SHARED_LOAD(flags_);
+    return (std::atomic_ref(*flags_).load(std::memory_order_seq_cst) & wire::ring_flag_mask_interrupt) == 0;
+  }
+
+  // For a receiver that is awake: the sender need not interrupt.
+  void mask_interrupts() noexcept {
+    std::atomic_ref(*flags_).store(wire::ring_flag_mask_interrupt, std::memory_order_relaxed);
+  }
+
+  // Pairing B. For a receiver about to sleep: asks for interrupts, then returns the peer's index as it is after that.
+  // Sleep only if it has not moved.
+  [[nodiscard]] std::uint16_t unmask_and_look() noexcept {
+    std::atomic_ref(*flags_).store(0, std::memory_order_seq_cst);
+    MEMIF_ON_SHARED_LOAD(theirs_);
+    return std::atomic_ref(*theirs_).load(std::memory_order_seq_cst);
+  }
+
+  // Two loads of 8 bytes into a copy. The order against the index is pairing A's.
+  RawDescriptor load(std::uint16_t index) const noexcept {
+    wire::Descriptor& descriptor = descriptors_[index & mask_];
+    MEMIF_ON_SHARED_LOAD(&descriptor);
+    return {std::atomic_ref(descriptor.word[0]).load(std::memory_order_relaxed),
+            std::atomic_ref(descriptor.word[1]).load(std::memory_order_relaxed)};
+  }
+
+  // Flags, region and length only: what a client reads back of its own descriptors.
+  RawDescriptor load_word0(std::uint16_t index) const noexcept {
+    wire::Descriptor& descriptor = descriptors_[index & mask_];
+    MEMIF_ON_SHARED_LOAD(&descriptor);
+    return {std::atomic_ref(descriptor.word[0]).load(std::memory_order_relaxed), 0};
+  }
+
+  void store_word0(std::uint16_t index, std::uint64_t word) noexcept {
+    std::atomic_ref(descriptors_[index & mask_].word[0]).store(word, std::memory_order_relaxed);
+  }
+  void store_word1(std::uint16_t index, std::uint64_t word) noexcept {
+    std::atomic_ref(descriptors_[index & mask_].word[1]).store(word, std::memory_order_relaxed);
+  }
+
+  // Writes a shared line only if it changes: a line left alone stays in the peer's cache. The comparison is no check.
+  void update(std::uint16_t index, std::uint64_t word0, std::uint64_t word1) noexcept {
+    wire::Descriptor& descriptor = descriptors_[index & mask_];
+    if (std::atomic_ref(descriptor.word[0]).load(std::memory_order_relaxed) != word0) store_word0(index, word0);
+    if (std::atomic_ref(descriptor.word[1]).load(std::memory_order_relaxed) != word1) store_word1(index, word1);
+  }
+
+ private:
+  wire::Descriptor* descriptors_;
+  std::uint16_t* flags_;
+  std::uint16_t* mine_;
+  std::uint16_t* theirs_;
+  std::uint16_t mask_;
+};
+
+// What the control side does to a ring before a queue works on it, and to describe it.
+
+// Client: a ring as it is offered. The memory is fresh, and not yet shared.
+inline void make_ring(wire::RingHeader& header) noexcept { header.cookie = wire::ring_cookie; }
+
+// Server: whether the client made a ring here.
+inline bool has_cookie(wire::RingHeader& header) noexcept {
+  return std::atomic_ref(header.cookie).load(std::memory_order_relaxed) == wire::ring_cookie;
+}
+
+// Both roles start a connection at index 0. The peer learns of it through the control channel, which orders it.
+inline void reset_ring(wire::RingHeader& header) noexcept {
+  std::atomic_ref(header.head).store(0, std::memory_order_relaxed);
+  std::atomic_ref(header.tail).store(0, std::memory_order_relaxed);
+}
+
+struct RingSnapshot {
+  std::uint16_t head, tail, flags;
+};
+inline RingSnapshot snapshot(wire::RingHeader& header) noexcept {
+  return {std::atomic_ref(header.head).load(std::memory_order_relaxed),
+          std::atomic_ref(header.tail).load(std::memory_order_relaxed),
+          std::atomic_ref(header.flags).load(std::memory_order_relaxed)};
+}
+
+}  // namespace memif

@@ -1,0 +1,281 @@
+#include "connection.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "context_impl.hpp"
+#include "interrupt.hpp"
+
+namespace memif::detail {
+namespace {
+
+Reason reason_of(const Error& error) { return {error.code, false, error.message}; }
+
+Status not_for_this_role() { return Error{Errc::unexpected_message, "an action of the other role"}; }
+
+}  // namespace
+
+Connection::Connection(ContextImpl& context, Fd socket)
+    : context_(context),
+      channel_(std::move(socket)),
+      deadline_(context.reactor(), [this] { execute(machine().on_deadline(Clock::now())); }) {}
+
+Connection::~Connection() = default;
+
+void Connection::start() {
+  if (Status watched = context_.reactor().watch(channel_.fd(), event_read, *this); !watched) {
+    execute(machine().abort(reason_of(watched.error())));
+    return;
+  }
+  execute(begin(Clock::now()));
+  if (!over_) update_watch();
+}
+
+// The protocol bounds how many messages a handshake has, so a peer cannot keep this loop going.
+void Connection::on_ready() {
+  if (over_) return;
+  channel_.flush();
+  Datagram& datagram = context_.scratch();
+  while (!over_) {
+    const Channel::Receive received = channel_.receive(datagram);
+    if (received == Channel::Receive::closed || (received == Channel::Receive::nothing && channel_.failed())) {
+      execute(machine().on_closed());
+      return;
+    }
+    if (received == Channel::Receive::nothing) break;
+    auto message = datagram.length == message_bytes
+                       ? message::parse(datagram.bytes)
+                       : Result<message::Message>(
+                             Error{Errc::malformed_message, "a message of " + std::to_string(datagram.length) +
+                                                                " bytes; all have " + std::to_string(message_bytes)});
+    if (message && datagram.fds_truncated)
+      message = Error{Errc::unexpected_fd, "more file descriptors than could be received"};
+    if (message) {
+      // Owned here before the machine is asked: taking another connection's messages reuses the datagram.
+      const std::size_t fds = datagram.fds.size();
+      received_fd_ = fds != 0 ? std::move(datagram.fds.front()) : Fd();
+      execute(take(*message, fds));
+    } else {
+      execute(machine().on_refused_input(message.error()));
+    }
+    received_fd_.reset();
+    datagram.fds.clear();
+  }
+  if (!over_) update_watch();
+}
+
+void Connection::disconnect(Reason reason) { execute(machine().disconnect(std::move(reason))); }
+
+void Connection::execute(handshake::Actions actions) {
+  for (handshake::Action& action : actions) {
+    if (over_) return;
+    Status done = std::visit([this](auto& one) { return perform(one); }, action);
+    if (!done) {
+      execute(machine().abort(reason_of(done.error())));
+      return;
+    }
+  }
+}
+
+void Connection::update_watch() {
+  const bool write = channel_.wants_write();
+  if (write == watching_write_) return;
+  watching_write_ = write;
+  if (Status changed = context_.reactor().rewatch(channel_.fd(), write ? event_read | event_write : event_read);
+      !changed)
+    execute(machine().abort(reason_of(changed.error())));
+}
+
+Fd Connection::take_fd() { return std::move(received_fd_); }
+
+int Connection::descriptor(handshake::FdRef) const { return -1; }
+
+Status Connection::perform(handshake::Send& action) {
+  channel_.send(message::emit(action.message), descriptor(action.fd));
+  return Nothing{};
+}
+
+Status Connection::perform(handshake::Deadline& action) {
+  deadline_.set(action.when);
+  return Nothing{};
+}
+
+Status Connection::perform(handshake::Down& action) {
+  over_ = true;
+  deadline_.set(std::nullopt);
+  channel_.flush();
+  context_.reactor().unwatch(channel_.fd());
+  ended(action.reason);
+  return Nothing{};
+}
+
+Status Connection::perform(handshake::Admit&) { return not_for_this_role(); }
+Status Connection::perform(handshake::Allocate&) { return not_for_this_role(); }
+Status Connection::perform(handshake::MapRegion&) { return not_for_this_role(); }
+Status Connection::perform(handshake::AttachRing&) { return not_for_this_role(); }
+
+// --- Server
+// -----------------------------------------------------------------------------------------------------------
+
+ServerConnection::ServerConnection(ContextImpl& context, Listener& listener, Fd socket)
+    : Connection(context, std::move(socket)),
+      listener_(listener),
+      machine_(listener.identity(), [this](std::uint32_t id) { return policy(id); }) {
+  link_->client = false;
+}
+
+handshake::Actions ServerConnection::take(const message::Message& message, std::size_t fds) {
+  if (const auto* init = std::get_if<message::Init>(&message)) {
+    if (interface_ == nullptr) listener_.spoken(*this);
+    handshake::Actions actions = machine_.on_message(message, fds, Clock::now());
+    wanted_ = interface_ == nullptr ? listener_.find(init->id) : nullptr;
+    return actions;
+  }
+  return machine_.on_message(message, fds, Clock::now());
+}
+
+std::optional<handshake::ServerPolicy> ServerConnection::policy(std::uint32_t id) {
+  InterfaceImpl* interface = listener_.find(id);
+  if (interface == nullptr) return std::nullopt;
+  // A peer that died and came back may be faster than the news of its death.
+  if (interface->connection() != nullptr) interface->connection()->on_ready();
+  interface = listener_.find(id);
+  if (interface == nullptr) return std::nullopt;
+
+  const InterfaceConfig& config = interface->config();
+  handshake::ServerPolicy policy{.connected = interface->connection() != nullptr,
+                                 .is_server = true,
+                                 .mode = config.mode,
+                                 .secret = config.secret,
+                                 .max_s2m_rings = config.rx_queues,
+                                 .max_m2s_rings = config.tx_queues,
+                                 .interface_name = config.name,
+                                 .refusal = std::nullopt};
+  if (!config.allowed_users.empty() || !config.allowed_groups.empty()) {
+    const Result<Credentials> peer = credentials();
+    const auto lists = [](const auto& list, auto value) {
+      return std::find(list.begin(), list.end(), value) != list.end();
+    };
+    if (!peer || !(lists(config.allowed_users, peer->uid) || lists(config.allowed_groups, peer->gid)))
+      policy.refusal = Reason{
+          Errc::peer_not_allowed, false,
+          peer ? "user " + std::to_string(peer->uid) + ", group " + std::to_string(peer->gid) + " is not allowed here"
+               : "the peer's credentials are unknown"};
+  }
+  return policy;
+}
+
+Status ServerConnection::perform(handshake::Admit& action) {
+  interface_ = listener_.find(action.id);
+  if (interface_ == nullptr) return Error{Errc::unknown_id, "interface " + std::to_string(action.id) + " has gone"};
+  wanted_ = nullptr;
+  peer_.app_name = std::move(action.app_name);
+  peer_.version = action.version;
+  if (const Result<Credentials> peer = credentials()) peer_.credentials = *peer;
+  interface_->admitted(listener_.take(*this));
+  return Nothing{};
+}
+
+Status ServerConnection::perform(handshake::MapRegion& action) {
+  Result<Region> region = Region::map_peer(take_fd(), action.size, interface_->config().require_sealed_memory);
+  if (!region) {
+    region.error().message = "region " + std::to_string(action.index) + ": " + region.error().message;
+    return region.error();
+  }
+  link_->regions.push_back(std::move(*region));
+  return Nothing{};
+}
+
+Status ServerConnection::perform(handshake::AttachRing& action) {
+  Result<Fd> interrupt = adopt_interrupt(take_fd());
+  if (!interrupt) return interrupt.error();
+  LinkRing ring;
+  ring.spec = action.ring;
+  ring.interrupt = std::move(*interrupt);
+  (action.ring.s2m ? link_->rx : link_->tx).push_back(std::move(ring));
+  return Nothing{};
+}
+
+Status ServerConnection::perform(handshake::Establish& action) {
+  if (Status complete = complete_server_link(*link_); !complete) return complete;
+  peer_.interface_name = std::move(action.peer_interface_name);
+  execute(machine_.established(Clock::now()));
+  if (!over()) interface_->came_up(std::exchange(link_, nullptr), std::move(peer_));
+  return Nothing{};
+}
+
+void ServerConnection::ended(const Reason& reason) {
+  const bool was_up = link_ == nullptr;
+  if (!was_up) listener_.refused(reason);
+  if (interface_ != nullptr) {
+    interface_->ended(reason, was_up);
+    return;
+  }
+  if (wanted_ != nullptr) wanted_->refused(reason);
+  context_.reactor().bury(listener_.take(*this));
+}
+
+// --- Client
+// -----------------------------------------------------------------------------------------------------------
+
+ClientConnection::ClientConnection(ContextImpl& context, InterfaceImpl& interface, Fd socket)
+    : Connection(context, std::move(socket)),
+      interface_(interface),
+      machine_({.app_name = context.config().app_name,
+                .interface_name = interface.config().name,
+                .id = interface.config().id,
+                .mode = interface.config().mode,
+                .secret = interface.config().secret,
+                .s2m_rings = interface.config().tx_queues,
+                .m2s_rings = interface.config().rx_queues,
+                .log2_ring_size = static_cast<std::uint8_t>(std::bit_width(interface.config().ring_size) - 1),
+                .timeout = interface.config().handshake_timeout}) {}
+
+handshake::Actions ClientConnection::take(const message::Message& message, std::size_t fds) {
+  return machine_.on_message(message, fds, Clock::now());
+}
+
+Status ClientConnection::perform(handshake::Allocate& action) {
+  bool fell_back = false;
+  auto link =
+      make_client_link(interface_.config(), action.s2m_rings, action.m2s_rings, action.log2_ring_size, fell_back);
+  if (!link) return link.error();
+  link_ = std::move(*link);
+  if (fell_back)
+    context_.log(LogLevel::warning, interface_.config().name + ": no huge pages to be had, using ordinary ones");
+  peer_.app_name = std::move(action.peer_app_name);
+  peer_.version = wire::version;
+  if (const Result<Credentials> peer = credentials()) peer_.credentials = *peer;
+  std::vector<std::uint64_t> sizes;
+  for (const Region& region : link_->regions) sizes.push_back(region.size());
+  execute(machine_.allocated(std::move(sizes), ring_specs(*link_), Clock::now()));
+  return Nothing{};
+}
+
+int ClientConnection::descriptor(handshake::FdRef which) const {
+  switch (which.kind) {
+    case handshake::FdKind::none:
+      return -1;
+    case handshake::FdKind::region:
+      return link_->regions[which.index].fd();
+    case handshake::FdKind::s2m_ring:
+      return link_->tx[which.index].interrupt.get();
+    case handshake::FdKind::m2s_ring:
+      return link_->rx[which.index].interrupt.get();
+  }
+  return -1;
+}
+
+Status ClientConnection::perform(handshake::Establish& action) {
+  peer_.interface_name = std::move(action.peer_interface_name);
+  if (interface_.config().post_buffers) post_all_buffers(*link_);
+  interface_.came_up(std::exchange(link_, nullptr), std::move(peer_));
+  return Nothing{};
+}
+
+void ClientConnection::ended(const Reason& reason) { interface_.ended(reason, link_ == nullptr); }
+
+}  // namespace memif::detail

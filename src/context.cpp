@@ -1,0 +1,206 @@
+#include <stdexcept>
+#include <utility>
+
+#include <memif/context.hpp>
+
+#include "context_impl.hpp"
+#include "interrupt.hpp"
+
+namespace memif {
+namespace detail {
+namespace {
+
+std::unique_ptr<EpollLoop> make_own_loop(const ContextConfig& config) {
+  return config.loop == nullptr ? EpollLoop::create().value() : nullptr;
+}
+
+std::shared_ptr<Waker> make_waker() {
+  auto waker = std::make_shared<Waker>();
+  waker->event = make_interrupt().value();
+  return waker;
+}
+
+}  // namespace
+
+ContextImpl::ContextImpl(ContextConfig config)
+    : config_(std::move(config)),
+      own_loop_(make_own_loop(config_)),
+      reactor_(own_loop_ != nullptr ? *own_loop_ : *config_.loop),
+      waker_(make_waker()) {
+  if (config_.app_name.size() > message::name_size)
+    throw Exception({Errc::invalid_config, "app_name \"" + config_.app_name + "\": longer than 32 bytes"});
+  std::move(reactor_.watch(waker_->event.get(), event_read, *this)).value();
+}
+
+ContextImpl::~ContextImpl() {
+  const Reactor::Scope scope(reactor_);
+  while (!interfaces_.empty()) remove(*interfaces_.begin()->first);
+  for (auto& [address, listener] : listeners_) listener->end_all({Errc::closed, false, "the listener is going"});
+  listeners_.clear();
+  reactor_.unwatch(waker_->event.get());
+}
+
+Result<InterfaceImpl*> ContextImpl::add(InterfaceConfig config) {
+  const Reactor::Scope scope(reactor_);
+  if (Status valid = validate(config); !valid) return valid.error();
+  Result<Address> address = parse_address(config.socket);
+  if (!address) return address.error();
+  if (config.name.empty()) config.name = "memif/" + std::to_string(config.id);
+
+  auto owned = std::make_unique<InterfaceImpl>(*this, std::move(config), *address);
+  InterfaceImpl& interface = *owned;
+  if (interface.is_server()) {
+    Result<Listener*> listener = open_listener(*address, interface.config().socket_file);
+    if (!listener) return listener.error();
+    if (!(*listener)->add(interface.config().id, interface))
+      return Error{Errc::invalid_config, "id " + std::to_string(interface.config().id) +
+                                             ": there is an interface of that id on " + address->text};
+  }
+  interfaces_.emplace(&interface, std::move(owned));
+  interface.connect();
+  return &interface;
+}
+
+void ContextImpl::remove(InterfaceImpl& interface) noexcept {
+  const auto found = interfaces_.find(&interface);
+  if (found == interfaces_.end()) return;
+  const Reactor::Scope scope(reactor_);
+  std::unique_ptr<InterfaceImpl> owned = std::move(found->second);
+  interfaces_.erase(found);
+  if (interface.is_server())
+    if (Listener* on = listener(interface.address().text)) on->remove(interface.config().id);
+  interface.shut_down();
+  if (interface.is_server()) close_if_idle(interface.address());
+  reactor_.bury(std::move(owned));
+}
+
+Listener* ContextImpl::listener(const std::string& socket) const noexcept {
+  const auto found = listeners_.find(socket);
+  return found != listeners_.end() ? found->second.get() : nullptr;
+}
+
+Result<Listener*> ContextImpl::open_listener(const Address& address, const SocketFile& file) {
+  if (Listener* existing = listener(address.text)) return existing;
+  Result<ListenSocket> socket = ListenSocket::open(address, file);
+  if (!socket) return socket.error();
+  return start_listener(address, std::move(*socket), false);
+}
+
+Result<Listener*> ContextImpl::start_listener(const Address& address, ListenSocket socket, bool adopted) {
+  auto owned = std::make_unique<Listener>(*this, address, std::move(socket), adopted);
+  if (Status started = owned->start(); !started) return started.error();
+  return (listeners_[address.text] = std::move(owned)).get();
+}
+
+Status ContextImpl::adopt_listener(const std::string& socket, Fd fd) {
+  const Reactor::Scope scope(reactor_);
+  Result<Address> address = parse_address(socket);
+  if (!address) return address.error();
+  if (listener(address->text) != nullptr)
+    return Error{Errc::address_in_use, address->text + ": this context listens there already"};
+  Result<ListenSocket> adopted = ListenSocket::adopt(*address, std::move(fd));
+  if (!adopted) return adopted.error();
+  Result<Listener*> started = start_listener(*address, std::move(*adopted), true);
+  if (!started) return started.error();
+  return Nothing{};
+}
+
+void ContextImpl::close_if_idle(const Address& address) noexcept {
+  const auto found = listeners_.find(address.text);
+  if (found == listeners_.end() || !found->second->idle()) return;
+  found->second->end_all({Errc::closed, false, "no interface is left on this socket"});
+  reactor_.bury(std::move(found->second));
+  listeners_.erase(found);
+}
+
+PollResult ContextImpl::poll(std::chrono::milliseconds timeout) {
+  if (own_loop_ == nullptr) throw std::logic_error("memif::Context::poll: this context lives in the user's loop");
+  const Reactor::Scope scope(reactor_);
+  const bool handled = own_loop_->run_once(
+      timeout, [this](int fd) { reactor_.handle(fd); }, [this] { reactor_.handle_timer(); });
+  if (waker_->woken.exchange(false, std::memory_order_acquire)) return PollResult::woken;
+  return handled ? PollResult::handled : PollResult::timed_out;
+}
+
+void ContextImpl::on_ready() {
+  drain_interrupt(waker_->event.get());
+  if (!waker_->alarm.exchange(false, std::memory_order_acquire)) return;
+  std::vector<InterfaceImpl*> all;
+  for (const auto& [interface, owned] : interfaces_) all.push_back(interface);
+  for (InterfaceImpl* interface : all)
+    if (interfaces_.contains(interface)) interface->check_port();
+}
+
+}  // namespace detail
+
+using detail::Reactor;
+
+const InterfaceConfig& Interface::config() const noexcept { return impl_->config(); }
+bool Interface::connected() const noexcept { return impl_->port()->connected(); }
+RxQueue& Interface::rx(std::size_t index) { return impl_->port()->rx(index); }
+TxQueue& Interface::tx(std::size_t index) { return impl_->port()->tx(index); }
+std::shared_ptr<RxQueue> Interface::share_rx(std::size_t index) { return {impl_->port(), &rx(index)}; }
+std::shared_ptr<TxQueue> Interface::share_tx(std::size_t index) { return {impl_->port(), &tx(index)}; }
+InterfaceInfo Interface::info() const { return impl_->info(); }
+
+void Interface::connect() {
+  const Reactor::Scope scope(impl_->context().reactor());
+  impl_->connect();
+}
+
+void Interface::disconnect(std::string why) {
+  const Reactor::Scope scope(impl_->context().reactor());
+  impl_->disconnect(why);
+}
+
+Context::Context(ContextConfig config) : impl_(std::make_shared<detail::ContextImpl>(std::move(config))) {}
+Context::~Context() = default;
+Context::Context(Context&&) noexcept = default;
+Context& Context::operator=(Context&&) noexcept = default;
+
+Interface& Context::add(InterfaceConfig config) { return *try_add(std::move(config)).value(); }
+
+Result<Interface*> Context::try_add(InterfaceConfig config) {
+  Result<detail::InterfaceImpl*> added = impl_->add(std::move(config));
+  if (!added) return added.error();
+  return &(*added)->face();
+}
+
+void Context::remove(Interface& interface) noexcept { impl_->remove(*interface.impl_); }
+
+Status Context::adopt_listener(const std::string& socket, Fd listening) {
+  return impl_->adopt_listener(socket, std::move(listening));
+}
+
+int Context::listener_fd(const std::string& socket) const noexcept {
+  const detail::Listener* listener = impl_->listener(socket);
+  return listener != nullptr ? listener->fd() : -1;
+}
+
+std::optional<ListenerStats> Context::listener_stats(const std::string& socket) const {
+  const detail::Listener* listener = impl_->listener(socket);
+  if (listener == nullptr) return std::nullopt;
+  return listener->stats();
+}
+
+// The copies keep a context alive that one of its callbacks destroys.
+PollResult Context::poll(std::chrono::milliseconds timeout) {
+  const auto keep = impl_;
+  return keep->poll(timeout);
+}
+
+void Context::handle(int fd) {
+  const auto keep = impl_;
+  keep->reactor().handle(fd);
+}
+
+void Context::handle_timer() {
+  const auto keep = impl_;
+  keep->reactor().handle_timer();
+}
+
+void Context::wake() noexcept { impl_->waker()->wake(impl_->waker()->woken); }
+
+int Context::fd() const noexcept { return impl_->own_loop() != nullptr ? impl_->own_loop()->fd() : -1; }
+
+}  // namespace memif

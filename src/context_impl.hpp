@@ -1,0 +1,57 @@
+// A context behind its public face.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include <memif/context.hpp>
+
+#include "epoll_loop.hpp"
+#include "interface_impl.hpp"
+#include "listener.hpp"
+#include "reactor.hpp"
+
+namespace memif::detail {
+
+class ContextImpl final : public Handler {
+ public:
+  explicit ContextImpl(ContextConfig config);  // throws Exception
+  ~ContextImpl() override;
+
+  Result<InterfaceImpl*> add(InterfaceConfig config);
+  void remove(InterfaceImpl& interface) noexcept;
+  Status adopt_listener(const std::string& socket, Fd fd);
+  Listener* listener(const std::string& socket) const noexcept;
+
+  PollResult poll(std::chrono::milliseconds timeout);
+  void on_ready() override;  // somebody woke us
+
+  void log(LogLevel level, std::string_view text) const {
+    if (config_.log) config_.log(level, text);
+  }
+
+  const ContextConfig& config() const noexcept { return config_; }
+  Reactor& reactor() noexcept { return reactor_; }
+  EpollLoop* own_loop() noexcept { return own_loop_.get(); }
+  Datagram& scratch() noexcept { return scratch_; }
+  const std::shared_ptr<Waker>& waker() noexcept { return waker_; }
+
+ private:
+  Result<Listener*> open_listener(const Address& address, const SocketFile& file);
+  Result<Listener*> start_listener(const Address& address, ListenSocket socket, bool adopted);
+  void close_if_idle(const Address& address) noexcept;
+
+  ContextConfig config_;
+  std::unique_ptr<EpollLoop> own_loop_;
+  Reactor reactor_;
+  std::shared_ptr<Waker> waker_;
+  Datagram scratch_;  // one for all: a message is handled before the next is received
+  std::map<std::string, std::unique_ptr<Listener>> listeners_;
+  std::unordered_map<InterfaceImpl*, std::unique_ptr<InterfaceImpl>> interfaces_;
+};
+
+}  // namespace memif::detail

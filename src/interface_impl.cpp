@@ -1,0 +1,144 @@
+#include "interface_impl.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "context_impl.hpp"
+
+namespace memif::detail {
+namespace {
+
+constexpr auto first_backoff = std::chrono::milliseconds(10);
+// A link that lasted less is not reconnected at once: a peer that fails right after connecting would be hammered.
+constexpr auto settled = std::chrono::milliseconds(100);
+
+}  // namespace
+
+InterfaceImpl::InterfaceImpl(ContextImpl& context, InterfaceConfig config, Address address)
+    : context_(context),
+      config_(std::move(config)),
+      address_(std::move(address)),
+      port_(std::make_shared<Port>(config_, [waker = context.waker()] { waker->wake(waker->alarm); })),
+      reconnect_(context.reactor(), [this] { connect(); }) {
+  face_.impl_ = this;
+}
+
+InterfaceImpl::~InterfaceImpl() = default;
+
+void InterfaceImpl::connect() {
+  if (is_server() || connection_ != nullptr || closing_) return;
+  reconnect_.set(std::nullopt);
+  Result<Fd> socket = connect_to(address_);
+  if (!socket) {
+    note({socket.error().code, false, socket.error().message}, nullptr);
+    context_.log(LogLevel::debug, config_.name + ": " + socket.error().message);
+    retry();
+    return;
+  }
+  connection_ = std::make_unique<ClientConnection>(context_, *this, std::move(*socket));
+  connection_->start();
+}
+
+// Immediately, then less and less often, up to the configured period.
+void InterfaceImpl::retry() {
+  const Clock::duration period = config_.reconnect;
+  if (is_server() || closing_ || period == Clock::duration::zero()) return;
+  reconnect_.set(Clock::now() + backoff_);
+  backoff_ = std::min<Clock::duration>(std::max<Clock::duration>(2 * backoff_, first_backoff), period);
+}
+
+void InterfaceImpl::disconnect(const std::string& why) {
+  if (connection_ == nullptr) return;
+  backoff_ = config_.reconnect;
+  connection_->disconnect({Errc::closed, false, why});
+}
+
+void InterfaceImpl::shut_down() {
+  closing_ = true;
+  reconnect_.set(std::nullopt);
+  if (connection_ != nullptr) connection_->disconnect({Errc::closed, false, "interface removed"});
+  port_->set_link(nullptr);
+}
+
+void InterfaceImpl::admitted(std::unique_ptr<Connection> connection) { connection_ = std::move(connection); }
+
+void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
+  up_since_ = Clock::now();
+  context_.log(LogLevel::info, config_.name + ": connected to " + peer.app_name + " (" + peer.interface_name + ")");
+  {
+    const std::lock_guard lock(mutex_);
+    ++info_.connects;
+    info_.connected = true;
+    info_.peer = std::move(peer);
+  }
+  port_->set_link(std::move(link));
+  if (config_.on_connected) config_.on_connected(face_);
+}
+
+void InterfaceImpl::ended(const Reason& reason, bool was_up) {
+  if (connection_ != nullptr) context_.reactor().bury(std::move(connection_));
+  port_->set_link(nullptr);
+  note(reason, was_up ? &InterfaceInfo::disconnects : &InterfaceInfo::refusals);
+  context_.log(LogLevel::info, config_.name + (was_up ? ": disconnected: " : ": not connected: ") + reason.text);
+  if (was_up && reason.code != Errc::closed)
+    backoff_ = Clock::now() - up_since_ > settled ? Clock::duration::zero() : first_backoff;
+  else if (backoff_ == Clock::duration::zero())
+    backoff_ = first_backoff;
+  retry();
+  if (was_up && !closing_ && config_.on_disconnected) config_.on_disconnected(face_, reason);
+}
+
+void InterfaceImpl::refused(const Reason& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++info_.refusals;
+    if (!info_.connected) info_.last_reason = reason;
+  }
+}
+
+void InterfaceImpl::note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) {
+  const std::lock_guard lock(mutex_);
+  if (counter != nullptr) ++(info_.*counter);
+  info_.connected = false;
+  info_.peer.reset();
+  info_.last_reason = reason;
+}
+
+void InterfaceImpl::check_port() {
+  if (const auto what = port_->take_report(); what && connection_ != nullptr)
+    connection_->disconnect({Errc::broken_ring, false, *what});
+}
+
+InterfaceInfo InterfaceImpl::info() const {
+  InterfaceInfo info;
+  {
+    const std::lock_guard lock(mutex_);
+    info = info_;
+  }
+  const std::shared_ptr<Link> link = port_->link();
+  if (link == nullptr) return info;
+  for (const Region& region : link->regions)
+    info.regions.push_back({.index = static_cast<std::uint16_t>(info.regions.size()),
+                            .size = region.size(),
+                            .address = region.data(),
+                            .fd = region.fd(),
+                            .external = region.external(),
+                            .sealed = region.sealed()});
+  const auto describe = [&](const LinkRing& ring) {
+    const RingSnapshot now = snapshot(*ring.header);
+    return RingInfo{.queue = ring.spec.index,
+                    .ring_size = 1u << ring.spec.log2_size,
+                    .buffer_size = link->buffer_size,
+                    .region = ring.spec.region,
+                    .offset = ring.spec.offset,
+                    .head = now.head,
+                    .tail = now.tail,
+                    .flags = now.flags,
+                    .event_fd = ring.interrupt.get()};
+  };
+  for (const LinkRing& ring : link->rx) info.rx.push_back(describe(ring));
+  for (const LinkRing& ring : link->tx) info.tx.push_back(describe(ring));
+  return info;
+}
+
+}  // namespace memif::detail

@@ -1,0 +1,127 @@
+#include "link.hpp"
+
+#include <string>
+
+#include "interrupt.hpp"
+
+namespace memif::detail {
+namespace {
+
+constexpr std::size_t line = wire::cache_line;
+constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+
+LinkRing make_client_ring(Link& link, bool s2m, std::uint16_t index, std::uint8_t log2_size, std::size_t offset) {
+  LinkRing ring;
+  ring.spec = {
+      .s2m = s2m, .index = index, .region = 0, .offset = static_cast<std::uint32_t>(offset), .log2_size = log2_size};
+  ring.header = reinterpret_cast<wire::RingHeader*>(link.views[0].base + offset);
+  make_ring(*ring.header);
+  return ring;
+}
+
+// The private table of a client ring, and the descriptors that say the same to the server.
+void give_buffers(const Link& link, LinkRing& ring, std::size_t first, std::uint32_t headroom) {
+  const std::size_t size = std::size_t{1} << ring.spec.log2_size;
+  ring.offsets = std::make_unique<std::uint32_t[]>(size);
+  Ring view(ring.header, ring.spec.log2_size, true);
+  const std::uint64_t word0 =
+      RawDescriptor::make_word0(RawDescriptor::make_tag(link.buffer_region, false), link.buffer_size - headroom);
+  for (std::size_t i = 0; i < size; ++i) {
+    ring.offsets[i] = static_cast<std::uint32_t>(link.first_buffer + (first + i) * link.buffer_stride + headroom);
+    view.update(static_cast<std::uint16_t>(i), word0, ring.offsets[i]);
+  }
+}
+
+std::unique_ptr<std::uint64_t[]> make_drop_marks(unsigned log2_size) {
+  return std::make_unique<std::uint64_t[]>(((std::size_t{1} << log2_size) + 63) / 64);
+}
+
+Result<Region> make_buffer_region(const InterfaceConfig& config, std::uint64_t bytes, Region::Options options,
+                                  bool& fell_back) {
+  if (!config.memory) return Region::create("memif buffers", bytes, options, fell_back);
+  if (config.memory->size < bytes)
+    return Error{Errc::invalid_config, "memory.size " + std::to_string(config.memory->size) + ": the rings need " +
+                                           std::to_string(bytes) + " bytes for their buffers"};
+  return Region::map_external(config.memory->fd, config.memory->size);
+}
+
+}  // namespace
+
+const LinkRing* Link::ring(bool s2m, std::uint16_t index) const noexcept {
+  const auto& rings = s2m == client ? tx : rx;
+  return index < rings.size() ? &rings[index] : nullptr;
+}
+
+Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, std::uint16_t s2m_rings,
+                                               std::uint16_t m2s_rings, std::uint8_t log2_ring_size,
+                                               bool& fell_back_to_small_pages) {
+  auto link = std::make_shared<Link>();
+  link->client = true;
+  link->buffer_region = 1;
+  link->buffer_size = config.buffer_size;
+  link->buffer_stride = buffer_stride(config.buffer_size);
+  link->first_buffer = config.memory ? config.memory->offset : 0;
+  link->posted_headroom = config.headroom;
+
+  const std::size_t ring_stride = round_up(wire::ring_bytes(log2_ring_size), line);
+  const std::size_t rings = std::size_t{s2m_rings} + m2s_rings;
+  const std::size_t ring_size = std::size_t{1} << log2_ring_size;
+  const Region::Options options{.huge_pages = config.huge_pages, .prefault = config.prefault};
+
+  // The rings always lie in ordinary pages: a huge one for a few KiB would be a waste.
+  bool ignored = false;
+  auto ring_region = Region::create("memif rings", rings * ring_stride, {.prefault = config.prefault}, ignored);
+  if (!ring_region) return ring_region.error();
+  auto buffers = make_buffer_region(config, link->first_buffer + rings * ring_size * link->buffer_stride, options,
+                                    fell_back_to_small_pages);
+  if (!buffers) return buffers.error();
+  link->regions.push_back(std::move(*ring_region));
+  link->regions.push_back(std::move(*buffers));
+  for (const Region& region : link->regions) link->views.push_back({region.data(), region.size()});
+
+  for (std::size_t i = 0; i < rings; ++i) {
+    const bool s2m = i < s2m_rings;
+    const auto index = static_cast<std::uint16_t>(s2m ? i : i - s2m_rings);
+    LinkRing ring = make_client_ring(*link, s2m, index, log2_ring_size, i * ring_stride);
+    auto interrupt = make_interrupt();
+    if (!interrupt) return interrupt.error();
+    ring.interrupt = std::move(*interrupt);
+    give_buffers(*link, ring, i * ring_size, s2m ? 0 : config.headroom);
+    if (!s2m) ring.dropped = make_drop_marks(log2_ring_size);
+    (s2m ? link->tx : link->rx).push_back(std::move(ring));
+  }
+  return link;
+}
+
+std::vector<handshake::RingSpec> ring_specs(const Link& link) {
+  std::vector<handshake::RingSpec> specs;
+  for (const LinkRing& ring : link.client ? link.tx : link.rx) specs.push_back(ring.spec);
+  for (const LinkRing& ring : link.client ? link.rx : link.tx) specs.push_back(ring.spec);
+  return specs;
+}
+
+void post_all_buffers(Link& link) {
+  for (LinkRing& ring : link.rx)
+    Ring(ring.header, ring.spec.log2_size, true).publish(static_cast<std::uint16_t>(1u << ring.spec.log2_size));
+  link.posted = true;
+}
+
+Status complete_server_link(Link& link) {
+  for (const Region& region : link.regions) link.views.push_back({region.data(), region.size()});
+  for (const bool receive : {true, false}) {
+    for (LinkRing& ring : receive ? link.rx : link.tx) {
+      ring.header = reinterpret_cast<wire::RingHeader*>(link.views[ring.spec.region].base + ring.spec.offset);
+      if (!has_cookie(*ring.header))
+        return Error{Errc::wrong_cookie, std::string(receive ? "S2M" : "M2S") + " ring " +
+                                             std::to_string(ring.spec.index) + ": wrong cookie"};
+      reset_ring(*ring.header);
+      if (receive)
+        ring.dropped = make_drop_marks(ring.spec.log2_size);
+      else
+        ring.posted = std::make_unique<std::uint64_t[]>(std::size_t{1} << ring.spec.log2_size);
+    }
+  }
+  return Nothing{};
+}
+
+}  // namespace memif::detail

@@ -1,0 +1,119 @@
+#include "listener.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "context_impl.hpp"
+
+namespace memif::detail {
+namespace {
+
+constexpr int accepts_per_turn = 16;  // so that a flood of connections leaves time for those that are there
+constexpr auto accept_pause = std::chrono::milliseconds(100);
+
+bool is_shortage(const std::error_code& code) {
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM})
+    if (code == std::error_code(error, std::system_category())) return true;
+  return false;
+}
+
+}  // namespace
+
+Listener::Listener(ContextImpl& context, Address address, ListenSocket socket, bool adopted)
+    : context_(context),
+      address_(std::move(address)),
+      socket_(std::move(socket)),
+      adopted_(adopted),
+      resume_(context.reactor(), [this] { static_cast<void>(context_.reactor().rewatch(socket_.fd(), event_read)); }) {}
+
+Listener::~Listener() {
+  if (watched_) context_.reactor().unwatch(socket_.fd());
+}
+
+Status Listener::start() {
+  Status status = context_.reactor().watch(socket_.fd(), event_read, *this);
+  watched_ = status.ok();
+  return status;
+}
+
+void Listener::on_ready() {
+  for (int i = 0; i < accepts_per_turn; ++i) {
+    Result<Fd> socket = socket_.accept();
+    if (socket) {
+      accept_one(std::move(*socket));
+    } else if (is_shortage(socket.error().code)) {
+      pause();
+      return;
+    } else if (socket.error().code != std::errc::connection_aborted && socket.error().code != std::errc::interrupted) {
+      return;
+    }
+  }
+}
+
+void Listener::accept_one(Fd socket) {
+  ++stats_.accepted;
+  if (silent_.size() >= context_.config().max_silent_connections && !silent_.empty()) {
+    ++stats_.evicted;
+    silent_.front()->disconnect({Errc::evicted, false, "dropped for newer connections: nothing was said on this one"});
+  }
+  auto owned = std::make_unique<ServerConnection>(context_, *this, std::move(socket));
+  ServerConnection& connection = *owned;
+  connection.silent_place = silent_.insert(silent_.end(), &connection);
+  connections_.emplace(&connection, std::move(owned));
+  connection.start();
+}
+
+// Out of descriptors or memory: the backlog stays readable, so listening to it would spin.
+void Listener::pause() {
+  context_.log(LogLevel::warning, address_.text + ": no descriptors left to accept a connection, waiting");
+  static_cast<void>(context_.reactor().rewatch(socket_.fd(), 0));
+  resume_.set(Clock::now() + accept_pause);
+}
+
+InterfaceImpl* Listener::find(std::uint32_t id) const noexcept {
+  const auto found = interfaces_.find(id);
+  return found != interfaces_.end() ? found->second : nullptr;
+}
+
+bool Listener::add(std::uint32_t id, InterfaceImpl& interface) { return interfaces_.emplace(id, &interface).second; }
+
+handshake::ServerIdentity Listener::identity() const {
+  std::uint16_t rx = 1, tx = 1;
+  auto timeout = std::chrono::milliseconds(0);
+  for (const auto& [id, interface] : interfaces_) {
+    rx = std::max(rx, interface->config().rx_queues);
+    tx = std::max(tx, interface->config().tx_queues);
+    timeout = std::max(timeout, interface->config().handshake_timeout);
+  }
+  return {.app_name = context_.config().app_name,
+          .max_region = wire::max_regions - 1,
+          .max_m2s_ring = static_cast<std::uint16_t>(tx - 1),
+          .max_s2m_ring = static_cast<std::uint16_t>(rx - 1),
+          .max_log2_ring_size = wire::max_log2_ring_size,
+          .timeout = timeout};
+}
+
+void Listener::spoken(ServerConnection& connection) noexcept {
+  if (connection.silent_place != silent_.end()) silent_.erase(std::exchange(connection.silent_place, silent_.end()));
+}
+
+std::unique_ptr<Connection> Listener::take(ServerConnection& connection) noexcept {
+  spoken(connection);
+  const auto found = connections_.find(&connection);
+  std::unique_ptr<Connection> owned = std::move(found->second);
+  connections_.erase(found);
+  return owned;
+}
+
+void Listener::refused(const Reason& reason) {
+  ++stats_.refused;
+  stats_.last_refusal = reason;
+  context_.log(LogLevel::info, address_.text + ": connection ended: " + reason.text);
+}
+
+void Listener::end_all(const Reason& reason) {
+  while (!connections_.empty()) connections_.begin()->second->disconnect(reason);
+}
+
+}  // namespace memif::detail

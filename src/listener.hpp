@@ -1,0 +1,60 @@
+// A listening socket and the interfaces behind it.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <unordered_map>
+
+#include "connection.hpp"
+#include "listen_socket.hpp"
+#include "reactor.hpp"
+
+namespace memif::detail {
+
+class Listener final : public Handler {
+ public:
+  // Starts to listen. `adopted` sockets stay when the last interface goes.
+  Listener(ContextImpl& context, Address address, ListenSocket socket, bool adopted);
+  ~Listener() override;
+  Status start();
+
+  void on_ready() override;
+
+  InterfaceImpl* find(std::uint32_t id) const noexcept;
+  bool add(std::uint32_t id, InterfaceImpl& interface);
+  void remove(std::uint32_t id) noexcept { interfaces_.erase(id); }
+  bool idle() const noexcept { return interfaces_.empty() && !adopted_; }
+
+  // What HELLO offers: the most that any of its interfaces takes.
+  handshake::ServerIdentity identity() const;
+
+  // A connection has named its interface: it is no longer the listener's to evict.
+  void spoken(ServerConnection& connection) noexcept;
+  std::unique_ptr<Connection> take(ServerConnection& connection) noexcept;
+  void refused(const Reason& reason);
+
+  // Ends the connections that belong to no interface yet.
+  void end_all(const Reason& reason);
+
+  int fd() const noexcept { return socket_.fd(); }
+  const Address& address() const noexcept { return address_; }
+  const ListenerStats& stats() const noexcept { return stats_; }
+
+ private:
+  void accept_one(Fd socket);
+  void pause();
+
+  ContextImpl& context_;
+  Address address_;
+  ListenSocket socket_;
+  bool adopted_;
+  bool watched_ = false;
+  std::unordered_map<std::uint32_t, InterfaceImpl*> interfaces_;
+  std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections_;  // not admitted yet
+  std::list<ServerConnection*> silent_;                                                   // of these, oldest first
+  Timer resume_;
+  ListenerStats stats_;
+};
+
+}  // namespace memif::detail

@@ -1,0 +1,76 @@
+#include "port.hpp"
+
+#include "interrupt.hpp"
+
+namespace memif::detail {
+
+Port::Port(const InterfaceConfig& config, std::function<void()> alarm) : alarm_(std::move(alarm)) {
+  for (std::uint16_t i = 0; i < config.rx_queues; ++i)
+    rx_.push_back(std::unique_ptr<RxQueue>(new RxQueue(*this, i, config)));
+  for (std::uint16_t i = 0; i < config.tx_queues; ++i) tx_.push_back(std::unique_ptr<TxQueue>(new TxQueue(*this, i)));
+}
+
+Port::~Port() = default;
+
+std::shared_ptr<Link> Port::link() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return link_;
+}
+
+bool Port::connected() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return link_ != nullptr;
+}
+
+void Port::set_link(std::shared_ptr<Link> link) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    link_.swap(link);
+    report_ = nullptr;
+    for (const auto& queue : rx_) raise_locked(*queue);
+    for (const auto& queue : tx_) raise_locked(*queue);
+  }
+  changed_.notify_all();
+  // Those that sleep do so on the former link's interrupts.
+  if (link != nullptr)
+    for (const LinkRing& ring : link->rx) signal_interrupt(ring.interrupt.get());
+}
+
+void Port::report(const std::shared_ptr<Link>& link, const char* what) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (link == nullptr) return;
+    link->failed.store(true, std::memory_order_relaxed);
+    if (link == link_ && report_ == nullptr) report_ = what;
+  }
+  alarm_();
+}
+
+std::optional<const char*> Port::take_report() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (report_ == nullptr) return std::nullopt;
+  return std::exchange(report_, nullptr);
+}
+
+void Port::wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout) noexcept {
+  std::unique_lock lock(mutex_);
+  const auto changed = [&queue] { return queue.attention(); };
+  if (timeout < std::chrono::nanoseconds::zero())
+    changed_.wait(lock, changed);
+  else
+    changed_.wait_for(lock, timeout, changed);
+}
+
+void Port::raise(RxQueue& queue) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    raise_locked(queue);
+    if (link_ != nullptr && queue.index_ < link_->rx.size()) signal_interrupt(link_->rx[queue.index_].interrupt.get());
+  }
+  changed_.notify_all();
+}
+
+// The release pairs with the acquire in Queue::attention(); the link itself is read under the mutex.
+void Port::raise_locked(Queue& queue) noexcept { queue.attention_.store(true, std::memory_order_release); }
+
+}  // namespace memif::detail

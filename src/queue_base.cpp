@@ -1,0 +1,67 @@
+#include <memif/queue_base.hpp>
+
+#include "interrupt.hpp"
+#include "port.hpp"
+
+namespace memif {
+namespace {
+
+// What a ring without memory points at. Nobody writes it: every path that writes has found a slot or a link first.
+struct {
+  wire::RingHeader header{};
+  wire::Descriptor descriptors[1]{};
+} no_ring;
+
+}  // namespace
+
+Ring::Ring() noexcept : Ring(&no_ring.header, 0, true) {}
+
+namespace detail {
+
+Queue::Queue(Port& port, std::uint16_t index) noexcept : index_(index), port_(port) {}
+Queue::~Queue() = default;
+
+void Queue::broken(const char* what) noexcept {
+  port_.report(link_, what);
+  attention_.store(true, std::memory_order_relaxed);
+}
+
+bool Queue::adopt_link() noexcept {
+  // Lowered before the link is read: a change that comes between the two raises it again.
+  attention_.store(false, std::memory_order_relaxed);
+  std::shared_ptr<Link> link = port_.link();
+  if (link != nullptr && link->failed.load(std::memory_order_relaxed)) link = nullptr;
+  if (link == link_) return false;
+  link_ = std::move(link);
+  ++epoch_;
+  return true;
+}
+
+void Queue::attach(LinkRing* ring) noexcept {
+  next_ = limit_ = 0;
+  tag_ = ~0u;
+  view_ = {};
+  if (ring == nullptr) {
+    link_ = nullptr;
+    ring_ = Ring();
+    client_ = false;
+    offsets_ = nullptr;
+    base_ = nullptr;
+    buffer_size_ = 0;
+    regions_ = nullptr;
+    region_count_ = 0;
+    event_fd_ = -1;
+    return;
+  }
+  ring_ = Ring(ring->header, ring->spec.log2_size, link_->client);
+  client_ = link_->client;
+  offsets_ = ring->offsets.get();
+  base_ = client_ ? link_->views[link_->buffer_region].base : nullptr;
+  buffer_size_ = link_->buffer_size;
+  regions_ = link_->views.data();
+  region_count_ = static_cast<std::uint32_t>(link_->views.size());
+  event_fd_ = ring->interrupt.get();
+}
+
+}  // namespace detail
+}  // namespace memif

@@ -1,0 +1,63 @@
+#include "reactor.hpp"
+
+#include <unistd.h>
+
+namespace memif::detail {
+
+void Waker::wake(std::atomic<bool>& why) noexcept {
+  why.store(true, std::memory_order_release);
+  const std::uint64_t one = 1;
+  // Fails only if the descriptor is readable already.
+  [[maybe_unused]] const ssize_t ignored = ::write(event.get(), &one, sizeof one);
+}
+
+Status Reactor::watch(int fd, unsigned events, Handler& handler) {
+  Status added = loop_.add(fd, events);
+  if (added) handlers_[fd] = &handler;
+  return added;
+}
+
+void Reactor::unwatch(int fd) noexcept {
+  if (handlers_.erase(fd) != 0) loop_.remove(fd);
+}
+
+void Reactor::handle(int fd) {
+  const Scope scope(*this);
+  if (const auto found = handlers_.find(fd); found != handlers_.end()) found->second->on_ready();
+}
+
+void Reactor::handle_timer() {
+  const Scope scope(*this);
+  armed_.reset();
+  const Clock::time_point now = Clock::now();
+  while (!due_.empty() && due_.begin()->first <= now) {
+    Timer& timer = *due_.begin()->second;
+    due_.erase(due_.begin());
+    timer.when_.reset();
+    timer.callback_();
+  }
+  arm();
+}
+
+void Reactor::arm() noexcept {
+  std::optional<Clock::time_point> first;
+  if (!due_.empty()) first = due_.begin()->first;
+  if (first == armed_) return;
+  armed_ = first;
+  loop_.set_timer(first);
+}
+
+Reactor::Scope::~Scope() {
+  if (--reactor_.depth_ != 0) return;
+  // What is freed may bury more.
+  while (!reactor_.graves_.empty()) std::exchange(reactor_.graves_, {}).clear();
+}
+
+void Timer::set(std::optional<Clock::time_point> when) {
+  if (when_) reactor_.due_.erase({*when_, this});
+  when_ = when;
+  if (when_) reactor_.due_.insert({*when_, this});
+  reactor_.arm();
+}
+
+}  // namespace memif::detail

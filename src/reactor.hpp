@@ -1,0 +1,96 @@
+// The one place from which callbacks run: descriptors, timers, and what is to be freed afterwards.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <memif/event_loop.hpp>
+#include <memif/fd.hpp>
+
+namespace memif::detail {
+
+// Something that waits for a descriptor. on_ready() is a hint: it may come late, twice, or for nothing, also because
+// the descriptor's number was another's when the event was made.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  virtual void on_ready() = 0;
+};
+
+// What other threads and signal handlers may touch of a context. Outlives it for as long as one of them holds it.
+struct Waker {
+  Fd event;
+  std::atomic<bool> woken{false};  // by the user
+  std::atomic<bool> alarm{false};  // by a queue that found its peer broken
+
+  void wake(std::atomic<bool>& why) noexcept;
+};
+
+class Timer;
+
+// One control thread. An object that ends during a callback is buried: forgotten at once, freed when the last callback
+// has returned.
+class Reactor {
+ public:
+  explicit Reactor(EventLoop& loop) : loop_(loop) {}
+
+  Status watch(int fd, unsigned events, Handler& handler);
+  Status rewatch(int fd, unsigned events) { return loop_.change(fd, events); }
+  void unwatch(int fd) noexcept;
+  void bury(std::unique_ptr<Handler> handler) { graves_.push_back(std::move(handler)); }
+
+  void handle(int fd);
+  void handle_timer();
+
+  // Marks a stretch during which nothing buried is freed: every entry from outside.
+  class Scope {
+   public:
+    explicit Scope(Reactor& reactor) noexcept : reactor_(reactor) { ++reactor_.depth_; }
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Reactor& reactor_;
+  };
+
+ private:
+  friend class Timer;
+  using Due = std::pair<Clock::time_point, Timer*>;
+
+  void arm() noexcept;
+
+  EventLoop& loop_;
+  std::unordered_map<int, Handler*> handlers_;
+  std::set<Due> due_;
+  std::optional<Clock::time_point> armed_;
+  std::vector<std::unique_ptr<Handler>> graves_;
+  int depth_ = 0;
+};
+
+// Calls back once at a given time, from Reactor::handle_timer().
+class Timer {
+ public:
+  Timer(Reactor& reactor, std::function<void()> callback) : reactor_(reactor), callback_(std::move(callback)) {}
+  ~Timer() { set(std::nullopt); }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  void set(std::optional<Clock::time_point> when);
+  bool pending() const noexcept { return when_.has_value(); }
+
+ private:
+  friend class Reactor;
+
+  Reactor& reactor_;
+  std::function<void()> callback_;
+  std::optional<Clock::time_point> when_;
+};
+
+}  // namespace memif::detail

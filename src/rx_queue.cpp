@@ -1,0 +1,213 @@
+#include <ctime>
+#include <poll.h>
+
+#include <memif/rx_queue.hpp>
+
+#include "interrupt.hpp"
+#include "port.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace memif {
+namespace {
+
+using std::chrono::nanoseconds;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+void relax() noexcept {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Negative and far-away time-outs are "never".
+std::optional<SteadyTime> deadline_after(nanoseconds timeout) noexcept {
+  if (timeout < nanoseconds::zero() || timeout > std::chrono::hours(24 * 365)) return std::nullopt;
+  return std::chrono::steady_clock::now() + timeout;
+}
+
+nanoseconds left_until(const std::optional<SteadyTime>& deadline) noexcept {
+  if (!deadline) return nanoseconds(-1);
+  return std::max<nanoseconds>(*deadline - std::chrono::steady_clock::now(), nanoseconds::zero());
+}
+
+}  // namespace
+
+RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig& config) noexcept
+    : Queue(port, index), headroom_(config.headroom), mode_(config.rx_mode), spin_(config.spin) {}
+
+void RxQueue::refresh() noexcept {
+  if (adopt_link()) {
+    detail::LinkRing* ring = link_ != nullptr && index_ < link_->rx.size() ? &link_->rx[index_] : nullptr;
+    attach(ring);
+    released_ = publish_offset_ = 0;
+    live_bursts_ = 0;
+    dropped_ = nullptr;
+    dropped_count_ = 0;
+    unfinished_ = false;
+    if (ring != nullptr) {
+      dropped_ = ring->dropped.get();
+      if (client_) {
+        headroom_ = link_->posted_headroom;
+        shortest_room_ = buffer_size_ - headroom_;
+        posted_word0_ = RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), shortest_room_);
+        publish_offset_ = static_cast<std::uint16_t>(ring_.size());
+        // Seen from the receiving end, buffers not yet posted are buffers held.
+        if (!link_->posted) released_ = static_cast<std::uint16_t>(-static_cast<int>(ring_.size()));
+      }
+    }
+  }
+  if (!up()) return;
+  // A queue on interrupts is armed from the start, so that a loop around event_fd() needs no first call.
+  if (mode() == RxMode::interrupt)
+    static_cast<void>(ring_.unmask_and_look());
+  else
+    ring_.mask_interrupts();
+}
+
+std::byte* RxQueue::resolve(const RawDescriptor& descriptor, std::uint16_t index) noexcept {
+  const std::uint32_t length = descriptor.length();
+  if (client_) return length - 1 < room(index) ? base_ + offsets_[ring_.slot(index)] : nullptr;
+  const detail::RegionView* view = region(descriptor.region());
+  const std::uint64_t offset = descriptor.offset();
+  if (view == nullptr || length == 0 || offset + length > view->size) return nullptr;
+  tag_ = RawDescriptor::make_tag(descriptor.region(), false);
+  view_ = *view;
+  return view->base + offset;
+}
+
+// Client: offsets have headroom in them; buffers lie one stride apart from the first.
+std::uint32_t RxQueue::buffer_start(std::uint32_t offset) const noexcept {
+  const std::uint64_t first = link_->first_buffer;
+  return static_cast<std::uint32_t>(first + (offset - first) / link_->buffer_stride * link_->buffer_stride);
+}
+
+std::uint32_t RxQueue::room(std::uint16_t index) const noexcept {
+  const std::uint32_t offset = offsets_[ring_.slot(index)];
+  return buffer_size_ - (offset - buffer_start(offset));
+}
+
+// Slots taken that nobody will release: given back now if nothing before them is held, else marked, and given back with
+// what is before them.
+void RxQueue::drop(std::uint16_t first, std::size_t count) noexcept {
+  if (first == released_ && headroom_ == 0) {
+    released_ = static_cast<std::uint16_t>(released_ + count);
+    publish();
+    return;
+  }
+  dropped_count_ += count;
+  for (; count != 0; --count, ++first) {
+    const std::uint16_t slot = ring_.slot(first);
+    dropped_[slot / 64] |= std::uint64_t{1} << (slot % 64);
+  }
+}
+
+bool RxQueue::take_drop_mark(std::uint16_t index) noexcept {
+  const std::uint16_t slot = ring_.slot(index);
+  const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+  if (dropped_count_ == 0 || (dropped_[slot / 64] & bit) == 0) return false;
+  dropped_[slot / 64] &= ~bit;
+  --dropped_count_;
+  return true;
+}
+
+// Client: what the slot's descriptor must say for its buffer to be filled `headroom` bytes after its start.
+void RxQueue::post(std::uint16_t index, std::uint32_t headroom) noexcept {
+  std::uint32_t& offset = offsets_[ring_.slot(index)];
+  offset = buffer_start(offset) + headroom;
+  ring_.update(index, posted_word0_, offset);
+}
+
+std::size_t RxQueue::release(std::size_t count, std::uint32_t headroom) noexcept {
+  if (attention()) refresh();
+  if (!up()) return 0;
+  if (!client_ || headroom >= buffer_size_) headroom = headroom_;
+  const bool repost = client_ && (headroom != 0 || headroom_ != 0);
+  if (headroom != headroom_) {
+    headroom_ = headroom;
+    posted_word0_ =
+        RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), buffer_size_ - headroom);
+    shortest_room_ = std::min(shortest_room_, buffer_size_ - headroom);
+  }
+  std::size_t released = 0;
+  for (; released_ != next_; ++released_) {
+    if (!take_drop_mark(released_)) {
+      if (released == count) break;
+      ++released;
+    }
+    if (repost) post(released_, headroom);
+  }
+  publish();
+  return released;
+}
+
+bool RxQueue::pending() noexcept {
+  if (attention()) refresh();
+  return (next_ != limit_ && !unfinished_) || ring_.load_peer_index() != limit_;
+}
+
+bool RxQueue::arm() noexcept {
+  if (pending()) return false;
+  if (!up() || ring_.unmask_and_look() == limit_) return true;
+  ring_.mask_interrupts();
+  return false;
+}
+
+void RxQueue::disarm() noexcept {
+  if (attention()) refresh();
+  if (!up()) return;
+  ring_.mask_interrupts();
+  if (drain_interrupt(event_fd_)) counters_.interrupts.add(1);
+}
+
+void RxQueue::sleep(nanoseconds timeout) noexcept {
+  if (!arm()) return;
+  if (!up()) {
+    port_.wait_for_change(*this, timeout);
+    return;
+  }
+  counters_.sleeps.add(1);
+  pollfd descriptor{.fd = event_fd_, .events = POLLIN, .revents = 0};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
+  const bool signalled = ::ppoll(&descriptor, 1, timeout < nanoseconds::zero() ? nullptr : &limit, nullptr) > 0;
+  ring_.mask_interrupts();
+  if (signalled && drain_interrupt(event_fd_)) counters_.interrupts.add(1);
+}
+
+bool RxQueue::wait(nanoseconds timeout) noexcept {
+  if (pending()) return true;
+  if (timeout == nanoseconds::zero()) return false;
+  const std::uint32_t epoch = epoch_;
+  const std::optional<SteadyTime> deadline = deadline_after(timeout);
+  const SteadyTime start = std::chrono::steady_clock::now();
+  do {
+    const RxMode how = mode();
+    if (!up() || how == RxMode::interrupt) {
+      sleep(left_until(deadline));
+    } else {
+      constexpr int looks_per_clock_read = 32;
+      for (int i = 0; i < looks_per_clock_read && !pending(); ++i) relax();
+      if (how == RxMode::adaptive && !pending() && std::chrono::steady_clock::now() - start >= spin_)
+        sleep(left_until(deadline));
+    }
+    if (pending()) return true;
+  } while (epoch == epoch_ && (!deadline || std::chrono::steady_clock::now() < *deadline));
+  return false;
+}
+
+int RxQueue::event_fd() const noexcept {
+  const std::shared_ptr<detail::Link> link = port_.link();
+  return link != nullptr && index_ < link->rx.size() ? link->rx[index_].interrupt.get() : -1;
+}
+
+void RxQueue::set_mode(RxMode mode) noexcept {
+  mode_.store(mode, std::memory_order_relaxed);
+  port_.raise(*this);
+}
+
+}  // namespace memif

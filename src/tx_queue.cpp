@@ -1,0 +1,140 @@
+#include <array>
+
+#include <memif/tx_queue.hpp>
+
+#include "interrupt.hpp"
+#include "port.hpp"
+
+namespace memif {
+namespace {
+
+// Enough for 128 KiB in buffers of the usual size.
+constexpr std::size_t scratch_buffers = 64;
+
+void copy(const Packet& from, const Packet& to) noexcept {
+  auto target = to.buffers().begin();
+  std::uint32_t filled = 0;
+  for (const Buffer& source : from.buffers()) {
+    for (std::uint32_t done = 0; done < source.size();) {
+      if (filled == target->size()) {
+        ++target;
+        filled = 0;
+      }
+      const std::uint32_t n = std::min(source.size() - done, target->size() - filled);
+      std::memcpy(target->data() + filled, source.data() + done, n);
+      done += n;
+      filled += n;
+    }
+  }
+}
+
+}  // namespace
+
+TxQueue::TxQueue(detail::Port& port, std::uint16_t index) noexcept : Queue(port, index) {}
+
+void TxQueue::refresh() noexcept {
+  if (!adopt_link()) return;
+  detail::LinkRing* ring = link_ != nullptr && index_ < link_->tx.size() ? &link_->tx[index_] : nullptr;
+  attach(ring);
+  limit_offset_ = 0;
+  posted_ = nullptr;
+  if (ring == nullptr) return;
+  posted_ = ring->posted.get();
+  if (client_) {
+    limit_offset_ = limit_ = static_cast<std::uint16_t>(ring_.size());
+    own_tag_ = RawDescriptor::make_tag(link_->buffer_region, false);
+  }
+}
+
+void TxQueue::notify() noexcept {
+  signal_interrupt(event_fd_);
+  counters_.interrupts.add(1);
+}
+
+std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
+  const detail::RegionView* view = region(descriptor.region());
+  const std::uint64_t offset = descriptor.offset();
+  const std::uint32_t capacity = descriptor.length();
+  if (view == nullptr || capacity == 0 || offset + capacity > view->size) return nullptr;
+  tag_ = RawDescriptor::make_tag(descriptor.region(), false);
+  view_ = *view;
+  return view->base + offset;
+}
+
+// Server: the slots from the front up to `end` go back without a packet, since one of their buffers cannot be used.
+void TxQueue::give_back(std::uint16_t end) noexcept {
+  for (; next_ != end; ++next_) {
+    const RawDescriptor descriptor = ring_.load(next_);
+    ring_.store_word0(next_, RawDescriptor::make_word0(RawDescriptor::make_tag(descriptor.region(), false), 0));
+    counters_.dropped_buffer.add(1);
+  }
+  if (ring_.publish_to_receiver(next_)) notify();
+}
+
+std::size_t TxQueue::room() noexcept {
+  if (attention()) refresh();
+  return free_after(0, ring_.size());
+}
+
+bool TxQueue::exchange(RxQueue& from, std::uint16_t slot, std::size_t after) noexcept {
+  if (attention()) refresh();
+  if (!up() || !client_ || from.link_ != link_ || slot >= from.ring_.size() || free_after(after, 1) == 0) return false;
+  const auto index = static_cast<std::uint16_t>(next_ + after);
+  std::uint32_t& outgoing = offsets_[ring_.slot(index)];
+  std::uint32_t& incoming = from.offsets_[slot];
+  const std::uint32_t headroom = incoming - from.buffer_start(incoming);
+  const std::uint32_t freed = outgoing;
+  outgoing = incoming - headroom;
+  incoming = freed + headroom;
+  from.ring_.store_word1(slot, incoming);
+  return true;
+}
+
+std::size_t TxQueue::forward(RxBurst& burst) noexcept {
+  if (attention()) refresh();
+  if (!up() || burst.empty()) return 0;
+  RxQueue& from = *burst.queue_;
+  return client_ && from.link_ == link_ && burst.epoch_ == from.epoch_ ? forward_exchanged(burst)
+                                                                       : forward_copied(burst);
+}
+
+std::size_t TxQueue::forward_exchanged(RxBurst& burst) noexcept {
+  std::span<Buffer> buffers = burst.buffers();
+  const std::size_t free = free_after(0, buffers.size());
+  if (free < buffers.size()) {
+    counters_.ring_full.add(1);
+    buffers = buffers.first(free);
+    while (!buffers.empty() && buffers.back().more()) buffers = buffers.first(buffers.size() - 1);
+  }
+  for (std::size_t i = 0; i < buffers.size(); ++i) exchange(*burst.queue_, buffers[i].slot_, i);
+  const auto source = [buffers](std::size_t i) {
+    return Outgoing{buffers[i].data_, buffers[i].length_, buffers[i].more_};
+  };
+  return publish(buffers.size(), source).packets;
+}
+
+std::size_t TxQueue::forward_copied(RxBurst& burst) noexcept {
+  std::array<Buffer, scratch_buffers> scratch;
+  TxBurst out = begin(scratch);
+  std::size_t sent = 0;
+  for (const Packet packet : burst) {
+    const auto size = static_cast<std::uint32_t>(packet.size());
+    if (!out.add(size)) {
+      sent += out.send();
+      out = begin(scratch);
+      if (!out.add(size)) return sent;
+    }
+    copy(packet, out.back());
+  }
+  return sent + out.send();
+}
+
+bool TxQueue::send_copy(std::span<const std::byte> packet) noexcept {
+  std::array<Buffer, scratch_buffers> scratch;
+  TxBurst out = begin(scratch);
+  if (!out.add(static_cast<std::uint32_t>(packet.size()))) return false;
+  out.back().copy_from(packet);
+  return out.send() == 1;
+}
+
+}  // namespace memif
