@@ -5,20 +5,22 @@ import unittest
 
 from support import E2ETest
 
-FAST = ("-i", "0.01", "--wait", "10s", "--json")
+COMMON = ("--wait", "10s", "--json")
+FAST = ("-i", "0.01", *COMMON)
 V4 = ("--source", "192.168.7.1/24")
 V6 = ("--source", "fd00:7::1/64")
 
 
 class PingTest(E2ETest):
-    def exchange(self, responder_role, source, address, target, *, port=(), ping=(), count=20):
+    def exchange(self, responder_role, source, address, target, *, port=(), ping=(), count=20, interval="0.01"):
         """A responder in one role, a ping in the other: every request is answered."""
         ping_role = "client" if responder_role == "server" else "server"
+        command = ("ping", *port, *source, "-c", count, "-i", interval, *COMMON, *ping, target)
         if responder_role == "server":
             self.respond(*port, address, role="server")
-            pinger = self.memif("ping", *port, *source, "-c", count, *FAST, *ping, target, role="client")
+            pinger = self.memif(*command, role=ping_role)
         else:
-            pinger = self.memif("ping", *port, *source, "-c", count, *FAST, *ping, target, role=ping_role)
+            pinger = self.memif(*command, role=ping_role)
             self.listening(pinger)
             self.respond(*port, "--wait", "10s", address, role="client")
         return self.assert_all_answered(pinger, count)
@@ -63,8 +65,8 @@ class PingTest(E2ETest):
         self.exchange("client", V4, "192.168.7.2/24", "192.168.7.2", port=("--buffer-size", "64"))
 
     def test_1000_pings_a_second(self):
-        self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2", port=("--ring-size", "8"), ping=("-i", "0.001"),
-                      count=1000)  # fmt: skip
+        self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2", port=("--ring-size", "8"), count=1000,
+                      interval="0.001")  # fmt: skip
 
     def test_abstract_socket(self):
         name = f"@{self.dir.name}"
