@@ -1,0 +1,80 @@
+// Echo: every Ethernet frame goes back to where it came from, its MAC addresses swapped.
+//
+//   echo SOCKET [client|server]        for example: echo /run/vpp/memif.sock client
+//
+// One thread does everything: it runs the interface's connection and moves the packets. Ends on Ctrl+C.
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <iostream>
+#include <span>
+#include <string_view>
+
+#include <memif/memif.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+std::atomic<bool> running{true};
+
+// Frames begin with the receiver's MAC address, six bytes, and the sender's. The first buffer of a packet has at least
+// the headers, but a peer may send anything: look before you touch.
+void swap_macs(memif::Packet frame) {
+  const std::span<std::byte> bytes = frame.bytes();
+  if (bytes.size() >= 12) std::swap_ranges(bytes.begin(), bytes.begin() + 6, bytes.begin() + 6);
+}
+
+// Receives one burst and sends it back. The packets are not copied out: `burst` is a view of them in shared memory,
+// and when it ends their buffers go back to the peer.
+std::size_t echo_burst(memif::Interface& port) {
+  static std::array<memif::Buffer, 256> buffers;
+  memif::RxBurst burst = port.rx(0).receive(buffers);
+  for (const memif::Packet frame : burst) swap_macs(frame);
+  // A client owns the memory, so a received buffer can simply change places with a free one of the transmit ring; a
+  // server has to copy. forward() does what is possible, and returns how many packets there was room for.
+  return burst.empty() ? 0 : port.tx(0).forward(burst);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::cerr << "usage: " << argv[0] << " SOCKET [client|server]\n";
+    return 2;
+  }
+  const bool server = argc > 2 && std::string_view(argv[2]) == "server";
+  std::signal(SIGINT, [](int) { running = false; });
+  std::signal(SIGTERM, [](int) { running = false; });
+
+  try {
+    memif::Context context{{.app_name = "echo"}};
+    memif::InterfaceConfig config;
+    config.socket = argv[1];
+    config.role = server ? memif::Role::server : memif::Role::client;
+    // Both callbacks run inside context.poll().
+    config.on_connected = [](memif::Interface& port) {
+      const memif::InterfaceInfo info = port.info();
+      std::cout << "connected to " << (info.peer ? info.peer->app_name : "a peer") << '\n';
+    };
+    config.on_disconnected = [](memif::Interface&, const memif::Reason& why) {
+      std::cout << "disconnected: " << why.text << '\n';
+    };
+    // A server listens from here on. A client tries to connect, and goes on trying for as long as the interface exists.
+    memif::Interface& port = context.add(config);
+
+    std::size_t echoed = 0;
+    while (running) {
+      context.poll(0ms);                                      // connections, timers, callbacks: never blocks here
+      if (port.rx(0).wait(10ms)) echoed += echo_burst(port);  // spins briefly, then sleeps until the peer sends
+      if (!port.connected()) context.poll(100ms);             // nothing to receive: sleep until something happens
+    }
+    std::cout << echoed << " frames echoed\n";
+  } catch (const memif::Exception& error) {
+    std::cerr << argv[0] << ": " << error.what() << '\n';
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,130 @@
+#include "port_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+#include "command.hpp"
+
+namespace memif::tool {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+PortOptions from_options(const std::vector<std::string>& words) {
+  CLI::App app;
+  PortOptions options;
+  add_port_options(app, options);
+  app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes the last word first
+  return options;
+}
+
+std::string refusal(const std::string& word) {
+  try {
+    parse_port_word(word);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(PortWord, HasDefaults) {
+  const PortOptions port = parse_port_word("memif:/tmp/a.sock");
+  EXPECT_EQ(port.config.socket, "/tmp/a.sock");
+  EXPECT_EQ(port.config.id, 0u);
+  EXPECT_EQ(port.config.role, Role::client);
+  EXPECT_EQ(port.config.mode, Mode::ethernet);
+  EXPECT_EQ(port.wait, 5s);
+  EXPECT_FALSE(port.reconnect);
+}
+
+TEST(PortWord, SetsEverything) {
+  const PortOptions port = parse_port_word(
+      "memif:/a,id=7,role=server,secret=s=x,mode=ip,queues=2,ring=512,buffer=4KiB,wait=forever,rx-mode=polling,name=n,"
+      "reconnect=100ms");
+  EXPECT_EQ(port.config.id, 7u);
+  EXPECT_EQ(port.config.role, Role::server);
+  EXPECT_EQ(port.config.secret, "s=x");
+  EXPECT_EQ(port.config.mode, Mode::ip);
+  EXPECT_EQ(port.config.rx_queues, 2);
+  EXPECT_EQ(port.config.tx_queues, 2);
+  EXPECT_EQ(port.config.ring_size, 512u);
+  EXPECT_EQ(port.config.buffer_size, 4096u);
+  EXPECT_EQ(port.wait, std::nullopt);
+  EXPECT_EQ(port.config.rx_mode, RxMode::polling);
+  EXPECT_EQ(port.config.name, "n");
+  EXPECT_TRUE(port.reconnect);
+  EXPECT_EQ(port.config.reconnect, 100ms);
+}
+
+TEST(PortWord, TakesTheOptionsNamesToo) {
+  EXPECT_EQ(parse_port_word("memif:/a,ring-size=64,buffer-size=64").config.ring_size, 64u);
+}
+
+TEST(PortWord, NamespacesBelongToTheAddress) {
+  const PortOptions port = parse_port_word("memif:@x,netns_name=blue,id=3");
+  EXPECT_EQ(port.config.socket, "@x,netns_name=blue");
+  EXPECT_EQ(port.config.id, 3u);
+  EXPECT_EQ(parse_port_word("memif:@x,id=3,netns_pid=12").config.socket, "@x,netns_pid=12");
+  EXPECT_THAT(refusal("memif:/a,netns_name=blue"), HasSubstr("abstract"));
+}
+
+TEST(PortWord, RefusalsNameWhatIsWrong) {
+  EXPECT_THAT(refusal("tap:x"), HasSubstr("tap:x"));
+  EXPECT_THAT(refusal("memif:"), HasSubstr("path"));
+  EXPECT_THAT(refusal("memif:/a,colour=red"), HasSubstr("colour"));
+  EXPECT_THAT(refusal("memif:/a,id"), HasSubstr("key=value"));
+  EXPECT_THAT(refusal("memif:/a,id=-1"), HasSubstr("id"));
+  EXPECT_THAT(refusal("memif:/a,id=4294967296"), HasSubstr("4294967296"));
+  EXPECT_THAT(refusal("memif:/a,role=boss"), HasSubstr("boss"));
+  EXPECT_THAT(refusal("memif:/a,queues=0"), HasSubstr("queues"));
+  EXPECT_THAT(refusal("memif:/a,ring=1000"), HasSubstr("1000"));
+  EXPECT_NE(refusal("memif:/a,buffer=9GiB"), "");
+  EXPECT_NE(refusal("memif:/a,secret=abcdefghijklmnopqrstuvwxy"), "");
+  EXPECT_NE(refusal("memif:/" + std::string(120, 'x')), "");
+}
+
+TEST(PortOptionsLine, SaysTheSameAsAWord) {
+  const PortOptions port =
+      from_options({"--socket", "/a", "--id", "7", "--role", "master", "--mode", "punt", "--queues", "4", "--ring-size",
+                    "32", "--buffer-size", "2KiB", "--wait", "100ms", "--rx-mode", "interrupt"});
+  EXPECT_EQ(port.config.socket, "/a");
+  EXPECT_EQ(port.config.id, 7u);
+  EXPECT_EQ(port.config.role, Role::server);
+  EXPECT_EQ(port.config.mode, Mode::punt_inject);
+  EXPECT_EQ(port.config.tx_queues, 4);
+  EXPECT_EQ(port.config.ring_size, 32u);
+  EXPECT_EQ(port.wait, 100ms);
+  EXPECT_EQ(port.config.rx_mode, RxMode::interrupt);
+}
+
+TEST(PortOptionsLine, OptionsChangeWhatTheWordSays) {
+  const PortOptions port = from_options({"--id", "9", "--port", "memif:/a,id=1,role=server"});
+  EXPECT_EQ(port.config.id, 9u);
+  EXPECT_EQ(port.config.role, Role::server);
+}
+
+TEST(PortOptionsLine, ReconnectHasAnOptionalPeriod) {
+  EXPECT_FALSE(from_options({}).reconnect);
+  EXPECT_TRUE(from_options({"--reconnect"}).reconnect);
+  const PortOptions port = from_options({"--reconnect=2s"});
+  EXPECT_TRUE(port.reconnect);
+  EXPECT_EQ(port.config.reconnect, 2000ms);
+  EXPECT_THROW(from_options({"--reconnect=soon"}), UsageError);
+}
+
+TEST(PortOptionsLine, SecretFromAFileIsItsFirstLine) {
+  const std::string path = testing::TempDir() + "memif-secret-test";
+  std::ofstream(path) << "sesame\n";
+  EXPECT_EQ(from_options({"--secret-file", path}).config.secret, "sesame");
+  std::remove(path.c_str());
+  EXPECT_THROW(from_options({"--secret-file", path}), UsageError);
+}
+
+}  // namespace
+}  // namespace memif::tool

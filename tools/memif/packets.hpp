@@ -1,0 +1,42 @@
+// Between shared memory and our own.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include <memif/memif.hpp>
+
+#include "codec.hpp"
+
+namespace memif::tool {
+
+// Room for a packet of 64 KiB in the smallest buffers, or for a long burst.
+inline constexpr std::size_t burst_buffers = 1024;
+inline constexpr std::size_t max_packet = 65536;
+
+// A copy of the first bytes of a packet, as many as there is room for.
+inline View copy_head(const Packet& packet, std::span<std::uint8_t> room) {
+  return room.first(packet.copy_to(std::as_writable_bytes(room)));
+}
+
+// As much of `from` as fits into `to`.
+inline void copy_packet(const Packet& from, const Packet& to) {
+  const auto targets = to.buffers();
+  std::size_t target = 0, at = 0;
+  for (const Buffer& buffer : from.buffers()) {
+    for (auto source = buffer.bytes(); !source.empty() && target < targets.size();) {
+      const auto room = targets[target].bytes().subspan(at);
+      const std::size_t n = std::min(source.size(), room.size());
+      std::memcpy(room.data(), source.data(), n);
+      source = source.subspan(n);
+      at += n;
+      if (n == room.size()) {
+        ++target;
+        at = 0;
+      }
+    }
+  }
+}
+
+}  // namespace memif::tool

@@ -1,0 +1,91 @@
+// The engine of memif ping: resolves the target, sends echo requests at their time, accounts for the replies.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "latency.hpp"
+#include "packets.hpp"
+#include "responder.hpp"
+#include "session.hpp"
+
+namespace memif::tool {
+
+struct PingPlan {
+  IpAddress source, target;
+  Mac mac{};
+  std::uint64_t count = 0;              // 0: until stopped
+  std::chrono::nanoseconds interval{};  // 0: the next request as soon as the last was answered
+  std::chrono::nanoseconds timeout{};   // for an answer
+  std::size_t size = 56;                // bytes of data in a request
+};
+
+struct PingTotals {
+  std::uint64_t sent = 0, received = 0, duplicates = 0, corrupted = 0;
+  LatencyStats latency;
+  std::uint64_t lost() const noexcept { return sent - received; }
+};
+
+// Called for every good reply.
+using ReplyHandler = std::function<void(std::uint64_t sequence, std::size_t bytes, std::chrono::nanoseconds)>;
+
+// What the data of the `number`th request looks like; so what comes back can be verified.
+void fill_pattern(Bytes& data, std::size_t size, std::uint64_t number);
+
+class Pinger {
+ public:
+  Pinger(Session& session, Port& port, const PingPlan& plan, ReplyHandler on_reply);
+
+  enum class End { finished, stopped, unresolved, link_lost };
+
+  // Runs until the count is reached and answered or timed out, a signal, or trouble. Throws Failure if the peer does
+  // not come in time.
+  End run();
+
+  const PingTotals& totals() const noexcept { return totals_; }
+
+ private:
+  struct Sent {
+    Clock::time_point when;
+    std::uint64_t number = 0;  // of the request; 0: none yet
+    bool answered = false;
+  };
+
+  std::optional<End> establish();
+  std::optional<End> resolve();
+  bool ask();
+  bool all_sent() const noexcept { return plan_.count != 0 && totals_.sent >= plan_.count; }
+  Clock::time_point next_send() const noexcept;
+  void try_send(Clock::time_point now);
+  bool transmit(View packet) { return port_.tx().send_copy(std::as_bytes(packet)); }
+
+  void receive();
+  void handle(View packet, Clock::time_point when);
+  bool learn(View packet);
+  void account(const Ip& ip, const Icmp& reply, Clock::time_point when);
+  void answer(View packet);
+
+  Session& session_;
+  Port& port_;
+  PingPlan plan_;
+  ReplyHandler on_reply_;
+  Responder responder_;  // for what the peer asks of us meanwhile
+  PingTotals totals_;
+
+  std::uint16_t id_;
+  std::optional<Mac> target_mac_;
+  Clock::time_point due_{};                       // of the next request
+  std::optional<Clock::time_point> stuck_since_;  // no room for a request since then
+  Clock::time_point last_sent_{};
+  bool last_answered_ = true;
+  std::uint64_t links_ = 0;
+  std::vector<Sent> sent_;  // by sequence number on the wire
+
+  Bytes frame_, pattern_, packet_;
+  std::vector<Buffer> buffers_ = std::vector<Buffer>(burst_buffers);
+};
+
+}  // namespace memif::tool

@@ -1,0 +1,219 @@
+#include "port_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fmt/format.h>
+#include <fstream>
+#include <limits>
+#include <utility>
+
+#include "command.hpp"
+#include "units.hpp"
+
+namespace memif::tool {
+namespace {
+
+using std::chrono::milliseconds;
+
+[[noreturn]] void refuse(std::string_view value, std::string_view expected) {
+  throw UsageError(fmt::format("'{}' is not {}", value, expected));
+}
+
+void set_role(PortOptions& options, std::string_view value) {
+  if (value == "client" || value == "slave")
+    options.config.role = Role::client;
+  else if (value == "server" || value == "master")
+    options.config.role = Role::server;
+  else
+    refuse(value, "client or server");
+}
+
+void set_mode(PortOptions& options, std::string_view value) {
+  if (value == "ethernet")
+    options.config.mode = Mode::ethernet;
+  else if (value == "ip")
+    options.config.mode = Mode::ip;
+  else if (value == "punt" || value == "punt-inject")
+    options.config.mode = Mode::punt_inject;
+  else
+    refuse(value, "ethernet, ip or punt");
+}
+
+void set_rx_mode(PortOptions& options, std::string_view value) {
+  if (value == "polling")
+    options.config.rx_mode = RxMode::polling;
+  else if (value == "interrupt")
+    options.config.rx_mode = RxMode::interrupt;
+  else if (value == "adaptive")
+    options.config.rx_mode = RxMode::adaptive;
+  else
+    refuse(value, "polling, interrupt or adaptive");
+}
+
+// The first line of the file, so that an editor's newline is not part of the secret.
+void set_secret_file(PortOptions& options, std::string_view value) {
+  const std::string path(value);
+  std::ifstream file(path);
+  if (!file || !std::getline(file, options.config.secret))
+    throw UsageError(
+        fmt::format("cannot read a secret from {}: {}", path, errno != 0 ? std::strerror(errno) : "empty"));
+}
+
+void set_wait(PortOptions& options, std::string_view value) {
+  options.wait.reset();
+  if (value != "forever") options.wait = parse_duration(value);
+}
+
+void set_reconnect(PortOptions& options, std::string_view value) {
+  options.reconnect = value != "false" && value != "no";
+  if (!options.reconnect || value == "true" || value == "yes") return;
+  options.config.reconnect = std::chrono::ceil<milliseconds>(parse_duration(value));
+  if (options.config.reconnect <= milliseconds(0)) refuse(value, "a period longer than 0");
+}
+
+// One row serves the option and the key of the one-word form.
+struct Setting {
+  const char* key;     // in a word
+  const char* option;  // with its other names, as CLI11 has them
+  const char* value;   // what the help calls it
+  const char* help;
+  void (*set)(PortOptions&, std::string_view);
+};
+
+constexpr std::array settings{
+    Setting{"socket", "--socket", "PATH",
+            "socket of the listener: a path, or @NAME[,netns_name=NS|,netns_pid=PID] for an abstract one; needs write "
+            "permission as a client, and write permission for its directory as a server",
+            [](PortOptions& o, std::string_view v) { o.config.socket = v; }},
+    Setting{"id", "--id", "N", "number of the interface on the socket",
+            [](PortOptions& o, std::string_view v) {
+              o.config.id = static_cast<std::uint32_t>(parse_number(v, 0, std::numeric_limits<std::uint32_t>::max()));
+            }},
+    Setting{"role", "--role", "ROLE", "client (slave): connects; server (master): listens", set_role},
+    Setting{"mode", "--mode", "MODE", "what a packet is: ethernet, ip or punt; the same on both sides", set_mode},
+    Setting{"secret", "--secret", "TEXT", "at most 24 bytes; other users can see it in the process list",
+            [](PortOptions& o, std::string_view v) { o.config.secret = v; }},
+    Setting{"secret-file", "--secret-file", "FILE", "a file whose first line is the secret", set_secret_file},
+    Setting{"queues", "--queues", "N", "queues each way, 1 to 256",
+            [](PortOptions& o, std::string_view v) {
+              o.config.rx_queues = o.config.tx_queues = static_cast<std::uint16_t>(parse_number(v, 1, 256));
+            }},
+    Setting{"ring", "--ring-size", "N", "descriptors a ring, a power of two from 2 to 16384 (a client's choice)",
+            [](PortOptions& o, std::string_view v) {
+              o.config.ring_size = static_cast<std::uint32_t>(parse_number(v, 2, 16384));
+            }},
+    Setting{"buffer", "--buffer-size", "SIZE", "bytes a packet buffer (a client's choice)",
+            [](PortOptions& o, std::string_view v) {
+              const std::uint64_t size = parse_size(v);
+              if (size > (1u << 20)) refuse(v, "64 bytes to 1 MiB");
+              o.config.buffer_size = static_cast<std::uint32_t>(size);
+            }},
+    Setting{"wait", "--wait", "DURATION", "how long to wait for the peer, or 'forever'", set_wait},
+    Setting{"rx-mode", "--rx-mode", "MODE", "how to wait for packets: polling, interrupt or adaptive", set_rx_mode},
+    Setting{"name", "--name", "NAME", "name of the interface, told to the peer",
+            [](PortOptions& o, std::string_view v) { o.config.name = v; }},
+};
+
+// The key of a setting, by either of its names; nullptr for an unknown one.
+const Setting* find_setting(std::string_view key) {
+  for (const Setting& setting : settings)
+    if (key == setting.key || key == std::string_view(setting.option).substr(2)) return &setting;
+  return nullptr;
+}
+
+// Errors of `set` with the name of what was set in front.
+void apply(void (*set)(PortOptions&, std::string_view), PortOptions& options, std::string_view name,
+           std::string_view value) {
+  try {
+    set(options, value);
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("{}: {}", name, error.what()));
+  }
+}
+
+void apply_pair(std::string_view pair, PortOptions& options) {
+  const std::size_t equals = pair.find('=');
+  const std::string_view key = pair.substr(0, equals);
+  if (key == "reconnect" && equals == std::string_view::npos) {
+    options.reconnect = true;
+    return;
+  }
+  if (equals == std::string_view::npos) throw UsageError(fmt::format("'{}' is not key=value", pair));
+  const std::string_view value = pair.substr(equals + 1);
+  if (key == "netns_name" || key == "netns_pid") {
+    if (!options.config.socket.starts_with('@'))
+      throw UsageError(fmt::format("{} is for abstract sockets (@NAME), not for {}", key, options.config.socket));
+    options.config.socket += fmt::format(",{}={}", key, value);
+  } else if (key == "reconnect") {
+    apply(set_reconnect, options, key, value);
+  } else if (const Setting* setting = find_setting(key)) {
+    apply(setting->set, options, key, value);
+  } else {
+    throw UsageError(fmt::format("a port has no '{}'", key));
+  }
+}
+
+}  // namespace
+
+void apply_port_word(std::string_view word, PortOptions& options) {
+  constexpr std::string_view scheme = "memif:";
+  std::string_view rest = word;
+  if (!rest.starts_with(scheme)) throw UsageError(fmt::format("'{}' is not memif:PATH[,key=value...]", word));
+  rest.remove_prefix(scheme.size());
+  try {
+    for (bool first = true; first || !rest.empty(); first = false) {
+      const std::size_t comma = std::min(rest.find(','), rest.size());
+      const std::string_view part = rest.substr(0, comma);
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+      if (!first)
+        apply_pair(part, options);
+      else if (part.empty())
+        throw UsageError("the socket's path is missing");
+      else
+        options.config.socket = part;
+    }
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("{}: {}", word, error.what()));
+  }
+}
+
+PortOptions parse_port_word(std::string_view word) {
+  PortOptions options;
+  apply_port_word(word, options);
+  check_port(options);
+  return options;
+}
+
+void add_port_options(CLI::App& app, PortOptions& options) {
+  constexpr auto group = "Port";
+  app.add_option_function<std::string>(
+         "--port", [&options](const std::string& word) { apply_port_word(word, options); },
+         "the port in one word; its keys are those of the options below")
+      ->type_name("memif:PATH,id=N,role=ROLE,...")
+      ->group(group);
+  for (const Setting& setting : settings) {
+    const auto set = [&options, &setting](const std::string& value) {
+      apply(setting.set, options, setting.option, value);
+    };
+    app.add_option_function<std::string>(setting.option, set, setting.help)->type_name(setting.value)->group(group);
+  }
+  const std::string help = "wait for the peer to return when it is gone; --reconnect=PERIOD: try so often";
+  CLI::Option* reconnect = app.add_flag("--reconnect", help);
+  reconnect->group(group);
+  reconnect->check([&options](const std::string& value) {
+    apply(set_reconnect, options, "--reconnect", value);
+    return std::string();
+  });
+}
+
+void check_port(const PortOptions& options) {
+  if (const auto status = validate(options.config); !status) throw UsageError(status.error().message);
+}
+
+std::string port_name(const memif::InterfaceConfig& config) {
+  return fmt::format("{} id {}", config.socket, config.id);
+}
+
+}  // namespace memif::tool

@@ -1,0 +1,40 @@
+// A port as the user describes it: by options (--socket, --id, ...) or by one word (memif:PATH,id=0,...).
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <memif/config.hpp>
+
+namespace CLI {
+class App;
+}
+
+namespace memif::tool {
+
+struct PortOptions {
+  memif::InterfaceConfig config{.reconnect = std::chrono::milliseconds(500)};
+  std::optional<std::chrono::nanoseconds> wait = std::chrono::seconds(5);  // for the peer; nothing: for ever
+  bool reconnect = false;                                                  // go on when the peer is gone
+};
+
+// Adds --socket and the other options of a port, and --port for the one-word form. What --port says is changed by the
+// single options. Values of `options` before the call are the defaults; it must outlive the parsing.
+void add_port_options(CLI::App& app, PortOptions& options);
+
+// Applies "memif:PATH,key=value,..." to `options`. The address of an abstract socket keeps its own keys, netns_name and
+// netns_pid. Throws UsageError.
+void apply_port_word(std::string_view word, PortOptions& options);
+
+// For commands that take several ports.
+PortOptions parse_port_word(std::string_view word);
+
+// What cannot be checked before all options are known. Throws UsageError.
+void check_port(const PortOptions& options);
+
+// "/run/vpp/memif.sock id 0": how messages name a port.
+std::string port_name(const memif::InterfaceConfig& config);
+
+}  // namespace memif::tool

@@ -1,0 +1,200 @@
+// memif respond: a host that answers ARP, neighbour discovery and pings; or a mirror.
+#include <CLI/CLI.hpp>
+#include <array>
+#include <fmt/format.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <memif/memif.hpp>
+
+#include "command.hpp"
+#include "output.hpp"
+#include "packets.hpp"
+#include "responder.hpp"
+#include "session.hpp"
+
+namespace memif::tool {
+namespace {
+
+struct RespondOptions {
+  PortOptions port;
+  std::vector<std::string> addresses;
+  std::string mac;
+  std::optional<Reflect> reflect;
+  std::uint64_t count = 0;
+};
+
+struct Totals {
+  std::uint64_t received = 0, echoes = 0, resolutions = 0, reflected = 0, no_room = 0;
+};
+
+class RespondCommand {
+ public:
+  explicit RespondCommand(const RespondOptions& options)
+      : options_(options),
+        mac_(options.mac.empty() ? random_mac() : parse_mac(options.mac)),
+        responder_(options.port.config.mode, mac_, addresses(options)) {}
+
+  int run();
+
+ private:
+  static std::vector<IpAddress> addresses(const RespondOptions& options);
+
+  bool done() const { return options_.count != 0 && totals_.echoes + totals_.reflected >= options_.count; }
+  bool serve(Port& port, std::size_t queue);
+  std::optional<Answer> answer(View head, std::size_t size) const;
+  void forward(RxBurst& burst, TxQueue& tx);
+  void copy(const RxBurst& burst, TxQueue& tx);
+  void count(const Answer& answer);
+  void summary() const;
+
+  const RespondOptions& options_;
+  Mac mac_;
+  Responder responder_;
+  Totals totals_;
+  std::vector<Buffer> received_ = std::vector<Buffer>(burst_buffers);
+  std::vector<Buffer> sent_ = std::vector<Buffer>(burst_buffers);
+  std::vector<std::optional<Answer>> answers_;  // of the packets of one burst
+};
+
+std::vector<IpAddress> RespondCommand::addresses(const RespondOptions& options) {
+  std::vector<IpAddress> result;
+  for (const std::string& text : options.addresses) result.push_back(parse_prefix(text).address);
+  if (result.empty() && !options.reflect) throw UsageError("an address is missing, such as 192.168.1.2/24");
+  if (!result.empty() && options.reflect) throw UsageError("--reflect needs no address");
+  return result;
+}
+
+int RespondCommand::run() {
+  Session session;
+  Port& port = session.add(options_.port);
+  notice(fmt::format("{} on {} as {}{}", options_.reflect ? "reflecting" : "answering", port_name(port.config()),
+                     memif::to_string(port.config().role),
+                     port.config().mode == Mode::ethernet ? ", MAC " + to_string(mac_) : std::string()));
+  std::uint64_t links = 0;
+  bool told_up = false, idle = true;
+  while (!session.stopped() && !done()) {
+    if (told_up && (!port.up() || links != port.links())) notice(fmt::format("the link is down: {}", port.why_down()));
+    told_up = told_up && port.up() && links == port.links();
+    if (!port.up() && links != 0 && !options_.port.reconnect) break;
+    if (!session.await_link(port)) break;
+    links = port.links();
+    if (!std::exchange(told_up, true)) notice("the link is up");
+    session.wait(idle ? Clock::time_point::max() : Clock::now());
+    idle = true;
+    for (std::size_t queue = 0; queue < port.queues() && !done(); ++queue) idle = !serve(port, queue) && idle;
+  }
+  if (done()) session.linger();
+  summary();
+  return exit_done;
+}
+
+std::optional<Answer> RespondCommand::answer(View head, std::size_t size) const {
+  if (options_.reflect) return reflect(head, size, options_.port.config.mode, *options_.reflect);
+  return responder_.answer(head, size);
+}
+
+// One burst of a queue; false if there was none.
+bool RespondCommand::serve(Port& port, std::size_t queue) {
+  RxBurst burst = port.rx(queue).receive(received_);
+  if (burst.empty()) return false;
+  answers_.clear();
+  bool same_size = true;
+  for (const Packet packet : burst) {
+    ++totals_.received;
+    std::array<std::uint8_t, head_size> head;
+    const std::size_t size = packet.size();
+    auto& answered = answers_.emplace_back(answer(copy_head(packet, head), size));
+    if (done()) answered.reset();
+    if (answered) count(*answered);
+    same_size = same_size && answered && answered->size == size;
+  }
+  // A client's buffers are its own to write to, and change rings without a copy. A server's belong to the peer, which
+  // may still need what it sent.
+  if (same_size && port.config().role == Role::client)
+    forward(burst, port.tx(queue));
+  else
+    copy(burst, port.tx(queue));
+  return true;
+}
+
+void RespondCommand::forward(RxBurst& burst, TxQueue& tx) {
+  std::size_t i = 0;
+  for (const Packet packet : burst) {
+    const Answer& answer = *answers_[i++];
+    packet.copy_from(std::as_bytes(std::span(answer.head).first(answer.rewritten)));
+  }
+  totals_.no_room += burst.size() - tx.forward(burst);
+}
+
+void RespondCommand::copy(const RxBurst& burst, TxQueue& tx) {
+  TxBurst out = tx.begin(sent_);
+  std::size_t i = 0;
+  for (const Packet packet : burst) {
+    const auto& answer = answers_[i++];
+    if (!answer) continue;
+    const auto size = static_cast<std::uint32_t>(answer->size);
+    if (!out.add(size)) {
+      out.send();
+      out = tx.begin(sent_);
+      if (!out.add(size)) {
+        ++totals_.no_room;
+        continue;
+      }
+    }
+    copy_packet(packet, out.back());
+    out.back().copy_from(std::as_bytes(std::span(answer->head).first(answer->rewritten)));
+  }
+  out.send();
+}
+
+void RespondCommand::count(const Answer& answer) {
+  switch (answer.kind) {
+    case Answer::Kind::echo:
+      ++totals_.echoes;
+      break;
+    case Answer::Kind::arp:
+    case Answer::Kind::neighbor:
+      ++totals_.resolutions;
+      break;
+    case Answer::Kind::reflection:
+      ++totals_.reflected;
+      break;
+  }
+}
+
+void RespondCommand::summary() const {
+  const std::string answered =
+      options_.reflect ? fmt::format("{} reflected", totals_.reflected)
+                       : fmt::format("{} echo replies, {} address resolutions", totals_.echoes, totals_.resolutions);
+  print_line(fmt::format("{} packets received, {}, {} not sent for want of room", totals_.received, answered,
+                         totals_.no_room));
+}
+
+}  // namespace
+
+void add_respond(CLI::App& app, Action& action) {
+  auto options = std::make_shared<RespondOptions>();
+  options->port.wait.reset();
+  options->port.reconnect = true;
+  CLI::App* command = app.add_subcommand("respond", "answer ARP, ND and pings for addresses, or reflect all packets");
+  command->add_option("ADDRESS", options->addresses, "IPv4 and IPv6 addresses to answer for, such as 192.168.1.2/24");
+  const std::string reflect_help =
+      "send every packet back with its MAC addresses swapped (--reflect=mac, the default), or the IP addresses and "
+      "ports as well (--reflect=addresses)";
+  command->add_flag("--reflect", reflect_help)->check([options](const std::string& value) {
+    if (value != "true" && value != "mac" && value != "addresses") return "'" + value + "' is not mac or addresses";
+    options->reflect = value == "addresses" ? Reflect::addresses : Reflect::macs;
+    return std::string();
+  });
+  command->add_option("--count", options->count, "end after so many echo replies or reflected packets");
+  command->add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)");
+  add_port_options(*command, options->port);
+  command->footer(
+      "Waits for peers for ever unless --wait says otherwise, and for the next when one is gone.\n"
+      "Example: memif respond --socket /run/vpp/memif.sock --role client --id 0 192.168.1.2/24 fd00::2/64");
+  command->callback([&action, options] { action = [options] { return RespondCommand(*options).run(); }; });
+}
+
+}  // namespace memif::tool

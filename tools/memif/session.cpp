@@ -1,0 +1,165 @@
+#include "session.hpp"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <poll.h>
+#include <utility>
+
+#include "command.hpp"
+#include "output.hpp"
+#include "units.hpp"
+
+namespace memif::tool {
+namespace {
+
+using namespace std::chrono_literals;
+
+// However busy the queues are, signals and links are looked after this often.
+constexpr auto control_period = 1ms;
+
+std::string hint(const std::error_code& code, const InterfaceConfig& config) {
+  if (code == std::errc::permission_denied)
+    return fmt::format(" (run as a user who may write to {}, or see --help on --socket)", config.socket);
+  if (code == std::errc::no_such_file_or_directory) return " (start the server first, or wait longer with --wait)";
+  if (code == std::errc::connection_refused) return " (nobody listens there any more: start the server)";
+  return "";
+}
+
+timespec until_timeout(Clock::time_point until) {
+  const auto left = std::max<std::chrono::nanoseconds>(until - Clock::now(), 0ns);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+  return {static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
+}
+
+}  // namespace
+
+TxQueue& Port::tx(std::size_t queue) const {
+  if (queue >= config().tx_queues) return interface_->tx(0);
+  TxQueue& same = interface_->tx(queue);
+  same.room();  // lets the queue take note of a new link
+  return queue == 0 || same.up() ? same : interface_->tx(0);
+}
+
+std::string describe_refusal(const InterfaceConfig& config, const std::optional<Reason>& reason) {
+  if (!reason) return config.role == Role::server ? "nobody connected" : "no answer";
+  const std::string text = printable(reason->text);
+  return (reason->from_peer ? "the peer says: " + text : text) + hint(reason->code, config);
+}
+
+Session::Session() : context_({.app_name = "memif"}) {}
+
+Port& Session::add(const PortOptions& options) {
+  check_port(options);
+  auto port = std::unique_ptr<Port>(new Port(options));
+  InterfaceConfig config = options.config;
+  config.on_connected = [this, p = port.get()](Interface&) {
+    p->up_ = true;
+    ++p->links_;
+    ++changes_;
+  };
+  config.on_disconnected = [this, p = port.get()](Interface&, const Reason& reason) {
+    p->why_down_ = printable(reason.text);
+    p->up_ = false;
+    ++changes_;
+  };
+  auto added = context_.try_add(std::move(config));
+  if (!added)
+    throw Failure(added.error().code == Errc::invalid_config ? exit_usage : exit_failed, added.error().message);
+  port->interface_ = *added;
+  ports_.push_back(std::move(port));
+  return *ports_.back();
+}
+
+bool Session::await_link(Port& port) {
+  const auto deadline = port.options().wait ? Clock::now() + *port.options().wait : Clock::time_point::max();
+  std::uint64_t refusals = 0;
+  std::string told;
+  while (!port.up()) {
+    if (stopped()) return false;
+    const InterfaceInfo info = port.interface().info();
+    if (Clock::now() >= deadline)
+      throw Failure(exit_no_peer, fmt::format("no peer on {} within {}: {}", port_name(port.config()),
+                                              format_duration(*port.options().wait),
+                                              describe_refusal(port.config(), info.last_reason)));
+    // A refusal may be cured while we wait, but whoever is waiting should know.
+    if (std::exchange(refusals, info.refusals) != info.refusals && info.last_reason && info.last_reason->from_peer) {
+      std::string reason = describe_refusal(port.config(), info.last_reason);
+      if (told != reason) notice(fmt::format("refused on {}: {}; still trying", port_name(port.config()), reason));
+      told = std::move(reason);
+    }
+    wait(std::min(deadline, Clock::now() + 100ms));
+  }
+  return true;
+}
+
+bool Session::pending() noexcept {
+  for (const auto& port : ports_)
+    for (std::size_t i = 0; port->up() && i < port->queues(); ++i)
+      if (port->rx(i).pending()) return true;
+  return false;
+}
+
+void Session::control() {
+  context_.poll(0ms);
+  last_control_ = Clock::now();
+}
+
+bool Session::wait(Clock::time_point until) {
+  const std::uint64_t changes = changes_;
+  auto now = Clock::now();
+  if (now - last_control_ >= control_period) control();
+
+  const InterfaceConfig* config = ports_.empty() ? nullptr : &ports_.front()->config();
+  const bool up = std::any_of(ports_.begin(), ports_.end(), [](const auto& port) { return port->up(); });
+  const RxMode mode = config != nullptr && up ? config->rx_mode : RxMode::interrupt;
+  const auto spin_until = mode == RxMode::adaptive  ? std::min(until, now + config->spin)
+                          : mode == RxMode::polling ? until
+                                                    : now;
+  while (!stopped() && changes == changes_) {
+    if (pending()) return true;
+    now = Clock::now();
+    if (now >= until) return false;
+    if (now >= spin_until) {
+      sleep(until);
+      control();
+      return changes == changes_ && pending();
+    }
+    if (now - last_control_ >= control_period) control();
+  }
+  return false;
+}
+
+// Blocks in one system call on the context and on every ring. The descriptors are collected anew each time, since
+// each link brings its own.
+void Session::sleep(Clock::time_point until) {
+  std::vector<pollfd> fds{{context_.fd(), POLLIN, 0}};
+  std::vector<RxQueue*> armed;
+  bool idle = true;
+  for (const auto& port : ports_) {
+    for (std::size_t i = 0; idle && port->up() && i < port->queues(); ++i) {
+      RxQueue& queue = port->rx(i);
+      idle = queue.arm();
+      if (!idle) break;
+      armed.push_back(&queue);
+      fds.push_back({queue.event_fd(), POLLIN, 0});
+    }
+  }
+  if (idle) {
+    const timespec timeout = until_timeout(until);
+    const bool forever = until == Clock::time_point::max();
+    ::ppoll(fds.data(), fds.size(), forever ? nullptr : &timeout, nullptr);
+  }
+  for (RxQueue* queue : armed) queue->disarm();
+}
+
+void Session::linger() {
+  const auto until = Clock::now() + 20ms;
+  while (!stopped() && Clock::now() < until) {
+    control();
+    const timespec nap{0, 1'000'000};
+    ::nanosleep(&nap, nullptr);
+  }
+}
+
+}  // namespace memif::tool

@@ -1,0 +1,82 @@
+// The life of a command on one thread: a context, its ports, and one wait for packets, links and signals alike.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <memif/memif.hpp>
+
+#include "port_options.hpp"
+#include "stop.hpp"
+
+namespace memif::tool {
+
+// A port in use. Its link comes and goes only inside Session's calls.
+class Port {
+ public:
+  Interface& interface() const noexcept { return *interface_; }
+  const PortOptions& options() const noexcept { return options_; }
+  const InterfaceConfig& config() const noexcept { return options_.config; }
+  bool up() const noexcept { return up_; }
+  std::uint64_t links() const noexcept { return links_; }  // connections so far
+  const std::string& why_down() const noexcept { return why_down_; }
+
+  std::size_t queues() const noexcept { return config().rx_queues; }
+  RxQueue& rx(std::size_t queue) const { return interface_->rx(queue); }
+
+  // Where to send what belongs to a receive queue: the queue of that number, or the first if the link has fewer.
+  TxQueue& tx(std::size_t queue = 0) const;
+
+ private:
+  friend class Session;
+  explicit Port(PortOptions options) : options_(std::move(options)) {}
+
+  PortOptions options_;
+  Interface* interface_ = nullptr;
+  bool up_ = false;
+  std::uint64_t links_ = 0;
+  std::string why_down_;
+};
+
+// Owns the context and its ports. Control and data share the calling thread.
+class Session {
+ public:
+  Session();
+
+  // Listens or begins to connect. Throws Failure.
+  Port& add(const PortOptions& options);
+
+  // Waits until the port is up, as long as its options say: else throws Failure (exit_no_peer) with the reason in
+  // words. False if a signal ended the wait.
+  bool await_link(Port& port);
+
+  // Waits until a queue has packets, a link changes, a signal arrives, or `until`. True if there are packets. How it
+  // waits is the first port's rx mode; sleeping costs nothing.
+  bool wait(Clock::time_point until = Clock::time_point::max());
+
+  // After the last packet sent: time for the peer to take it before the link goes.
+  void linger();
+
+  bool stopped() const noexcept { return StopSignals::requested(); }
+  Context& context() noexcept { return context_; }
+
+ private:
+  bool pending() noexcept;
+  void control();
+  void sleep(Clock::time_point until);
+
+  Context context_;
+  StopSignals signals_{context_};
+  std::vector<std::unique_ptr<Port>> ports_;
+  std::uint64_t changes_ = 0;  // of links
+  Clock::time_point last_control_{};
+};
+
+// Why the port has no peer, with what can be done about it.
+std::string describe_refusal(const InterfaceConfig& config, const std::optional<Reason>& reason);
+
+}  // namespace memif::tool
