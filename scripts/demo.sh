@@ -30,7 +30,7 @@ stop_children() {
   wait "${children[@]}" 2>/dev/null || true
   children=()
 }
-trap 'stop_children; rm -rf "$dir"' EXIT
+trap 'stop_children; rm -rf "$dir" {/var/run,"${XDG_RUNTIME_DIR:-/tmp}"}/dpdk/demo-$$' EXIT
 
 # start NAME COMMAND...: in the background, its output in a file.
 start() {
