@@ -6,6 +6,7 @@
 #include <memif/config.hpp>
 
 #include "address.hpp"
+#include "layout.hpp"
 
 namespace memif {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 constexpr std::size_t max_name = 32, max_secret = 24;  // field widths: docs/protocol.md, "Messages"
 constexpr unsigned max_queues = 256;
 constexpr std::uint32_t min_ring = 2, max_ring = 16384;
-constexpr std::uint32_t min_buffer = 64, max_buffer = 1u << 20, buffer_unit = 64;
+constexpr std::uint32_t max_buffer = 1u << 20, memory_unit = 64;
 constexpr std::uint64_t region_limit = std::uint64_t{1} << 32;  // a descriptor's offset has 32 bits
 constexpr std::chrono::hours longest{24};                       // keeps all sums of clock values in range
 
@@ -65,8 +66,8 @@ Status check_queues(const InterfaceConfig& config) {
   if (config.ring_size < min_ring || config.ring_size > max_ring || !std::has_single_bit(config.ring_size)) {
     return invalid("ring_size", std::to_string(config.ring_size), "must be a power of two from 2 to 16384");
   }
-  if (config.buffer_size < min_buffer || config.buffer_size > max_buffer || config.buffer_size % buffer_unit != 0) {
-    return invalid("buffer_size", std::to_string(config.buffer_size), "must be a multiple of 64 from 64 to 1048576");
+  if (config.buffer_size < 1 || config.buffer_size > max_buffer) {
+    return invalid("buffer_size", std::to_string(config.buffer_size), "must be from 1 to 1048576");
   }
   if (config.headroom >= config.buffer_size) {
     return invalid("headroom", std::to_string(config.headroom),
@@ -76,7 +77,7 @@ Status check_queues(const InterfaceConfig& config) {
 }
 
 std::uint64_t buffer_bytes(const InterfaceConfig& config) {
-  return (std::uint64_t{config.rx_queues} + config.tx_queues) * config.ring_size * config.buffer_size;
+  return (std::uint64_t{config.rx_queues} + config.tx_queues) * config.ring_size * detail::buffer_stride(config);
 }
 
 Status check_memory(const InterfaceConfig& config) {
@@ -90,7 +91,7 @@ Status check_memory(const InterfaceConfig& config) {
   if (!config.memory) return Nothing{};
   const ExternalMemory& memory = *config.memory;
   if (memory.fd < 0) return invalid("memory.fd", std::to_string(memory.fd), "must be an open file descriptor");
-  if (memory.offset % buffer_unit != 0) {
+  if (memory.offset % memory_unit != 0) {
     return invalid("memory.offset", std::to_string(memory.offset), "must be a multiple of 64");
   }
   if (memory.offset >= region_limit - need) {

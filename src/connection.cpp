@@ -180,7 +180,9 @@ Status ServerConnection::perform(handshake::Admit& action) {
 }
 
 Status ServerConnection::perform(handshake::MapRegion& action) {
-  Result<Region> region = Region::map_peer(take_fd(), action.size, interface_->config().require_sealed_memory);
+  const InterfaceConfig& config = interface_->config();
+  Result<Region> region = Region::map_peer(take_fd(), action.size, config.require_sealed_memory,
+                                           action.index != 0 ? config.memory_hooks : nullptr);
   if (!region) {
     region.error().message = "region " + std::to_string(action.index) + ": " + region.error().message;
     return region.error();

@@ -148,6 +148,11 @@ void Interface::connect() {
   impl_->connect();
 }
 
+Status Interface::try_connect() {
+  const Reactor::Scope scope(impl_->context().reactor());
+  return impl_->try_connect();
+}
+
 void Interface::disconnect(std::string why) {
   const Reactor::Scope scope(impl_->context().reactor());
   impl_->disconnect(why);

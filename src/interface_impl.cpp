@@ -25,18 +25,22 @@ InterfaceImpl::InterfaceImpl(ContextImpl& context, InterfaceConfig config, Addre
 
 InterfaceImpl::~InterfaceImpl() = default;
 
-void InterfaceImpl::connect() {
-  if (is_server() || connection_ != nullptr || closing_) return;
+void InterfaceImpl::connect() { static_cast<void>(try_connect()); }
+
+Status InterfaceImpl::try_connect() {
+  if (is_server() || closing_) return Nothing{};
+  if (connection_ != nullptr) return Error{Errc::already_connected, config_.name + ": connected or connecting"};
   reconnect_.set(std::nullopt);
   Result<Fd> socket = connect_to(address_);
   if (!socket) {
     note({socket.error().code, false, socket.error().message}, nullptr);
     context_.log(LogLevel::debug, config_.name + ": " + socket.error().message);
     retry();
-    return;
+    return socket.error();
   }
   connection_ = std::make_unique<ClientConnection>(context_, *this, std::move(*socket));
   connection_->start();
+  return Nothing{};
 }
 
 // Immediately, then less and less often, up to the configured period.
@@ -77,6 +81,8 @@ void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
 
 void InterfaceImpl::ended(const Reason& reason, bool was_up) {
   if (connection_ != nullptr) context_.reactor().bury(std::move(connection_));
+  // Kept until the callback has returned: it can still stop watching the link's descriptors.
+  const std::shared_ptr<Link> last = port_->link();
   port_->set_link(nullptr);
   note(reason, was_up ? &InterfaceInfo::disconnects : &InterfaceInfo::refusals);
   context_.log(LogLevel::info, config_.name + (was_up ? ": disconnected: " : ": not connected: ") + reason.text);

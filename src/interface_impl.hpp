@@ -23,6 +23,7 @@ class InterfaceImpl final : public Handler {
 
   // Client: tries now. Server: waits for a peer anyway.
   void connect();
+  Status try_connect();
   void disconnect(const std::string& why);
 
   // The interface is going: ends its connection without a callback's return to it.

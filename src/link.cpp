@@ -3,6 +3,7 @@
 #include <string>
 
 #include "interrupt.hpp"
+#include "layout.hpp"
 
 namespace memif::detail {
 namespace {
@@ -38,6 +39,7 @@ std::unique_ptr<std::uint64_t[]> make_drop_marks(unsigned log2_size) {
 
 Result<Region> make_buffer_region(const InterfaceConfig& config, std::uint64_t bytes, Region::Options options,
                                   bool& fell_back) {
+  if (config.memory_hooks && config.memory_hooks->provide) return Region::provided(config.memory_hooks, bytes);
   if (!config.memory) return Region::create("memif buffers", bytes, options, fell_back);
   if (config.memory->size < bytes)
     return Error{Errc::invalid_config, "memory.size " + std::to_string(config.memory->size) + ": the rings need " +
@@ -59,7 +61,8 @@ Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, st
   link->client = true;
   link->buffer_region = 1;
   link->buffer_size = config.buffer_size;
-  link->buffer_stride = buffer_stride(config.buffer_size);
+  link->buffer_stride = buffer_stride(config);
+  link->placed = config.memory_hooks && config.memory_hooks->placed;
   link->first_buffer = config.memory ? config.memory->offset : 0;
   link->posted_headroom = config.headroom;
 

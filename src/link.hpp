@@ -34,15 +34,13 @@ struct Link {
   std::uint32_t buffer_size = 0;      // client
   std::uint32_t buffer_stride = 0;    // client
   std::uint64_t first_buffer = 0;     // client: offset in its region
+  bool placed = false;                // client: the application says where each buffer is, they lie on no grid
   std::uint32_t posted_headroom = 0;  // client: that of the buffers posted when the link came up
   bool posted = false;                // client: all receive buffers were posted when the link came up
   std::atomic<bool> failed{false};    // a queue found the peer broken: not to be adopted again
 
   const LinkRing* ring(bool s2m, std::uint16_t index) const noexcept;
 };
-
-// Buffers lie an odd number of cache lines apart, so that their first lines spread over all cache sets.
-constexpr std::uint32_t buffer_stride(std::uint32_t buffer_size) { return (((buffer_size + 63) / 64) | 1) * 64; }
 
 // What a client offers: regions and rings made, descriptors and tables filled in, nothing posted.
 Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, std::uint16_t s2m_rings,

@@ -110,7 +110,8 @@ Region::Region(Region&& other) noexcept
       size_(std::exchange(other.size_, 0)),
       mapped_(std::exchange(other.mapped_, 0)),
       sealed_(std::exchange(other.sealed_, false)),
-      external_(std::exchange(other.external_, false)) {}
+      external_(std::exchange(other.external_, false)),
+      hooks_(std::move(other.hooks_)) {}
 
 Region& Region::operator=(Region&& other) noexcept {
   if (this == &other) return *this;
@@ -121,12 +122,16 @@ Region& Region::operator=(Region&& other) noexcept {
   mapped_ = std::exchange(other.mapped_, 0);
   sealed_ = std::exchange(other.sealed_, false);
   external_ = std::exchange(other.external_, false);
+  hooks_ = std::move(other.hooks_);
   return *this;
 }
 
 void Region::unmap() noexcept {
-  if (data_ != nullptr) ::munmap(data_, mapped_);
+  if (data_ != nullptr && hooks_ == nullptr) ::munmap(data_, mapped_);
+  if (data_ != nullptr && hooks_ != nullptr && hooks_->release) hooks_->release(data_, size_, fd_.release());
   data_ = nullptr;
+  if (hooks_ != nullptr && hooks_->provide && fd_) static_cast<void>(fd_.release());
+  hooks_ = nullptr;
 }
 
 Result<Region> Region::map(Fd fd, std::uint64_t size, int flags) {
@@ -184,7 +189,20 @@ Result<Region> Region::map_external(int fd, std::uint64_t size) {
   return region;
 }
 
-Result<Region> Region::map_peer(Fd fd, std::uint64_t size, bool require_sealed) {
+Result<Region> Region::provided(std::shared_ptr<const MemoryHooks> hooks, std::uint64_t size) {
+  const MemoryHooks::Mapped memory = hooks->provide(size);
+  if (memory.data == nullptr || memory.fd < 0)
+    return Error{Errc::bad_region, "the application provided no memory for " + std::to_string(size) + " bytes"};
+  Region region(Fd(memory.fd), memory.data, size, size);
+  const int seals = ::fcntl(memory.fd, F_GET_SEALS);
+  region.sealed_ = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+  region.external_ = true;
+  region.hooks_ = std::move(hooks);
+  return region;
+}
+
+Result<Region> Region::map_peer(Fd fd, std::uint64_t size, bool require_sealed,
+                                std::shared_ptr<const MemoryHooks> hooks) {
   int seals = 0;
   if (Status status = check_is_memory(fd.get(), seals); !status) return status.error();
   if (Status status = check_writable(fd.get(), seals); !status) return status.error();
@@ -194,6 +212,15 @@ Result<Region> Region::map_peer(Fd fd, std::uint64_t size, bool require_sealed) 
   }
   // After the seals: a file that cannot shrink any more is still as long as this finds it.
   if (Status status = check_size(fd.get(), size); !status) return status.error();
+  if (hooks != nullptr && hooks->map) {
+    std::byte* const data = hooks->map(size, fd.get());
+    if (data == nullptr) return refused(Errc::bad_region, "the application could not map it");
+    Region mapped(std::move(fd), data, size, size);
+    mapped.sealed_ = sealed;
+    mapped.external_ = true;
+    mapped.hooks_ = std::move(hooks);
+    return mapped;
+  }
   Result<Region> region = map(std::move(fd), size, 0);
   if (!region) return refused(Errc::bad_region, region.error().message);
   region->sealed_ = sealed;

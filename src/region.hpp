@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
+#include <memif/config.hpp>
 #include <memif/error.hpp>
 #include <memif/fd.hpp>
 
@@ -30,9 +32,13 @@ class Region {
   // errno.
   static Result<Region> map_external(int fd, std::uint64_t size);
 
+  // Memory that the application's hook provides, mapped. Error: Errc::bad_region.
+  static Result<Region> provided(std::shared_ptr<const MemoryHooks> hooks, std::uint64_t size);
+
   // A file from a peer, believed in nothing. Errors: Errc::bad_region, Errc::unsealed_memory. Does not block and has no
-  // effect on the file, whatever it is.
-  static Result<Region> map_peer(Fd fd, std::uint64_t size, bool require_sealed);
+  // effect on the file, whatever it is. With `hooks` that map, the application does the mapping.
+  static Result<Region> map_peer(Fd fd, std::uint64_t size, bool require_sealed,
+                                 std::shared_ptr<const MemoryHooks> hooks = nullptr);
 
   Region(Region&& other) noexcept;
   Region& operator=(Region&& other) noexcept;
@@ -57,6 +63,7 @@ class Region {
   std::uint64_t mapped_ = 0;  // size_ in whole pages of the file
   bool sealed_ = false;
   bool external_ = false;
+  std::shared_ptr<const MemoryHooks> hooks_;  // mapped by the application: its hook undoes that
 };
 
 }  // namespace memif

@@ -82,6 +82,7 @@ std::byte* RxQueue::resolve(const RawDescriptor& descriptor, std::uint16_t index
 
 // Client: offsets have headroom in them; buffers lie one stride apart from the first.
 std::uint32_t RxQueue::buffer_start(std::uint32_t offset) const noexcept {
+  if (link_->placed) return offset;
   const std::uint64_t first = link_->first_buffer;
   return static_cast<std::uint32_t>(first + (offset - first) / link_->buffer_stride * link_->buffer_stride);
 }
@@ -118,7 +119,7 @@ bool RxQueue::take_drop_mark(std::uint16_t index) noexcept {
 // Client: what the slot's descriptor must say for its buffer to be filled `headroom` bytes after its start.
 void RxQueue::post(std::uint16_t index, std::uint32_t headroom) noexcept {
   std::uint32_t& offset = offsets_[ring_.slot(index)];
-  offset = buffer_start(offset) + headroom;
+  if (!link_->placed) offset = buffer_start(offset) + headroom;
   ring_.update(index, posted_word0_, offset);
 }
 

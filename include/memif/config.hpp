@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,10 +33,29 @@ const char* to_string(RxMode mode) noexcept;
 
 // Memory of the application's for the packet buffers of a client: a file (memfd, hugetlbfs, shm) mapped whole.
 // The file is mapped by memifpp as well; `fd` is duplicated when the interface is added and stays the caller's.
+// The buffers lie one after the other without gaps.
 struct ExternalMemory {
   int fd = -1;
   std::uint64_t size = 0;    // bytes; the file must be at least this long
   std::uint64_t offset = 0;  // of the first buffer, bytes, a multiple of 64
+};
+
+// Memory that the application maps itself. The hooks run where a link is set up, on the control thread, except
+// release(), which runs where the last use ends: that may be the thread of a queue. They must not throw.
+struct MemoryHooks {
+  struct Mapped {
+    std::byte* data = nullptr;
+    int fd = -1;  // of the memory file; memifpp neither duplicates nor closes it
+  };
+  // Client, for each new link: memory of `bytes` for its buffers; without data, the link is refused.
+  std::function<Mapped(std::uint64_t bytes)> provide{};
+  // Server, for each region of a peer but the first, which has the rings: where the application has mapped it; nullptr
+  // refuses the link. `fd` is closed by memifpp unless there is a release().
+  std::function<std::byte*(std::uint64_t bytes, int fd)> map{};
+  // Nothing uses the memory any more. The fd is the application's to close.
+  std::function<void(std::byte* data, std::uint64_t bytes, int fd)> release{};
+  // Client: the application says where each buffer is, with RxQueue::place() and TxQueue::place().
+  bool placed = false;
 };
 
 // How the socket file of a listener is created. Set before the socket accepts anyone; it is never wider than asked.
@@ -58,7 +78,7 @@ struct InterfaceConfig {
   std::uint16_t rx_queues = 1;       // 1..256. A client asks for as many; a server accepts up to as many
   std::uint16_t tx_queues = 1;       // 1..256
   std::uint32_t ring_size = 1024;    // client: descriptors a ring, a power of two from 2 to 16384
-  std::uint32_t buffer_size = 2048;  // client: bytes a packet buffer, 64..1 MiB, a multiple of 64
+  std::uint32_t buffer_size = 2048;  // client: bytes a packet buffer, 1..1 MiB
   std::uint32_t headroom = 0;        // client: bytes left free before each received packet, less than buffer_size
 
   RxMode rx_mode = RxMode::adaptive;
@@ -72,6 +92,7 @@ struct InterfaceConfig {
   bool prefault = false;     // client: touch all memory when connecting, so that no page fault hits the data path
   bool post_buffers = true;  // client: post all receive buffers when the link comes up (off: RxQueue::release posts)
   std::optional<ExternalMemory> memory{};
+  std::shared_ptr<const MemoryHooks> memory_hooks{};
 
   bool require_sealed_memory = false;   // server: refuse regions that the peer could shrink
   std::vector<uid_t> allowed_users{};   // peers of other users are refused; empty: anyone who may open the socket

@@ -44,6 +44,9 @@ class Interface {
   // A client tries to connect now, whatever its reconnect timer says. No effect on a server or while connected.
   void connect();
 
+  // The same, telling what prevented it. No error: the handshake has begun. Errc::already_connected: it had before.
+  Status try_connect();
+
   // Ends the link, or the attempt, telling the peer `why`. A client with a reconnect period tries again after it.
   void disconnect(std::string why = "disconnected by the application");
 

@@ -66,6 +66,21 @@ class alignas(128) RxQueue : public detail::Queue {
   // True if take() would find something, as of the peer's present index.
   bool pending() noexcept;
 
+  // Makes event_fd() readable as the peer would, for a loop that has to come back, and asks the peer not to.
+  void remind() noexcept;
+
+  // Whether the slot's buffer was taken and not released.
+  bool holds(std::uint16_t slot) const noexcept { return ring_.slot(static_cast<std::uint16_t>(slot - released_)) < held(); }
+
+  // Client: two buffers that are held change places. False if the queues do not share a link, or one is not held.
+  bool exchange(std::uint16_t slot, RxQueue& other, std::uint16_t other_slot) noexcept;
+
+  // Client, MemoryHooks::placed: the buffer to be released after `ahead` others is the one at `offset` of the buffer
+  // region. False if it would not lie in the region, or so many are not held.
+  bool place(std::size_t ahead, std::uint32_t offset) noexcept;
+
+  std::uint32_t epoch() const noexcept { return epoch_; }
+
  private:
   friend class RxBurst;
   friend class TxQueue;

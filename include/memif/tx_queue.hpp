@@ -65,8 +65,19 @@ class alignas(128) TxQueue : public detail::Queue {
   // sent, and the other way round. False if the two queues do not share a link, or there is no such slot.
   bool exchange(RxQueue& from, std::uint16_t slot, std::size_t after) noexcept;
 
+  // The same for two slots to be sent.
+  bool exchange(std::size_t after, TxQueue& other, std::size_t other_after) noexcept;
+
+  // Client, MemoryHooks::placed: the buffer `after` slots beyond the next to be sent is the one at `offset` of the
+  // buffer region. False if it would not lie in the region, or there is no such slot.
+  bool place(std::size_t after, std::uint32_t offset) noexcept;
+
   // Free slots, as of the peer's present index.
   std::size_t room() noexcept;
+
+  // The slot `after` slots beyond the next to be sent.
+  std::uint16_t slot(std::size_t after) const noexcept { return ring_.slot(static_cast<std::uint16_t>(next_ + after)); }
+  std::uint32_t ring_size() const noexcept { return ring_.size(); }
 
   std::uint32_t epoch() const noexcept { return epoch_; }
 
