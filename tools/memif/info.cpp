@@ -73,10 +73,7 @@ int show_listener(const InfoOptions& options) {
   const auto wait = options.port.wait ? std::chrono::ceil<std::chrono::milliseconds>(*options.port.wait)
                                       : std::chrono::milliseconds(-1);
   const auto info = probe(config.socket, wait);
-  if (!info) {
-    const Reason reason{info.error().code, false, info.error().message};
-    throw Failure(exit_no_peer, fmt::format("no listener on {}: {}", config.socket, describe_refusal(config, reason)));
-  }
+  if (!info) throw Failure(exit_no_peer, info.error().message);
   if (options.json) {
     print_json({{"schema", "memif-info/1"}, {"socket", config.socket}, {"listener", listener_json(*info)}});
   } else {

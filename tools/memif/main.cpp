@@ -1,5 +1,6 @@
 // The memif command: finds the subcommand, runs it, turns failures into messages and exit codes.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -30,8 +31,13 @@ int report_usage(const std::string& message) {
 }
 
 int run(CLI::App& app, const Action& action, int argc, char** argv) {
-  for (const CLI::App* command : app.get_subcommands(std::function<bool(CLI::App*)>()))
-    if (argc > 1 && command->get_name() == argv[1]) set_command_name("memif " + command->get_name());
+  if (argc > 1 && argv[1][0] != '-') {
+    const auto commands = app.get_subcommands(std::function<bool(CLI::App*)>());
+    const auto named = [name = std::string(argv[1])](const CLI::App* command) { return command->get_name() == name; };
+    if (std::none_of(commands.begin(), commands.end(), named))
+      return report_usage(std::string("there is no command '") + argv[1] + "'");
+    set_command_name(std::string("memif ") + argv[1]);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version

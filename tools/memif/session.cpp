@@ -18,14 +18,6 @@ using namespace std::chrono_literals;
 // However busy the queues are, signals and links are looked after this often.
 constexpr auto control_period = 1ms;
 
-std::string hint(const std::error_code& code, const InterfaceConfig& config) {
-  if (code == std::errc::permission_denied)
-    return fmt::format(" (run as a user who may write to {}, or see --help on --socket)", config.socket);
-  if (code == std::errc::no_such_file_or_directory) return " (start the server first, or wait longer with --wait)";
-  if (code == std::errc::connection_refused) return " (nobody listens there any more: start the server)";
-  return "";
-}
-
 timespec until_timeout(Clock::time_point until) {
   const auto left = std::max<std::chrono::nanoseconds>(until - Clock::now(), 0ns);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
@@ -43,8 +35,11 @@ TxQueue& Port::tx(std::size_t queue) const {
 
 std::string describe_refusal(const InterfaceConfig& config, const std::optional<Reason>& reason) {
   if (!reason) return config.role == Role::server ? "nobody connected" : "no answer";
-  const std::string text = printable(reason->text);
-  return (reason->from_peer ? "the peer says: " + text : text) + hint(reason->code, config);
+  return describe_reason(*reason);
+}
+
+std::string describe_reason(const Reason& reason) {
+  return reason.from_peer ? "the peer says: " + printable(reason.text) : reason.text;
 }
 
 Session::Session() : context_({.app_name = "memif"}) {}
@@ -59,7 +54,7 @@ Port& Session::add(const PortOptions& options) {
     ++changes_;
   };
   config.on_disconnected = [this, p = port.get()](Interface&, const Reason& reason) {
-    p->why_down_ = printable(reason.text);
+    p->why_down_ = describe_reason(reason);
     p->up_ = false;
     ++changes_;
   };
@@ -73,7 +68,7 @@ Port& Session::add(const PortOptions& options) {
 
 bool Session::await_link(Port& port) {
   const auto deadline = port.options().wait ? Clock::now() + *port.options().wait : Clock::time_point::max();
-  std::uint64_t refusals = 0;
+  std::uint64_t refusals = port.interface().info().refusals;
   std::string told;
   while (!port.up()) {
     if (stopped()) return false;

@@ -76,7 +76,8 @@ class Session {
   Clock::time_point last_control_{};
 };
 
-// Why the port has no peer, with what can be done about it.
+// Why a link ended, fit for a terminal; and why a port has no peer.
+std::string describe_reason(const Reason& reason);
 std::string describe_refusal(const InterfaceConfig& config, const std::optional<Reason>& reason);
 
 }  // namespace memif::tool
