@@ -26,8 +26,8 @@ bool RxQueue::exchange(std::uint16_t slot, RxQueue& other, std::uint16_t other_s
     return false;
   if (!holds(slot) || !other.holds(other_slot)) return false;
   std::swap(offsets_[slot], other.offsets_[other_slot]);
-  ring_.store_word1(slot, offsets_[slot]);
-  other.ring_.store_word1(other_slot, other.offsets_[other_slot]);
+  ring_.store_offset(slot, offsets_[slot]);
+  other.ring_.store_offset(other_slot, other.offsets_[other_slot]);
   return true;
 }
 
@@ -36,7 +36,7 @@ bool RxQueue::place(std::size_t ahead, std::uint32_t offset) noexcept {
   if (!up() || !client_ || !link_->placed || ahead >= held() || !fits(*link_, offset)) return false;
   const auto index = static_cast<std::uint16_t>(released_ + ahead);
   offsets_[ring_.slot(index)] = offset;
-  ring_.store_word1(index, offset);
+  ring_.store_offset(index, offset);
   return true;
 }
 
@@ -45,6 +45,7 @@ bool TxQueue::exchange(std::size_t after, TxQueue& other, std::size_t other_afte
   if (!up() || !client_ || other.link_ != link_) return false;
   if (free_after(after, 1) == 0 || other.free_after(other_after, 1) == 0) return false;
   std::swap(offsets_[slot(after)], other.offsets_[other.slot(other_after)]);
+  offsets_vary_ = other.offsets_vary_ = true;
   return true;
 }
 
@@ -52,6 +53,7 @@ bool TxQueue::place(std::size_t after, std::uint32_t offset) noexcept {
   if (attention()) refresh();
   if (!up() || !client_ || !link_->placed || free_after(after, 1) == 0 || !fits(*link_, offset)) return false;
   offsets_[slot(after)] = offset;
+  offsets_vary_ = true;
   return true;
 }
 

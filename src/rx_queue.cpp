@@ -61,6 +61,7 @@ void RxQueue::refresh() noexcept {
       }
     }
   }
+  idle_interrupts_ = 0;
   if (!up()) return;
   // A queue on interrupts is armed from the start, so that a loop around event_fd() needs no first call.
   if (mode() == RxMode::interrupt)
@@ -73,7 +74,7 @@ std::byte* RxQueue::resolve(const RawDescriptor& descriptor, std::uint16_t index
   const std::uint32_t length = descriptor.length();
   if (client_) return length - 1 < room(index) ? base_ + offsets_[ring_.slot(index)] : nullptr;
   const detail::RegionView* view = region(descriptor.region());
-  const std::uint64_t offset = descriptor.offset();
+  const std::uint64_t offset = descriptor.offset;
   if (view == nullptr || length == 0 || offset + length > view->size) return nullptr;
   tag_ = RawDescriptor::make_tag(descriptor.region(), false);
   view_ = *view;
@@ -162,7 +163,16 @@ void RxQueue::disarm() noexcept {
   if (attention()) refresh();
   if (!up()) return;
   ring_.mask_interrupts();
-  if (drain_interrupt(event_fd_)) counters_.interrupts.add(1);
+  if (drain_interrupt(event_fd_)) count_interrupt();
+}
+
+// A correct peer interrupts at most once for each time that it moves its index. One that does not stop (its eventfd may
+// be a semaphore with a count of 2^64) would keep this thread from ever sleeping.
+void RxQueue::count_interrupt() noexcept {
+  constexpr std::uint32_t most_idle_interrupts = 1000;
+  counters_.interrupts.add(1);
+  if (limit_ != std::exchange(interrupted_at_, limit_)) idle_interrupts_ = 0;
+  if (++idle_interrupts_ == most_idle_interrupts) broken("the peer interrupts without end and sends nothing");
 }
 
 void RxQueue::sleep(nanoseconds timeout) noexcept {
@@ -177,7 +187,7 @@ void RxQueue::sleep(nanoseconds timeout) noexcept {
   const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
   const bool signalled = ::ppoll(&descriptor, 1, timeout < nanoseconds::zero() ? nullptr : &limit, nullptr) > 0;
   ring_.mask_interrupts();
-  if (signalled && drain_interrupt(event_fd_)) counters_.interrupts.add(1);
+  if (signalled && drain_interrupt(event_fd_)) count_interrupt();
 }
 
 bool RxQueue::wait(nanoseconds timeout) noexcept {

@@ -37,6 +37,7 @@ void TxQueue::refresh() noexcept {
   detail::LinkRing* ring = link_ != nullptr && index_ < link_->tx.size() ? &link_->tx[index_] : nullptr;
   attach(ring);
   limit_offset_ = 0;
+  offsets_vary_ = false;
   posted_ = nullptr;
   if (ring == nullptr) return;
   posted_ = ring->posted.get();
@@ -53,7 +54,7 @@ void TxQueue::notify() noexcept {
 
 std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
   const detail::RegionView* view = region(descriptor.region());
-  const std::uint64_t offset = descriptor.offset();
+  const std::uint64_t offset = descriptor.offset;
   const std::uint32_t capacity = descriptor.length();
   if (view == nullptr || capacity == 0 || offset + capacity > view->size) return nullptr;
   tag_ = RawDescriptor::make_tag(descriptor.region(), false);
@@ -86,7 +87,8 @@ bool TxQueue::exchange(RxQueue& from, std::uint16_t slot, std::size_t after) noe
   const std::uint32_t freed = outgoing;
   outgoing = incoming - headroom;
   incoming = freed + headroom;
-  from.ring_.store_word1(slot, incoming);
+  ring_.store_offset(index, outgoing);
+  from.ring_.store_offset(slot, incoming);
   return true;
 }
 
@@ -106,10 +108,9 @@ std::size_t TxQueue::forward_exchanged(RxBurst& burst) noexcept {
     buffers = buffers.first(free);
     while (!buffers.empty() && buffers.back().more()) buffers = buffers.first(buffers.size() - 1);
   }
-  for (std::size_t i = 0; i < buffers.size(); ++i) exchange(*burst.queue_, buffers[i].slot_, i);
-  const auto source = [buffers](std::size_t i) {
-    return Outgoing{buffers[i].data_, buffers[i].length_, buffers[i].more_};
-  };
+  for (std::size_t i = 0; i < buffers.size(); ++i) exchange(*burst.queue_, buffers[i].slot(), i);
+  Moved source;
+  source.buffers = buffers.data();
   return publish(buffers.size(), source).packets;
 }
 

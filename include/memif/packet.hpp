@@ -17,16 +17,19 @@ class TxQueue;
 // The peer can write the bytes at any time: copy what must not change between check and use.
 class Buffer {
  public:
+  Buffer() noexcept = default;
+
   std::byte* data() const noexcept { return data_; }
-  std::uint32_t size() const noexcept { return length_; }        // bytes used
-  std::uint32_t capacity() const noexcept { return capacity_; }  // bytes that may be used
-  std::span<std::byte> bytes() const noexcept { return {data_, length_}; }
-  bool more() const noexcept { return more_; }           // the packet goes on in the next buffer
-  std::uint16_t slot() const noexcept { return slot_; }  // where in the ring; for diagnostics
+  std::uint32_t size() const noexcept { return length_; }  // bytes used
+  std::span<std::byte> bytes() const noexcept { return {data_, size()}; }
+  bool more() const noexcept { return (meta_ & more_bit) != 0; }  // the packet goes on in the next buffer
+
+  // Bytes that may be used: those of a received buffer are those that came.
+  std::uint32_t capacity() const noexcept { return (meta_ & received_bit) != 0 ? length_ : value(); }
 
   // Changes the number of used bytes; false, and no change, beyond the capacity.
   bool resize(std::uint32_t length) noexcept {
-    if (length > capacity_) return false;
+    if (length > capacity()) return false;
     length_ = length;
     return true;
   }
@@ -35,12 +38,32 @@ class Buffer {
   friend class RxQueue;
   friend class TxQueue;
 
+  // word_, from bit 0: "more", "received", then the slot of a received buffer or the capacity of one to be sent, and
+  // the length in the upper half. Length and "more" are where a descriptor has them, and a buffer is 16 bytes: the
+  // burst loops write or read one for every packet.
+  static constexpr std::uint32_t more_bit = 1;
+  static constexpr std::uint32_t received_bit = 2;
+  static constexpr unsigned value_shift = 2;
+  static constexpr std::uint32_t max_capacity = ~std::uint32_t{0} >> value_shift;  // of more, the rest is not used
+
+  static Buffer received(std::byte* data, std::uint32_t length, std::uint32_t slot, bool more) noexcept {
+    return Buffer(data, length, (slot << value_shift) + received_bit + (more ? more_bit : 0));
+  }
+  static Buffer to_send(std::byte* data, std::uint32_t length, std::uint32_t capacity, bool more) noexcept {
+    return Buffer(data, length, (capacity << value_shift) + (more ? more_bit : 0));
+  }
+
+  Buffer(std::byte* data, std::uint32_t length, std::uint32_t meta) noexcept
+      : data_(data), length_(length), meta_(meta) {}
+
+  std::uint32_t value() const noexcept { return meta_ >> value_shift; }
+  std::uint16_t slot() const noexcept { return static_cast<std::uint16_t>(value()); }
+
   std::byte* data_ = nullptr;
   std::uint32_t length_ = 0;
-  std::uint32_t capacity_ = 0;
-  std::uint16_t slot_ = 0;
-  bool more_ = false;
+  std::uint32_t meta_ = 0;
 };
+static_assert(sizeof(Buffer) == 16 || sizeof(void*) != 8);
 
 // One packet: one buffer, or a chain of them.
 class Packet {

@@ -33,12 +33,11 @@ inline constexpr bool checked = true;
 // A descriptor copied out of shared memory: it cannot change any more, and nothing in it has been checked.
 struct RawDescriptor {
   std::uint64_t word0 = 0;
-  std::uint64_t word1 = 0;
+  std::uint32_t offset = 0;
 
   std::uint16_t flags() const noexcept { return static_cast<std::uint16_t>(word0); }
   std::uint16_t region() const noexcept { return static_cast<std::uint16_t>(word0 >> 16); }
   std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(word0 >> 32); }
-  std::uint32_t offset() const noexcept { return static_cast<std::uint32_t>(word1); }
   bool more() const noexcept { return (word0 & wire::descriptor_flag_next) != 0; }
   // Flags and region in one value: the fast paths compare both at once.
   std::uint32_t tag() const noexcept { return static_cast<std::uint32_t>(word0); }
@@ -46,7 +45,7 @@ struct RawDescriptor {
   static constexpr std::uint32_t make_tag(std::uint16_t region, bool more) noexcept {
     return (std::uint32_t{region} << 16) | (more ? wire::descriptor_flag_next : 0u);
   }
-  static constexpr std::uint64_t make_word0(std::uint32_t tag, std::uint32_t length) noexcept {
+  static constexpr std::uint64_t make_word0(std::uint64_t tag, std::uint32_t length) noexcept {
     return tag | (std::uint64_t{length} << 32);
   }
 };
@@ -101,33 +100,44 @@ class Ring {
     return std::atomic_ref(*theirs_).load(std::memory_order_seq_cst);
   }
 
-  // Two loads of 8 bytes into a copy. The order against the index is pairing A's.
-  RawDescriptor load(std::uint16_t index) const noexcept {
-    wire::Descriptor& descriptor = descriptors_[index & mask_];
+  // The descriptor of an index, and how many follow it, itself included, before the array ends.
+  wire::Descriptor* descriptor(std::uint16_t index) const noexcept { return descriptors_ + slot(index); }
+  std::uint32_t until_end(std::uint16_t index) const noexcept { return size() - slot(index); }
+
+  // Two loads into a copy. The order against the index is pairing A's.
+  static RawDescriptor load(wire::Descriptor& descriptor) noexcept {
     MEMIF_ON_SHARED_LOAD(&descriptor);
-    return {std::atomic_ref(descriptor.word[0]).load(std::memory_order_relaxed),
-            std::atomic_ref(descriptor.word[1]).load(std::memory_order_relaxed)};
+    return {std::atomic_ref(descriptor.word0).load(std::memory_order_relaxed),
+            std::atomic_ref(descriptor.offset).load(std::memory_order_relaxed)};
   }
+  RawDescriptor load(std::uint16_t index) const noexcept { return load(*descriptor(index)); }
 
   // Flags, region and length only: what a client reads back of its own descriptors.
-  RawDescriptor load_word0(std::uint16_t index) const noexcept {
-    wire::Descriptor& descriptor = descriptors_[index & mask_];
+  static RawDescriptor load_word0(wire::Descriptor& descriptor) noexcept {
     MEMIF_ON_SHARED_LOAD(&descriptor);
-    return {std::atomic_ref(descriptor.word[0]).load(std::memory_order_relaxed), 0};
+    return {std::atomic_ref(descriptor.word0).load(std::memory_order_relaxed), 0};
   }
 
-  void store_word0(std::uint16_t index, std::uint64_t word) noexcept {
-    std::atomic_ref(descriptors_[index & mask_].word[0]).store(word, std::memory_order_relaxed);
+  static void store_word0(wire::Descriptor& descriptor, std::uint64_t word) noexcept {
+    std::atomic_ref(descriptor.word0).store(word, std::memory_order_relaxed);
   }
-  void store_word1(std::uint16_t index, std::uint64_t word) noexcept {
-    std::atomic_ref(descriptors_[index & mask_].word[1]).store(word, std::memory_order_relaxed);
+  void store_word0(std::uint16_t index, std::uint64_t word) noexcept { store_word0(*descriptor(index), word); }
+  void store_offset(std::uint16_t index, std::uint32_t offset) noexcept {
+    std::atomic_ref(descriptor(index)->offset).store(offset, std::memory_order_relaxed);
   }
 
-  // Writes a shared line only if it changes: a line left alone stays in the peer's cache. The comparison is no check.
-  void update(std::uint16_t index, std::uint64_t word0, std::uint64_t word1) noexcept {
-    wire::Descriptor& descriptor = descriptors_[index & mask_];
-    if (std::atomic_ref(descriptor.word[0]).load(std::memory_order_relaxed) != word0) store_word0(index, word0);
-    if (std::atomic_ref(descriptor.word[1]).load(std::memory_order_relaxed) != word1) store_word1(index, word1);
+  // These write a shared line only if it changes: a line left alone stays in the peer's cache. The comparison checks
+  // nothing.
+  static void update_word0(wire::Descriptor& descriptor, std::uint64_t word) noexcept {
+    if (std::atomic_ref(descriptor.word0).load(std::memory_order_relaxed) != word) store_word0(descriptor, word);
+  }
+  static void update(wire::Descriptor& descriptor, std::uint64_t word0, std::uint32_t offset) noexcept {
+    update_word0(descriptor, word0);
+    std::atomic_ref shared(descriptor.offset);
+    if (shared.load(std::memory_order_relaxed) != offset) shared.store(offset, std::memory_order_relaxed);
+  }
+  void update(std::uint16_t index, std::uint64_t word0, std::uint32_t offset) noexcept {
+    update(*descriptor(index), word0, offset);
   }
 
  private:

@@ -53,7 +53,7 @@ class alignas(128) RxQueue : public detail::Queue {
   // stay the caller's until release(). A sink may be called again for the same i with other values: the last call
   // holds.
   template <class Sink>
-  Taken take(std::size_t max, Sink&& sink, LongPackets policy = LongPackets::drop) noexcept;
+  Taken take(std::size_t max, Sink sink, LongPackets policy = LongPackets::drop) noexcept;
 
   // Gives the oldest `count` buffers back; more than are held means all. Returns how many. `headroom`: bytes that the
   // peer is to leave free in front of the next packet in each of these buffers (client only).
@@ -66,11 +66,20 @@ class alignas(128) RxQueue : public detail::Queue {
   // True if take() would find something, as of the peer's present index.
   bool pending() noexcept;
 
+  // Takes the present link, if that has changed; whether there is one.
+  bool renew() noexcept {
+    if (attention()) [[unlikely]]
+      refresh();
+    return up();
+  }
+
   // Makes event_fd() readable as the peer would, for a loop that has to come back, and asks the peer not to.
   void remind() noexcept;
 
   // Whether the slot's buffer was taken and not released.
-  bool holds(std::uint16_t slot) const noexcept { return ring_.slot(static_cast<std::uint16_t>(slot - released_)) < held(); }
+  bool holds(std::uint16_t slot) const noexcept {
+    return ring_.slot(static_cast<std::uint16_t>(slot - released_)) < held();
+  }
 
   // Client: two buffers that are held change places. False if the queues do not share a link, or one is not held.
   bool exchange(std::uint16_t slot, RxQueue& other, std::uint16_t other_slot) noexcept;
@@ -91,6 +100,7 @@ class alignas(128) RxQueue : public detail::Queue {
   void refresh() noexcept;
   bool look() noexcept;
   void sleep(std::chrono::nanoseconds timeout) noexcept;
+  void count_interrupt() noexcept;
   void finish(std::uint32_t epoch) noexcept;
   void publish() noexcept { ring_.publish(static_cast<std::uint16_t>(released_ + publish_offset_)); }
   bool plausible(std::uint16_t index) const noexcept;
@@ -102,12 +112,17 @@ class alignas(128) RxQueue : public detail::Queue {
   std::uint32_t room(std::uint16_t index) const noexcept;
 
   struct Burst;  // the state of one take()
+  std::size_t run_length(const Burst& burst) const noexcept;
+  struct Run {  // of packets of one buffer each, in slots one after the other
+    std::size_t buffers = 0;
+    std::uint64_t bytes = 0;
+  };
   template <class Sink>
-  void take_from_client(Burst& burst, Sink& sink) noexcept;
+  [[gnu::noinline]] Run run_from_client(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept;
   template <class Sink>
-  void take_from_server(Burst& burst, Sink& sink) noexcept;
+  [[gnu::noinline]] Run run_from_server(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept;
   template <class Sink>
-  bool take_packet(Burst& burst, Sink& sink) noexcept;
+  [[gnu::noinline]] Burst take_packet(Burst burst, Sink sink) noexcept;
   std::byte* resolve(const RawDescriptor& descriptor, std::uint16_t index) noexcept;
 
   std::uint16_t released_ = 0;        // slots before this one were given back
@@ -118,7 +133,9 @@ class alignas(128) RxQueue : public detail::Queue {
   std::uint64_t posted_word0_ = 0;    // client: what a freshly posted descriptor says
   std::uint64_t* dropped_ = nullptr;  // one bit a slot: taken, but never handed out
   std::size_t dropped_count_ = 0;
-  bool unfinished_ = false;  // the slots before limit_ are a packet whose end is not published
+  bool unfinished_ = false;            // the slots before limit_ are a packet whose end is not published
+  std::uint16_t interrupted_at_ = 0;   // limit_ at the last interrupt
+  std::uint32_t idle_interrupts_ = 0;  // in a row, without a packet in between
   std::atomic<RxMode> mode_;
   std::chrono::nanoseconds spin_;
   RxCounters counters_;
@@ -174,22 +191,24 @@ class RxBurst {
 struct RxQueue::Burst {
   std::size_t max;
   LongPackets policy;
+  std::uint16_t next;  // the slot to look at; next_ in the end
+  bool ended = false;  // nothing more to be had
   std::size_t buffers = 0;
   std::size_t packets = 0;
   std::uint64_t bytes = 0;
-  std::uint16_t next;  // the slot to look at; next_ in the end
+
+  void add(std::size_t more_buffers, std::size_t more_packets, std::uint64_t more_bytes) noexcept {
+    buffers += more_buffers;
+    packets += more_packets;
+    bytes += more_bytes;
+  }
 };
 
 inline RxBurst RxQueue::receive(std::span<Buffer> buffers) noexcept {
-  const Taken taken = take(buffers.size(), [&](std::size_t i, std::byte* data, std::uint32_t length,
-                                               std::uint32_t capacity, std::uint16_t slot, bool more) {
-    Buffer& buffer = buffers[i];
-    buffer.data_ = data;
-    buffer.length_ = length;
-    buffer.capacity_ = capacity;
-    buffer.slot_ = slot;
-    buffer.more_ = more;
-  });
+  Buffer* const to = buffers.data();
+  const Taken taken =
+      take(buffers.size(), [to](std::size_t i, std::byte* data, std::uint32_t length, std::uint32_t, std::uint32_t slot,
+                                bool more) { to[i] = Buffer::received(data, length, slot, more); });
   if (taken.buffers == 0) return {};
   ++live_bursts_;
   return {this, buffers.first(taken.buffers), taken.packets, epoch_};
@@ -207,16 +226,22 @@ inline void RxQueue::finish(std::uint32_t epoch) noexcept {
 }
 
 template <class Sink>
-RxQueue::Taken RxQueue::take(std::size_t max, Sink&& sink, LongPackets policy) noexcept {
+RxQueue::Taken RxQueue::take(std::size_t max, Sink sink, LongPackets policy) noexcept {
   if (attention()) [[unlikely]]
     refresh();
   if (next_ == limit_ && !look()) return {};
 
   Burst burst{.max = max, .policy = policy, .next = next_};
-  if (client_)
-    take_from_server(burst, sink);
-  else
-    take_from_client(burst, sink);
+  while (burst.buffers != max && burst.next != limit_) {
+    const std::size_t count = run_length(burst);
+    const Run run = client_ ? run_from_server(burst.next, count, burst.buffers, sink)
+                            : run_from_client(burst.next, count, burst.buffers, sink);
+    burst.add(run.buffers, run.buffers, run.bytes);
+    burst.next = static_cast<std::uint16_t>(burst.next + run.buffers);
+    if (run.buffers == count) continue;
+    burst = take_packet(burst, sink);  // by value, so that the compiler keeps it in registers until then
+    if (burst.ended) break;
+  }
   next_ = burst.next;
 
   if (burst.buffers != 0) {
@@ -245,65 +270,66 @@ inline bool RxQueue::look() noexcept {
   return index != next_;
 }
 
+// How many slots from burst.next on lie one after the other and may be looked at.
+inline std::size_t RxQueue::run_length(const Burst& burst) const noexcept {
+  const std::size_t published = static_cast<std::uint16_t>(limit_ - burst.next);
+  return std::min({burst.max - burst.buffers, published, std::size_t{ring_.until_end(burst.next)}});
+}
+
 // As a server: the client's descriptors say where its packets are. The loop is for what nearly all packets are: one
 // buffer, in the same region as the last. Region and flags are compared at once, then the bounds; all else is
 // take_packet()'s.
+//
+// A run is a function of its own, and copies what it needs of the queue, so that its loop lives in registers: the
+// compiler cannot know that what the sink writes is no part of the queue.
 template <class Sink>
-void RxQueue::take_from_client(Burst& burst, Sink& sink) noexcept {
-  do {
-    const std::uint16_t first = burst.next;
-    const std::size_t run =
-        std::min<std::size_t>(burst.max - burst.buffers, static_cast<std::uint16_t>(limit_ - first));
-    const std::size_t before = burst.buffers;
-    std::uint64_t bytes = 0;
-    std::size_t i = 0;
-    for (; i < run; ++i) {
-      const auto index = static_cast<std::uint16_t>(first + i);
-      const RawDescriptor descriptor = ring_.load(index);
-      const std::uint32_t length = descriptor.length();
-      const std::uint64_t offset = descriptor.offset();
-      if (descriptor.tag() != tag_ || (checked && (length == 0 || offset + length > view_.size))) [[unlikely]]
-        break;
-      sink(before + i, view_.base + offset, length, length, ring_.slot(index), false);
-      bytes += length;
-    }
-    burst.next = static_cast<std::uint16_t>(first + i);
-    burst.buffers += i;
-    burst.packets += i;
-    burst.bytes += bytes;
-    if (i == run) return;
-  } while (take_packet(burst, sink));
+RxQueue::Run RxQueue::run_from_client(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept {
+  wire::Descriptor* const begin = ring_.descriptor(first);
+  wire::Descriptor* const end = begin + count;
+  const std::uint32_t tag = tag_;
+  const detail::RegionView view = view_;
+  std::uint32_t slot = ring_.slot(first);
+  std::uint64_t bytes = 0;
+  wire::Descriptor* shared = begin;
+  MEMIF_UNROLL
+  for (; shared != end; ++shared) {
+    const RawDescriptor descriptor = Ring::load(*shared);
+    const std::uint32_t length = descriptor.length();
+    const std::uint64_t offset = descriptor.offset;
+    // In bounds: the last byte lies before the limit. A length of 0 wraps round to beyond any.
+    if (descriptor.tag() != tag || (checked && offset + (length - 1) >= view.fast_limit)) [[unlikely]]
+      break;
+    sink(at++, view.base + offset, length, length, slot++, false);
+    bytes += length;
+  }
+  return {static_cast<std::size_t>(shared - begin), bytes};
 }
 
 // As a client: the packets are where this side posted buffers; of the descriptor only length and NEXT are the server's
 // to say. The slot is this side's own until it is posted again, so what the server changed is put right at once.
 template <class Sink>
-void RxQueue::take_from_server(Burst& burst, Sink& sink) noexcept {
-  do {
-    const std::uint16_t first = burst.next;
-    const std::size_t run =
-        std::min<std::size_t>(burst.max - burst.buffers, static_cast<std::uint16_t>(limit_ - first));
-    const std::size_t before = burst.buffers;
-    std::uint64_t bytes = 0;
-    std::size_t i = 0;
-    for (; i < run; ++i) {
-      const auto index = static_cast<std::uint16_t>(first + i);
-      const RawDescriptor descriptor = ring_.load_word0(index);
-      const std::uint32_t length = descriptor.length();
-      // A length of 0 wraps round to more than any buffer has.
-      if (descriptor.more() || (checked && length - 1 >= shortest_room_)) [[unlikely]]
-        break;
-      const std::uint16_t slot = ring_.slot(index);
-      sink(before + i, base_ + offsets_[slot], length, shortest_room_, slot, false);
-      if (descriptor.word0 != posted_word0_) ring_.store_word0(index, posted_word0_);
-      bytes += length;
-    }
-    burst.next = static_cast<std::uint16_t>(first + i);
-    burst.buffers += i;
-    burst.packets += i;
-    burst.bytes += bytes;
-    if (i == run) return;
-  } while (take_packet(burst, sink));
+RxQueue::Run RxQueue::run_from_server(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept {
+  wire::Descriptor* const begin = ring_.descriptor(first);
+  wire::Descriptor* const end = begin + count;
+  std::uint32_t slot = ring_.slot(first);
+  const std::uint32_t* offset = offsets_ + slot;
+  std::byte* const base = base_;
+  const std::uint64_t posted = posted_word0_;
+  const std::uint32_t room = shortest_room_;
+  std::uint64_t bytes = 0;
+  wire::Descriptor* shared = begin;
+  MEMIF_UNROLL
+  for (; shared != end; ++shared) {
+    const RawDescriptor descriptor = Ring::load_word0(*shared);
+    const std::uint32_t length = descriptor.length();
+    // A length of 0 wraps round to more than any buffer has.
+    if (descriptor.more() || (checked && length - 1 >= room)) [[unlikely]]
+      break;
+    sink(at++, base + *offset++, length, room, slot++, false);
+    if (descriptor.word0 != posted) Ring::store_word0(*shared, posted);
+    bytes += length;
+  }
+  return {static_cast<std::size_t>(shared - begin), bytes};
 }
 
 // For a packet at `first` whose end was not published when we last looked. A ring full of one unfinished packet will
@@ -319,50 +345,47 @@ inline bool RxQueue::look_further(std::uint16_t first) noexcept {
   return !unfinished_;
 }
 
-// One packet with every case: chains, another region, descriptors that lie. True if it was taken or dropped, and the
-// next may be looked at; false if the burst ends here.
+// One packet with every case: chains, another region, descriptors that lie. It is taken or dropped, or the burst ends
+// before it.
 template <class Sink>
-bool RxQueue::take_packet(Burst& burst, Sink& sink) noexcept {
+RxQueue::Burst RxQueue::take_packet(Burst burst, Sink sink) noexcept {
+  const std::size_t space = burst.max - burst.buffers;
   std::uint16_t at = burst.next;
   std::size_t parts = 0;
   std::uint64_t bytes = 0;
   bool good = true;
   unfinished_ = false;
-  const std::size_t space = burst.max - burst.buffers;
-  for (bool more = true; more;) {
-    if (at == limit_ && !look_further(burst.next)) return false;
+  for (bool more = true; more; ++parts, ++at) {
+    if (parts == space && burst.buffers == 0 && burst.policy == LongPackets::split) break;  // the rest is for next time
+    if (at == limit_ && !look_further(burst.next)) {
+      burst.ended = true;
+      return burst;
+    }
     const RawDescriptor descriptor = ring_.load(at);
     more = descriptor.more();
-    if (std::byte* data = resolve(descriptor, at); data == nullptr) {
+    std::byte* const data = resolve(descriptor, at);
+    if (data == nullptr) {
       good = false;
     } else if (parts < space) {
-      sink(burst.buffers + parts, data, descriptor.length(), client_ ? room(at) : descriptor.length(), ring_.slot(at),
-           more);
+      const std::uint32_t capacity = client_ ? room(at) : descriptor.length();
+      sink(burst.buffers + parts, data, descriptor.length(), capacity, std::uint32_t{ring_.slot(at)}, more);
       bytes += descriptor.length();
-    } else if (burst.policy == LongPackets::split && burst.buffers == 0) {
-      break;  // as much of it as fits; the rest is the next call's
     }
-    ++parts;
-    ++at;
   }
-  if (good && parts > space) {
-    if (burst.buffers != 0) return false;  // it will have the whole array next time
-    good = false;
-    counters_.dropped_long.add(1);
-  } else if (!good) {
-    counters_.dropped_descriptor.add(1);
+  if (good && parts > space && burst.buffers != 0) {
+    burst.ended = true;  // it will have the whole array next time
+    return burst;
   }
   if (client_)
     for (std::uint16_t i = burst.next; i != at; ++i) ring_.store_word0(i, posted_word0_);
-  if (good) {
-    burst.buffers += parts;
-    burst.packets += 1;
-    burst.bytes += bytes;
-  } else {
+  if (!good || parts > space) {
+    (good ? counters_.dropped_long : counters_.dropped_descriptor).add(1);
     drop(burst.next, parts);
+  } else {
+    burst.add(parts, 1, bytes);
   }
   burst.next = at;
-  return true;
+  return burst;
 }
 
 }  // namespace memif

@@ -38,28 +38,24 @@ class alignas(128) TxQueue : public detail::Queue {
 
   // --- The same in parts, for language bindings. ---
 
-  struct Outgoing {
-    std::byte* data;
-    std::uint32_t length;
-    bool more;
-  };
-
   // Shows free buffers for up to `packets` packets of `size` bytes, in at most `max` buffers, beginning `after` buffers
-  // beyond the next to be sent: sink(i, data, length, capacity, slot, more). Returns the buffers shown, whole packets.
+  // beyond the next to be sent: sink(i, data, length, capacity, slot, more), as RxQueue::take() has it. Returns the
+  // buffers shown, whole packets.
   template <class Sink>
-  std::size_t reserve(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
-                      Sink&& sink) noexcept;
+  std::size_t reserve(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after, Sink sink) noexcept;
 
   struct Published {
     std::size_t buffers = 0;
     std::size_t packets = 0;
   };
 
-  // Publishes the next `count` buffers as source(i) -> Outgoing describes them, whole packets only. Stops before the
-  // first packet that has an empty part or one outside its buffer. `data` may have moved forward in its buffer
-  // (client).
+  // Publishes the next `count` buffers as `source` describes them, whole packets only, and stops before the first
+  // packet that has an empty part or one outside its buffer. A source is a small value with
+  //     std::uint32_t length(std::size_t i);   bytes of buffer i
+  //     std::uint32_t more(std::size_t i);     1 if the packet goes on in the next buffer, 0 if not
+  //     std::byte* data(std::size_t i);        optional: where they begin, if not at the buffer's start (client only)
   template <class Source>
-  Published publish(std::size_t count, Source&& source) noexcept;
+  Published publish(std::size_t count, Source source) noexcept;
 
   // Client: puts the buffer of a slot that `from` holds in the place of the buffer `after` slots beyond the next to be
   // sent, and the other way round. False if the two queues do not share a link, or there is no such slot.
@@ -75,6 +71,13 @@ class alignas(128) TxQueue : public detail::Queue {
   // Free slots, as of the peer's present index.
   std::size_t room() noexcept;
 
+  // Takes the present link, if that has changed; whether there is one.
+  bool renew() noexcept {
+    if (attention()) [[unlikely]]
+      refresh();
+    return up();
+  }
+
   // The slot `after` slots beyond the next to be sent.
   std::uint16_t slot(std::size_t after) const noexcept { return ring_.slot(static_cast<std::uint16_t>(next_ + after)); }
   std::uint32_t ring_size() const noexcept { return ring_.size(); }
@@ -88,15 +91,8 @@ class alignas(128) TxQueue : public detail::Queue {
   TxQueue(detail::Port& port, std::uint16_t index) noexcept;
 
   static auto filler(Buffer* to) noexcept {
-    return [to](std::size_t i, std::byte* data, std::uint32_t length, std::uint32_t capacity, std::uint16_t slot,
-                bool more) {
-      Buffer& buffer = to[i];
-      buffer.data_ = data;
-      buffer.length_ = length;
-      buffer.capacity_ = capacity;
-      buffer.slot_ = slot;
-      buffer.more_ = more;
-    };
+    return [to](std::size_t i, std::byte* data, std::uint32_t length, std::uint32_t capacity, std::uint32_t,
+                bool more) { to[i] = Buffer::to_send(data, length, capacity, more); };
   }
 
   void refresh() noexcept;
@@ -108,21 +104,52 @@ class alignas(128) TxQueue : public detail::Queue {
   std::size_t forward_copied(RxBurst& burst) noexcept;
   template <class Sink>
   std::size_t reserve_own(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
-                          Sink& sink) noexcept;
+                          Sink sink) noexcept;
   template <class Sink>
   std::size_t reserve_posted(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
-                             Sink& sink) noexcept;
+                             Sink sink) noexcept;
   template <class Sink>
-  std::size_t reserve_posted_packet(std::uint16_t first, std::uint32_t size, std::size_t max, std::size_t before,
-                                    Sink& sink) noexcept;
+  [[gnu::noinline]] std::size_t reserve_posted_run(std::uint16_t first, std::size_t count, std::uint32_t size,
+                                                   std::size_t at, Sink sink) noexcept;
+  template <class Sink>
+  [[gnu::noinline]] std::size_t reserve_posted_packet(std::uint16_t first, std::uint32_t size, std::size_t max,
+                                                      std::size_t before, Sink sink) noexcept;
+
+  // Buffers in slots one after the other that publish() has described. Their lengths and NEXT flags are summed up in
+  // one go, in the two halves of a word, as they are in a descriptor: that bounds a run.
+  struct Written {
+    std::size_t buffers = 0;
+    std::size_t continued = 0;  // of these, those that are not the last of their packet
+    std::uint64_t bytes = 0;
+  };
+  static constexpr std::size_t max_run = 2048;
+  static_assert(max_run * (std::uint64_t{1} << 20) < std::uint64_t{1} << 32, "buffers are at most 1 MiB");
+  template <bool offsets_vary, class Source>
+  [[gnu::noinline]] Written write_own(std::uint16_t first, std::size_t count, std::size_t from, Source source) noexcept;
   template <class Source>
-  std::size_t write_own(std::size_t count, Source& source, std::uint64_t& bytes) noexcept;
+  [[gnu::noinline]] Written write_posted(std::uint16_t first, std::size_t count, std::size_t from,
+                                         Source source) noexcept;
+
   template <class Source>
-  std::size_t write_posted(std::size_t count, Source& source, std::uint64_t& bytes) noexcept;
+  static constexpr bool moves = requires(Source source) {
+    source.data(std::size_t{0});
+  };
+
+  // Buffers as they were handed out.
+  struct Unmoved {
+    const Buffer* buffers;
+    std::uint32_t length(std::size_t i) const noexcept { return buffers[i].size(); }
+    std::uint32_t more(std::size_t i) const noexcept { return buffers[i].more() ? 1 : 0; }
+  };
+  // Received buffers that changed places with those of this queue.
+  struct Moved : Unmoved {
+    std::byte* data(std::size_t i) const noexcept { return buffers[i].data_; }
+  };
   std::byte* resolve(const RawDescriptor& descriptor) noexcept;
 
   std::uint16_t limit_offset_ = 0;   // client: the ring size, since a slot is free once the peer has passed it
   std::uint32_t own_tag_ = 0;        // client: region of its buffers, no flags
+  bool offsets_vary_ = false;        // client: descriptors may point elsewhere than to the start of their slot's buffer
   std::uint64_t* posted_ = nullptr;  // server: word0 of each posted descriptor as it was read and checked
   TxCounters counters_;
 };
@@ -137,13 +164,15 @@ class TxBurst {
     if (n == 0 || epoch_ != queue_->epoch()) return false;
     last_ = used_;
     used_ += n;
-    ++packets_;
     return true;
   }
 
   Packet back() const noexcept { return Packet(buffers_.subspan(last_, used_ - last_)); }
-  bool empty() const noexcept { return packets_ == 0; }
-  std::size_t size() const noexcept { return packets_; }  // packets
+  bool empty() const noexcept { return used_ == 0; }
+  std::size_t size() const noexcept {  // packets; counts them
+    const std::span<Buffer> used = buffers();
+    return static_cast<std::size_t>(std::count_if(used.begin(), used.end(), [](const Buffer& b) { return !b.more(); }));
+  }
   std::span<Buffer> buffers() const noexcept { return buffers_.first(used_); }
   PacketIterator begin() const noexcept { return PacketIterator(buffers_.data()); }
   PacketIterator end() const noexcept { return PacketIterator(buffers_.data() + used_); }
@@ -158,7 +187,6 @@ class TxBurst {
   TxQueue* queue_;
   std::span<Buffer> buffers_;
   std::size_t used_ = 0;
-  std::size_t packets_ = 0;
   std::size_t last_ = 0;
   std::uint32_t epoch_;
 };
@@ -168,8 +196,6 @@ class TxBurst {
 inline TxBurst TxQueue::allocate(std::span<Buffer> buffers, std::uint32_t size, std::size_t packets) noexcept {
   TxBurst burst = begin(buffers);
   burst.used_ = reserve(packets, size, buffers.size(), 0, filler(buffers.data()));
-  burst.packets_ =
-      size <= buffer_size_ ? burst.used_ : static_cast<std::size_t>(std::distance(burst.begin(), burst.end()));
   return burst;
 }
 
@@ -180,19 +206,15 @@ inline TxBurst TxQueue::begin(std::span<Buffer> buffers) noexcept {
 }
 
 inline std::size_t TxQueue::send(TxBurst& burst) noexcept {
-  const std::size_t packets = std::exchange(burst.packets_, 0);
   const Buffer* const buffers = burst.buffers_.data();
   const std::size_t used = std::exchange(burst.used_, 0);
   if (attention()) [[unlikely]]
     refresh();
   if (burst.epoch_ != epoch_) [[unlikely]] {
-    counters_.rejected.add(packets);
+    counters_.rejected.add(1);
     return 0;
   }
-  const auto source = [buffers](std::size_t i) {
-    return Outgoing{buffers[i].data_, buffers[i].length_, buffers[i].more_};
-  };
-  return publish(used, source).packets;
+  return publish(used, Unmoved{buffers}).packets;
 }
 
 // Free slots beyond `after`, looking at the peer's index only if the private copy has fewer than wanted.
@@ -218,7 +240,7 @@ inline bool TxQueue::look() noexcept {
 
 template <class Sink>
 std::size_t TxQueue::reserve(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
-                             Sink&& sink) noexcept {
+                             Sink sink) noexcept {
   if (attention()) [[unlikely]]
     refresh();
   if (!up() || size == 0) return 0;
@@ -229,7 +251,7 @@ std::size_t TxQueue::reserve(std::size_t packets, std::uint32_t size, std::size_
 // As a client: this side's own table says where the buffers are; shared memory is not touched.
 template <class Sink>
 std::size_t TxQueue::reserve_own(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
-                                 Sink& sink) noexcept {
+                                 Sink sink) noexcept {
   const std::size_t parts = size <= buffer_size_ ? 1 : (size + buffer_size_ - 1) / buffer_size_;
   packets = std::min(packets, parts == 1 ? max : max / parts);
   const std::size_t free = free_after(after, packets * parts);
@@ -237,51 +259,49 @@ std::size_t TxQueue::reserve_own(std::size_t packets, std::uint32_t size, std::s
     counters_.ring_full.add(1);
     packets = free / parts;
   }
+  const std::size_t count = packets * parts;
   const auto first = static_cast<std::uint16_t>(next_ + after);
-  if (parts == 1) {
-    for (std::size_t i = 0; i < packets; ++i) {
-      const std::uint16_t slot = ring_.slot(static_cast<std::uint16_t>(first + i));
-      sink(i, base_ + offsets_[slot], size, buffer_size_, slot, false);
+  std::byte* const base = base_;
+  const std::uint32_t room = buffer_size_;
+  std::uint32_t left = size;
+  for (std::size_t done = 0; done < count;) {  // at most two runs: up to the end of the array, and from its start
+    const auto index = static_cast<std::uint16_t>(first + done);
+    const std::size_t run = std::min<std::size_t>(count - done, ring_.until_end(index));
+    const std::uint32_t slot = ring_.slot(index);
+    const std::uint32_t* const offsets = offsets_ + slot;
+    if (parts == 1) {
+      MEMIF_UNROLL
+      for (std::size_t i = 0; i < run; ++i)
+        sink(done + i, base + offsets[i], size, room, static_cast<std::uint32_t>(slot + i), false);
+    } else {
+      for (std::size_t i = 0; i < run; ++i) {
+        const std::uint32_t length = std::min(left, room);
+        left -= length;
+        sink(done + i, base + offsets[i], length, room, static_cast<std::uint32_t>(slot + i), left != 0);
+        if (left == 0) left = size;
+      }
     }
-    return packets;
+    done += run;
   }
-  std::size_t i = 0;
-  for (; packets != 0; --packets) {
-    for (std::uint32_t left = size; left != 0; ++i) {
-      const std::uint16_t slot = ring_.slot(static_cast<std::uint16_t>(first + i));
-      const std::uint32_t length = std::min(left, buffer_size_);
-      left -= length;
-      sink(i, base_ + offsets_[slot], length, buffer_size_, slot, left != 0);
-    }
-  }
-  return i;
+  return count;
 }
 
 // As a server: the buffers are those that the client posted, where its descriptors say. Each descriptor is copied once,
 // checked, and remembered, for publish() to go by.
 template <class Sink>
 std::size_t TxQueue::reserve_posted(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
-                                    Sink& sink) noexcept {
+                                    Sink sink) noexcept {
   std::size_t room = std::min(max, free_after(after, std::min(packets, max)));
   const auto first = static_cast<std::uint16_t>(next_ + after);
   std::size_t used = 0;
   while (packets != 0) {
-    const std::size_t run = std::min(packets, room - used);
-    std::size_t i = 0;
-    for (; i < run; ++i) {
-      const auto index = static_cast<std::uint16_t>(first + used + i);
-      const RawDescriptor descriptor = ring_.load(index);
-      const std::uint32_t capacity = descriptor.length();
-      const std::uint64_t offset = descriptor.offset();
-      if (descriptor.tag() != tag_ || capacity < size || (checked && offset + capacity > view_.size)) [[unlikely]]
-        break;
-      const std::uint16_t slot = ring_.slot(index);
-      posted_[slot] = descriptor.word0;
-      sink(used + i, view_.base + offset, size, capacity, slot, false);
-    }
+    const auto index = static_cast<std::uint16_t>(first + used);
+    const std::size_t run = std::min({packets, room - used, std::size_t{ring_.until_end(index)}});
+    const std::size_t i = reserve_posted_run(index, run, size, used, sink);
     used += i;
     packets -= i;
     if (packets == 0) break;
+    if (i == run && run != 0 && used < room) continue;  // the end of the array
     if (i != run) {
       const std::size_t parts =
           reserve_posted_packet(static_cast<std::uint16_t>(first + used), size, room - used, used, sink);
@@ -302,11 +322,37 @@ std::size_t TxQueue::reserve_posted(std::size_t packets, std::uint32_t size, std
   return used;
 }
 
+// Packets of one buffer each, in slots one after the other, up to the first that is no such packet.
+template <class Sink>
+std::size_t TxQueue::reserve_posted_run(std::uint16_t first, std::size_t count, std::uint32_t size, std::size_t at,
+                                        Sink sink) noexcept {
+  wire::Descriptor* const begin = ring_.descriptor(first);
+  wire::Descriptor* const end = begin + count;
+  std::uint32_t slot = ring_.slot(first);
+  std::uint64_t* posted = posted_ + slot;
+  const std::uint32_t tag = tag_;
+  const detail::RegionView view = view_;
+  const std::uint32_t slack = Buffer::max_capacity - size;
+  wire::Descriptor* shared = begin;
+  MEMIF_UNROLL
+  for (; shared != end; ++shared) {
+    const RawDescriptor descriptor = Ring::load(*shared);
+    const std::uint32_t capacity = descriptor.length();
+    const std::uint64_t offset = descriptor.offset;
+    // Not too short, and not too long: a capacity less than `size` wraps round to beyond any slack.
+    if (descriptor.tag() != tag || capacity - size > slack || (checked && offset + capacity > view.size)) [[unlikely]]
+      break;
+    *posted++ = descriptor.word0;
+    sink(at++, view.base + offset, size, capacity, slot++, false);
+  }
+  return static_cast<std::size_t>(shared - begin);
+}
+
 // One packet over posted buffers of any size in any region. A buffer that cannot be used ends the burst before the
 // packet; at the front of the ring, where nothing precedes it, the slots up to it go back empty instead.
 template <class Sink>
 std::size_t TxQueue::reserve_posted_packet(std::uint16_t first, std::uint32_t size, std::size_t max, std::size_t before,
-                                           Sink& sink) noexcept {
+                                           Sink sink) noexcept {
   std::size_t parts = 0;
   for (std::uint32_t left = size; left != 0; ++parts) {
     if (parts == max) return 0;
@@ -317,71 +363,109 @@ std::size_t TxQueue::reserve_posted_packet(std::uint16_t first, std::uint32_t si
       if (first == next_) give_back(static_cast<std::uint16_t>(index + 1));
       return 0;
     }
-    const std::uint32_t length = std::min(left, descriptor.length());
+    const std::uint32_t capacity = std::min(descriptor.length(), Buffer::max_capacity);
+    const std::uint32_t length = std::min(left, capacity);
     left -= length;
     posted_[ring_.slot(index)] = descriptor.word0;
-    sink(before + parts, data, length, descriptor.length(), ring_.slot(index), left != 0);
+    sink(before + parts, data, length, capacity, std::uint32_t{ring_.slot(index)}, left != 0);
   }
   return parts;
 }
 
 template <class Source>
-TxQueue::Published TxQueue::publish(std::size_t count, Source&& source) noexcept {
-  std::uint64_t bytes = 0;
+TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
   const std::size_t free = static_cast<std::uint16_t>(limit_ - next_);
-  std::size_t written = std::min(count, free);
-  written = client_ ? write_own(written, source, bytes) : write_posted(written, source, bytes);
-  std::size_t packets = 0;
-  if (written != count) [[unlikely]] {
-    counters_.rejected.add(1);
-    while (written != 0 && source(written - 1).more) bytes -= source(--written).length;
+  const std::size_t possible = std::min(count, free);
+  if constexpr (moves<Source>) offsets_vary_ = true;
+  Written written;
+  while (written.buffers != possible) {  // mostly one run; another from the start of the array, after its end
+    const auto first = static_cast<std::uint16_t>(next_ + written.buffers);
+    const std::size_t run = std::min({possible - written.buffers, std::size_t{ring_.until_end(first)}, max_run});
+    const Written part = !client_                         ? write_posted(first, run, written.buffers, source)
+                         : moves<Source> || offsets_vary_ ? write_own<true>(first, run, written.buffers, source)
+                                                          : write_own<false>(first, run, written.buffers, source);
+    written.buffers += part.buffers;
+    written.continued += part.continued;
+    written.bytes += part.bytes;
+    if (part.buffers != run) break;
   }
-  for (std::size_t i = 0; i < written; ++i) packets += source(i).more ? 0 : 1;
-  if (written == 0) return {};
+  if (written.buffers != count) [[unlikely]]
+    counters_.rejected.add(1);
+  // Whole packets only.
+  while (written.buffers != 0 && source.more(written.buffers - 1) != 0) {
+    --written.continued;
+    written.bytes -= source.length(--written.buffers);
+  }
+  if (written.buffers == 0) return {};
 
-  next_ = static_cast<std::uint16_t>(next_ + written);
+  const std::size_t packets = written.buffers - written.continued;
+  next_ = static_cast<std::uint16_t>(next_ + written.buffers);
   if (ring_.publish_to_receiver(next_)) notify();
   counters_.packets.add(packets);
-  counters_.bytes.add(bytes);
+  counters_.bytes.add(written.bytes);
   counters_.bursts.add(1);
-  return {written, packets};
+  return {written.buffers, packets};
 }
 
-// As a client: the whole descriptor is this side's. Fields that already hold their value are left alone.
-template <class Source>
-std::size_t TxQueue::write_own(std::size_t count, Source& source, std::uint64_t& bytes) noexcept {
-  std::size_t i = 0;
-  for (; i < count; ++i) {
-    const Outgoing out = source(i);
-    const auto index = static_cast<std::uint16_t>(next_ + i);
-    const auto offset = static_cast<std::uint64_t>(out.data - base_);
+// As a client: the whole descriptor is this side's. Fields that already hold their value are left alone. The offset is
+// looked at only if it ever was another than the start of the slot's buffer.
+template <bool offsets_vary, class Source>
+TxQueue::Written TxQueue::write_own(std::uint16_t first, std::size_t count, std::size_t from, Source source) noexcept {
+  static_assert(wire::descriptor_flag_next == 1, "a source's more() goes into the descriptor as it is");
+  wire::Descriptor* const begin = ring_.descriptor(first);
+  wire::Descriptor* const end = begin + count;
+  [[maybe_unused]] const std::uint32_t* start = offsets_ + ring_.slot(first);
+  [[maybe_unused]] std::byte* const base = base_;
+  const std::uint32_t tag = own_tag_;
+  const std::uint32_t room = buffer_size_;
+  std::uint64_t sum = 0;
+  wire::Descriptor* shared = begin;
+  MEMIF_UNROLL
+  for (; shared != end; ++shared, ++from) {
+    const std::uint32_t length = source.length(from);
     // An empty part wraps round to more than any buffer has; so does data before the buffer's start.
-    if (checked && (out.length - 1 >= buffer_size_ || offset - offsets_[ring_.slot(index)] > buffer_size_ - out.length))
-        [[unlikely]]
+    if (checked && length - 1 >= room) [[unlikely]]
       break;
-    ring_.update(index, RawDescriptor::make_word0(own_tag_ | (out.more ? wire::descriptor_flag_next : 0u), out.length),
-                 offset);
-    bytes += out.length;
+    const std::uint64_t word = RawDescriptor::make_word0(source.more(from), length);
+    const std::uint64_t word0 = word | tag;
+    if constexpr (offsets_vary) {
+      std::uint32_t offset = *start++;
+      if constexpr (moves<Source>) {
+        const auto moved = static_cast<std::uint64_t>(source.data(from) - base) - offset;
+        if (checked && moved > room - length) [[unlikely]]
+          break;
+        offset += static_cast<std::uint32_t>(moved);
+      }
+      Ring::update(*shared, word0, offset);
+    } else {
+      Ring::update_word0(*shared, word0);
+    }
+    sum += word;
   }
-  return i;
+  return {static_cast<std::size_t>(shared - begin), static_cast<std::uint32_t>(sum), sum >> 32};
 }
 
 // As a server: length and NEXT are this side's to say; region and offset stay as the client posted them.
 template <class Source>
-std::size_t TxQueue::write_posted(std::size_t count, Source& source, std::uint64_t& bytes) noexcept {
-  std::size_t i = 0;
-  for (; i < count; ++i) {
-    const Outgoing out = source(i);
-    const auto index = static_cast<std::uint16_t>(next_ + i);
-    const RawDescriptor posted{posted_[ring_.slot(index)], 0};
-    if (checked && out.length - 1 >= posted.length()) [[unlikely]]
+TxQueue::Written TxQueue::write_posted(std::uint16_t first, std::size_t count, std::size_t from,
+                                       Source source) noexcept {
+  constexpr std::uint64_t region_bits = 0xffff0000;
+  wire::Descriptor* const begin = ring_.descriptor(first);
+  wire::Descriptor* const end = begin + count;
+  const std::uint64_t* posted = posted_ + ring_.slot(first);
+  std::uint64_t sum = 0;
+  wire::Descriptor* shared = begin;
+  MEMIF_UNROLL
+  for (; shared != end; ++shared, ++posted, ++from) {
+    const std::uint32_t length = source.length(from);
+    if (checked && length - 1 >= RawDescriptor{*posted, 0}.length()) [[unlikely]]
       break;
-    const std::uint64_t word0 =
-        RawDescriptor::make_word0(RawDescriptor::make_tag(posted.region(), out.more), out.length);
-    if (word0 != posted.word0) ring_.store_word0(index, word0);
-    bytes += out.length;
+    const std::uint64_t word = RawDescriptor::make_word0(source.more(from), length);
+    const std::uint64_t word0 = word | (*posted & region_bits);
+    if (word0 != *posted) Ring::store_word0(*shared, word0);
+    sum += word;
   }
-  return i;
+  return {static_cast<std::size_t>(shared - begin), static_cast<std::uint32_t>(sum), sum >> 32};
 }
 
 }  // namespace memif

@@ -25,12 +25,15 @@ inline constexpr std::size_t cache_line = 64;
 
 //    0        2        4                8                12               16
 //    | flags  | region |     length     |     offset     |    metadata    |
-//    |<------------ word[0] ----------->|<------------ word[1] ---------->|
+//    |<-------------- word0 ----------->|
 //
-// Kept as two words so that a descriptor is copied in two loads and no field can be read twice.
+// Flags, region and length are one word: a descriptor is copied in two loads, and no field can be read twice.
 struct alignas(16) Descriptor {
-  std::uint64_t word[2];
+  std::uint64_t word0;
+  std::uint32_t offset;
+  std::uint32_t metadata;  // unused
 };
+static_assert(offsetof(Descriptor, offset) == 8);
 static_assert(sizeof(Descriptor) == 16);
 
 //    0            4        6       8         64       66         128
