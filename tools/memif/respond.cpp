@@ -41,7 +41,10 @@ class RespondCommand {
  private:
   static std::vector<IpAddress> addresses(const RespondOptions& options);
 
-  bool done() const { return options_.count != 0 && totals_.echoes + totals_.reflected >= options_.count; }
+  // Whether the user's count is reached, with `more` on their way.
+  bool done(std::uint64_t more = 0) const {
+    return options_.count != 0 && totals_.echoes + totals_.reflected + more >= options_.count;
+  }
   bool serve(Port& port, std::size_t queue);
   std::optional<Answer> answer(View head, std::size_t size) const;
   void forward(RxBurst& burst, TxQueue& tx);
@@ -101,13 +104,14 @@ bool RespondCommand::serve(Port& port, std::size_t queue) {
   if (burst.empty()) return false;
   answers_.clear();
   bool same_size = true;
+  std::uint64_t counted = 0;
   for (const Packet packet : burst) {
     ++totals_.received;
     std::array<std::uint8_t, head_size> head;
     const std::size_t size = packet.size();
     auto& answered = answers_.emplace_back(answer(copy_head(packet, head), size));
-    if (done()) answered.reset();
-    if (answered) count(*answered);
+    if (done(counted)) answered.reset();
+    counted += answered && answered->counts() ? 1 : 0;
     same_size = same_size && answered && answered->size == size;
   }
   // A client's buffers are its own to write to, and change rings without a copy. A server's belong to the peer, which
@@ -125,7 +129,9 @@ void RespondCommand::forward(RxBurst& burst, TxQueue& tx) {
     const Answer& answer = *answers_[i++];
     packet.copy_from(std::as_bytes(std::span(answer.head).first(answer.rewritten)));
   }
-  totals_.no_room += burst.size() - tx.forward(burst);
+  const std::size_t sent = tx.forward(burst);
+  for (i = 0; i < sent; ++i) count(*answers_[i]);
+  totals_.no_room += burst.size() - sent;
 }
 
 void RespondCommand::copy(const RxBurst& burst, TxQueue& tx) {
@@ -145,6 +151,7 @@ void RespondCommand::copy(const RxBurst& burst, TxQueue& tx) {
     }
     copy_packet(packet, out.back());
     out.back().copy_from(std::as_bytes(std::span(answer->head).first(answer->rewritten)));
+    count(*answer);
   }
   out.send();
 }

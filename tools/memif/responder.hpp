@@ -22,6 +22,9 @@ inline constexpr std::size_t head_size = 128;  // enough for every header here
 struct Answer {
   enum class Kind { arp, neighbor, echo, reflection };
 
+  // Whether it is one of those that the user asked for, not what has to come first.
+  bool counts() const noexcept { return kind == Kind::echo || kind == Kind::reflection; }
+
   Kind kind = Kind::echo;
   std::size_t size = 0;       // of the whole answer
   std::size_t rewritten = 0;  // bytes of `head`; what follows is as in the packet
