@@ -8,7 +8,7 @@ shopt -s globstar nullglob extglob
 # A part is a pattern of file names without their extensions.
 layers=(
   "error fd"
-  "wire config stats message address packet layout"
+  "wire config stats sigbus message address packet layout"
   "ring"
   "handshake* channel listen_socket region @(event|epoll)_loop interrupt"
   "link?(_*) port?(_*) ?([rt]x_)queue?(_*) reactor"

@@ -27,8 +27,8 @@ void own_fds(msghdr& header, FdList& fds) noexcept {
 
 // recvmsg() returns 0 for an empty datagram and for the end; only after the end is the peer's half shut.
 bool peer_is_gone(int fd) noexcept {
-  pollfd entry{fd, POLLIN | POLLRDHUP, 0};
-  return ::poll(&entry, 1, 0) != 1 || (entry.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+  pollfd entry{fd, POLLRDHUP, 0};
+  return ::poll(&entry, 1, 0) != 0;
 }
 
 }  // namespace

@@ -111,8 +111,8 @@ void InterfaceImpl::note(const Reason& reason, std::uint64_t InterfaceInfo::*cou
 }
 
 void InterfaceImpl::check_port() {
-  if (const auto what = port_->take_report(); what && connection_ != nullptr)
-    connection_->disconnect({Errc::broken_ring, false, *what});
+  if (const auto report = port_->take_report(); report && connection_ != nullptr)
+    connection_->disconnect({report->code, false, report->what});
 }
 
 InterfaceInfo InterfaceImpl::info() const {

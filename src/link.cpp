@@ -54,6 +54,13 @@ const LinkRing* Link::ring(bool s2m, std::uint16_t index) const noexcept {
   return index < rings.size() ? &rings[index] : nullptr;
 }
 
+// The order pairs with Port::set_link(), which names the port and then asks.
+void Link::memory_vanished() noexcept {
+  failed.store(true);
+  vanished.store(true);
+  if (FaultObserver* const user = port.load()) user->memory_vanished();
+}
+
 Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, std::uint16_t s2m_rings,
                                                std::uint16_t m2s_rings, std::uint8_t log2_ring_size,
                                                bool& fell_back_to_small_pages) {
@@ -80,7 +87,10 @@ Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, st
   if (!buffers) return buffers.error();
   link->regions.push_back(std::move(*ring_region));
   link->regions.push_back(std::move(*buffers));
-  for (const Region& region : link->regions) link->views.push_back({region.data(), region.size()});
+  for (Region& region : link->regions) {
+    link->views.emplace_back(region.data(), region.size());
+    region.observe(*link);
+  }
 
   for (std::size_t i = 0; i < rings; ++i) {
     const bool s2m = i < s2m_rings;
@@ -110,11 +120,16 @@ void post_all_buffers(Link& link) {
 }
 
 Status complete_server_link(Link& link) {
-  for (const Region& region : link.regions) link.views.push_back({region.data(), region.size()});
+  for (Region& region : link.regions) {
+    link.views.emplace_back(region.data(), region.size());
+    region.observe(link);
+  }
   for (const bool receive : {true, false}) {
     for (LinkRing& ring : receive ? link.rx : link.tx) {
       ring.header = reinterpret_cast<wire::RingHeader*>(link.views[ring.spec.region].base + ring.spec.offset);
-      if (!has_cookie(*ring.header))
+      const bool good = has_cookie(*ring.header);
+      if (link.vanished.load()) return Error{Errc::truncated_memory, "the peer shrank memory that it offers"};
+      if (!good)
         return Error{Errc::wrong_cookie, std::string(receive ? "S2M" : "M2S") + " ring " +
                                              std::to_string(ring.spec.index) + ": wrong cookie"};
       reset_ring(*ring.header);

@@ -25,7 +25,7 @@ struct LinkRing {
 };
 
 // Built by the control thread, then only read, except for the tables, each of which belongs to its queue's thread.
-struct Link {
+struct Link final : FaultObserver {
   bool client = false;
   std::vector<Region> regions;
   std::vector<RegionView> views;      // of `regions`, same order
@@ -38,8 +38,13 @@ struct Link {
   std::uint32_t posted_headroom = 0;  // client: that of the buffers posted when the link came up
   bool posted = false;                // client: all receive buffers were posted when the link came up
   std::atomic<bool> failed{false};    // a queue found the peer broken: not to be adopted again
+  std::atomic<bool> vanished{false};  // the peer took memory away that was in use
+  std::atomic<FaultObserver*> port{nullptr};
 
   const LinkRing* ring(bool s2m, std::uint16_t index) const noexcept;
+
+  // In a signal handler, on any thread that touches the memory: sigbus.hpp.
+  void memory_vanished() noexcept override;
 };
 
 // What a client offers: regions and rings made, descriptors and tables filled in, nothing posted.

@@ -27,10 +27,12 @@ void Port::set_link(std::shared_ptr<Link> link) noexcept {
     const std::lock_guard lock(mutex_);
     link_.swap(link);
     report_ = nullptr;
+    if (link_ != nullptr) link_->port.store(this);
     for (const auto& queue : rx_) raise_locked(*queue);
     for (const auto& queue : tx_) raise_locked(*queue);
   }
   changed_.notify_all();
+  if (const std::shared_ptr<Link> now = this->link(); now != nullptr && now->vanished.load()) memory_vanished();
   // Those that sleep do so on the former link's interrupts.
   if (link != nullptr)
     for (const LinkRing& ring : link->rx) signal_interrupt(ring.interrupt.get());
@@ -46,10 +48,20 @@ void Port::report(const std::shared_ptr<Link>& link, const char* what) noexcept 
   alarm_();
 }
 
-std::optional<const char*> Port::take_report() noexcept {
+// What queues report of a ring whose memory is gone follows from that.
+std::optional<Port::Report> Port::take_report() noexcept {
   const std::lock_guard lock(mutex_);
+  if (link_ != nullptr && link_->vanished.load())
+    return Report{Errc::truncated_memory, "the peer shrank memory that is in use"};
   if (report_ == nullptr) return std::nullopt;
-  return std::exchange(report_, nullptr);
+  return Report{Errc::broken_ring, std::exchange(report_, nullptr)};
+}
+
+// The queues are there for as long as the port, and a link for no longer than its queues and control side.
+void Port::memory_vanished() noexcept {
+  for (const auto& queue : rx_) raise_locked(*queue);
+  for (const auto& queue : tx_) raise_locked(*queue);
+  alarm_();
 }
 
 void Port::wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout) noexcept {

@@ -16,7 +16,7 @@ namespace memif::detail {
 
 // Owns the queues and names the present link. The control thread sets the link; queues take it at their own pace.
 // Shared by the interface and by threads that outlive it.
-class Port {
+class Port final : public FaultObserver {
  public:
   // `alarm` is called on a queue's thread when it finds its peer broken; it must only wake the control thread.
   Port(const InterfaceConfig& config, std::function<void()> alarm);
@@ -38,8 +38,14 @@ class Port {
 
   // Queue threads. The first report about the present link counts.
   void report(const std::shared_ptr<Link>& link, const char* what) noexcept;
-  // Control thread: what was reported about the present link since it came up.
-  std::optional<const char*> take_report() noexcept;
+  // Control thread: what is wrong with the present link, once.
+  struct Report {
+    Errc code;
+    const char* what;
+  };
+  std::optional<Report> take_report() noexcept;
+  // The present link's memory is not what it was: every queue is to look, and the control thread. Signal handlers.
+  void memory_vanished() noexcept override;
 
   // Queue threads: sleeps until `queue` has attention to pay, or the time is over.
   void wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout) noexcept;

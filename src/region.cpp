@@ -109,6 +109,7 @@ Region::Region(Region&& other) noexcept
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),
       mapped_(std::exchange(other.mapped_, 0)),
+      guard_(std::move(other.guard_)),
       sealed_(std::exchange(other.sealed_, false)),
       external_(std::exchange(other.external_, false)),
       hooks_(std::move(other.hooks_)) {}
@@ -120,6 +121,7 @@ Region& Region::operator=(Region&& other) noexcept {
   data_ = std::exchange(other.data_, nullptr);
   size_ = std::exchange(other.size_, 0);
   mapped_ = std::exchange(other.mapped_, 0);
+  guard_ = std::move(other.guard_);
   sealed_ = std::exchange(other.sealed_, false);
   external_ = std::exchange(other.external_, false);
   hooks_ = std::move(other.hooks_);
@@ -127,6 +129,7 @@ Region& Region::operator=(Region&& other) noexcept {
 }
 
 void Region::unmap() noexcept {
+  guard_.release();
   if (data_ != nullptr && hooks_ == nullptr) ::munmap(data_, mapped_);
   if (data_ != nullptr && hooks_ != nullptr && hooks_->release) hooks_->release(data_, size_, fd_.release());
   data_ = nullptr;
@@ -141,6 +144,20 @@ Result<Region> Region::map(Fd fd, std::uint64_t size, int flags) {
     return system_error(errno, "cannot map " + std::to_string(size) + " bytes of a memory file");
   }
   return Region(std::move(fd), static_cast<std::byte*>(data), size, mapped);
+}
+
+// Memory in files of others. What cannot shrink cannot fault, but for huge pages: a hole punched into those needs pages
+// that may be used up.
+Result<Region> Region::map_shared(Fd fd, std::uint64_t size, bool sealed) {
+  const std::uint64_t page = file_page_size(fd.get());
+  Result<Region> region = map(std::move(fd), size, 0);
+  if (!region) return region;
+  region->sealed_ = sealed;
+  if (sealed && page == page_size()) return region;
+  Result<FaultGuard> guard = FaultGuard::protect(region->data_, region->mapped_, page);
+  if (!guard) return guard.error();
+  region->guard_ = std::move(*guard);
+  return region;
 }
 
 Result<Region> Region::create_with_pages(const char* name, std::uint64_t size, bool huge, bool prefault) {
@@ -182,9 +199,8 @@ Result<Region> Region::map_external(int fd, std::uint64_t size) {
   Fd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!own) return system_error(errno, what + ": cannot duplicate it");
   const int seals = ::fcntl(fd, F_GET_SEALS);
-  Result<Region> region = map(std::move(own), size, 0);
+  Result<Region> region = map_shared(std::move(own), size, seals >= 0 && (seals & F_SEAL_SHRINK) != 0);
   if (!region) return Error{region.error().code, what + ": " + region.error().message};
-  region->sealed_ = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
   region->external_ = true;
   return region;
 }
@@ -221,9 +237,8 @@ Result<Region> Region::map_peer(Fd fd, std::uint64_t size, bool require_sealed,
     mapped.hooks_ = std::move(hooks);
     return mapped;
   }
-  Result<Region> region = map(std::move(fd), size, 0);
+  Result<Region> region = map_shared(std::move(fd), size, sealed);
   if (!region) return refused(Errc::bad_region, region.error().message);
-  region->sealed_ = sealed;
   return region;
 }
 

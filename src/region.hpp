@@ -10,6 +10,8 @@
 #include <memif/error.hpp>
 #include <memif/fd.hpp>
 
+#include "sigbus.hpp"
+
 namespace memif {
 
 // One mapped memory file. Owns descriptor and mapping; move-only. The object belongs to one thread at a time, the
@@ -50,17 +52,22 @@ class Region {
   bool sealed() const noexcept { return sealed_; }  // nobody can shrink the file any more
   bool external() const noexcept { return external_; }
 
+  // Tells of memory that somebody else takes away under us, where that can be.
+  void observe(FaultObserver& observer) noexcept { guard_.observe(observer); }
+
  private:
   Region(Fd fd, std::byte* data, std::uint64_t size, std::uint64_t mapped) noexcept
       : fd_(std::move(fd)), data_(data), size_(size), mapped_(mapped) {}
   static Result<Region> map(Fd fd, std::uint64_t size, int flags);
   static Result<Region> create_with_pages(const char* name, std::uint64_t size, bool huge, bool prefault);
+  static Result<Region> map_shared(Fd fd, std::uint64_t size, bool sealed);
   void unmap() noexcept;
 
   Fd fd_;
   std::byte* data_ = nullptr;
   std::uint64_t size_ = 0;
   std::uint64_t mapped_ = 0;  // size_ in whole pages of the file
+  FaultGuard guard_;
   bool sealed_ = false;
   bool external_ = false;
   std::shared_ptr<const MemoryHooks> hooks_;  // mapped by the application: its hook undoes that

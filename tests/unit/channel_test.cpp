@@ -169,6 +169,13 @@ TEST_F(ChannelTest, EmptyDatagramIsAMessageWhileThePeerIsThere) {
   EXPECT_EQ(receive(), Receive::message);
 }
 
+TEST_F(ChannelTest, EmptyDatagramIsAMessageThoughNothingFollows) {
+  raw_send(0);
+  ASSERT_EQ(receive(), Receive::message);
+  EXPECT_EQ(datagram_.length, 0u);
+  EXPECT_EQ(receive(), Receive::nothing);
+}
+
 TEST_F(ChannelTest, EmptyDatagramOfAPeerThatLeftIsTheEnd) {
   const Fd event(::eventfd(0, EFD_CLOEXEC));
   raw_send(0, {event.get()});

@@ -1,0 +1,147 @@
+#include "sigbus.hpp"
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <sys/mman.h>
+
+namespace memif {
+namespace {
+
+// Where a guard is. `version` is odd while the entry changes, so that the handler never joins the place of one guard to
+// the size of another. A guard does not go while its memory is in use, so what the handler finds stays.
+struct Entry {
+  std::atomic<std::uint32_t> version{0};
+  std::atomic<bool> used{false};
+  std::atomic<bool> faulted{false};
+  std::atomic<std::uintptr_t> base{0};
+  std::atomic<std::size_t> size{0};
+  std::atomic<std::size_t> page{0};
+  std::atomic<FaultObserver*> observer{nullptr};
+};
+static_assert(std::atomic<std::uintptr_t>::is_always_lock_free && std::atomic<FaultObserver*>::is_always_lock_free);
+
+// 64 peers with as many regions as there can be, or thousands of usual ones. Pages of it that are not used cost
+// nothing.
+constexpr std::size_t capacity = 16384;
+constinit std::array<Entry, capacity> table;
+constinit std::atomic<std::size_t> entries_in_use{0};  // no used entry is at or beyond this one
+
+constinit std::mutex changing;  // the table's writers; the handler takes no lock
+constinit bool installed = false;
+struct sigaction previous;  // written before the handler is installed, then only read
+
+Entry* find(std::uintptr_t address) noexcept {
+  const std::size_t count = entries_in_use.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < count; ++i) {
+    Entry& entry = table[i];
+    const std::uint32_t version = entry.version.load(std::memory_order_acquire);
+    const std::uintptr_t base = entry.base.load(std::memory_order_acquire);
+    const std::size_t size = entry.size.load(std::memory_order_acquire);
+    if (base == 0 || version % 2 != 0 || address < base || address - base >= size) continue;
+    if (entry.version.load(std::memory_order_acquire) == version) return &entry;
+  }
+  return nullptr;
+}
+
+bool map_zeros(std::uintptr_t from, std::uintptr_t to) noexcept {
+  return ::mmap(reinterpret_cast<void*>(from), to - from, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+}
+
+// What is gone is the file's end, so zeros take the place of all from the touched page on. Where the kernel refuses to
+// split a mapping once more, all of it is replaced.
+bool contain(std::uintptr_t address) noexcept {
+  Entry* const entry = find(address);
+  if (entry == nullptr) return false;
+  const std::uintptr_t base = entry->base.load(std::memory_order_relaxed);
+  const std::uintptr_t end = base + entry->size.load(std::memory_order_relaxed);
+  const std::uintptr_t hole = address - (address - base) % entry->page.load(std::memory_order_relaxed);
+  if (!map_zeros(hole, end) && !map_zeros(base, end)) return false;
+  entry->faulted.store(true);
+  if (FaultObserver* const observer = entry->observer.load()) observer->memory_vanished();
+  return true;
+}
+
+// As if this handler had never been there.
+void chain(int number, siginfo_t* info, void* context) noexcept {
+  if ((previous.sa_flags & SA_SIGINFO) != 0) {
+    previous.sa_sigaction(number, info, context);
+  } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    previous.sa_handler(number);
+  } else if (info->si_code <= 0 && previous.sa_handler == SIG_IGN) {
+    return;  // sent by a process; one that the hardware raises cannot be ignored
+  } else {
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;
+    ::sigaction(number, &standard, nullptr);
+    if (info->si_code <= 0) ::raise(number);  // a fault comes again by itself when this returns
+  }
+}
+
+void on_sigbus(int number, siginfo_t* info, void* context) noexcept {
+  const int error = errno;
+  if (info->si_code != BUS_ADRERR || !contain(reinterpret_cast<std::uintptr_t>(info->si_addr)))
+    chain(number, info, context);
+  errno = error;
+}
+
+Status install() {
+  if (installed) return Nothing{};
+  if (::sigaction(SIGBUS, nullptr, &previous) != 0) return system_error(errno, "cannot ask for the SIGBUS handler");
+  struct sigaction ours {};
+  ours.sa_sigaction = on_sigbus;
+  ours.sa_mask = previous.sa_mask;
+  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous.sa_flags & (SA_NODEFER | SA_RESTART));
+  if (::sigaction(SIGBUS, &ours, nullptr) != 0) return system_error(errno, "cannot install a SIGBUS handler");
+  installed = true;
+  return Nothing{};
+}
+
+}  // namespace
+
+Result<FaultGuard> FaultGuard::protect(std::byte* base, std::size_t size, std::size_t page) {
+  const std::lock_guard lock(changing);
+  if (Status status = install(); !status) return status.error();
+  std::size_t i = 0;
+  while (i < capacity && table[i].used.load(std::memory_order_relaxed)) ++i;
+  if (i == capacity)
+    return system_error(ENOSPC, "more than " + std::to_string(capacity) + " memory files that a peer could shrink");
+  Entry& entry = table[i];
+  entry.used.store(true, std::memory_order_relaxed);
+  entry.version.fetch_add(1);
+  entry.faulted.store(false);
+  entry.observer.store(nullptr);
+  entry.size.store(size);
+  entry.page.store(page);
+  entry.base.store(reinterpret_cast<std::uintptr_t>(base));
+  entry.version.fetch_add(1);
+  if (i >= entries_in_use.load(std::memory_order_relaxed)) entries_in_use.store(i + 1, std::memory_order_release);
+  return FaultGuard(i);
+}
+
+// Stored first, asked second; the handler the other way round: one of the two sees the other.
+void FaultGuard::observe(FaultObserver& observer) noexcept {
+  if (entry_ == none) return;
+  table[entry_].observer.store(&observer);
+  if (table[entry_].faulted.load()) observer.memory_vanished();
+}
+
+bool FaultGuard::faulted() const noexcept { return entry_ != none && table[entry_].faulted.load(); }
+
+void FaultGuard::release() noexcept {
+  if (entry_ == none) return;
+  const std::lock_guard lock(changing);
+  Entry& entry = table[std::exchange(entry_, none)];
+  entry.version.fetch_add(1);
+  entry.base.store(0);
+  entry.observer.store(nullptr);
+  entry.version.fetch_add(1);
+  entry.used.store(false, std::memory_order_relaxed);
+}
+
+}  // namespace memif
