@@ -1,15 +1,14 @@
 // What all benchmarks share: two pinned threads for a stretch of time, medians, touching packets.
 #pragma once
 
-#include <pthread.h>
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <pthread.h>
+#include <sched.h>
 #include <span>
 #include <thread>
 #include <vector>

@@ -1,10 +1,9 @@
 // memifpp as the benchmarks' subject: two interfaces of this process, joined, one thread a side.
 #pragma once
 
-#include <unistd.h>
-
 #include <array>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <memif/memif.hpp>
@@ -18,12 +17,13 @@ class Library {
   explicit Library(const Traffic& traffic, memif::RxMode mode = memif::RxMode::polling, std::uint16_t queues = 1)
       : traffic_(traffic), source_(traffic.size + 64), target_(traffic.size + 64) {
     static int count = 0;
-    memif::InterfaceConfig config{.socket = "@memifpp-bench-" + std::to_string(::getpid()) + "-" + std::to_string(count++),
-                                  .rx_queues = queues,
-                                  .tx_queues = queues,
-                                  .ring_size = static_cast<std::uint32_t>(traffic.ring),
-                                  .rx_mode = mode,
-                                  .prefault = true};
+    memif::InterfaceConfig config{
+        .socket = "@memifpp-bench-" + std::to_string(::getpid()) + "-" + std::to_string(count++),
+        .rx_queues = queues,
+        .tx_queues = queues,
+        .ring_size = static_cast<std::uint32_t>(traffic.ring),
+        .rx_mode = mode,
+        .prefault = true};
     config.role = memif::Role::server;
     server_ = &context_.add(config);
     config.role = memif::Role::client;

@@ -4,12 +4,11 @@
 // roles and sizes known. Its variants are the tricks that might help; the limit is the best of them.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <sys/mman.h>
 #include <vector>
 
 #include <memif/wire.hpp>
@@ -19,9 +18,9 @@
 namespace bench {
 
 struct Traffic {
-  std::size_t size = 64;      // bytes a packet
-  std::size_t burst = 32;     // packets
-  std::size_t ring = 1024;    // descriptors
+  std::size_t size = 64;    // bytes a packet
+  std::size_t burst = 32;   // packets
+  std::size_t ring = 1024;  // descriptors
   bool to_server = true;
   Touch touch = Touch::lines;
   std::size_t buffer = 2048;  // bytes; longer packets are chains
@@ -29,8 +28,8 @@ struct Traffic {
 
 struct Variant {
   const char* name;
-  bool staggered;      // buffers an odd number of lines apart
-  bool prefetch;       // write prefetch some slots ahead
+  bool staggered;  // buffers an odd number of lines apart
+  bool prefetch;   // write prefetch some slots ahead
 };
 inline constexpr Variant variants[] = {
     {"plain", false, false}, {"staggered", true, false}, {"prefetch", false, true}, {"staggered+prefetch", true, true}};

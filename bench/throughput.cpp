@@ -25,7 +25,8 @@ void run(const Traffic& traffic, int rounds, std::chrono::milliseconds slice) {
     if (median(limits[i]) > median(limits[best])) best = i;
   for (std::size_t r = 0; r < rates.size(); ++r) ratios.push_back(rates[r] / limits[best][r]);
   std::printf(
-      "{\"size\": %zu, \"burst\": %zu, \"ring\": %zu, \"direction\": \"%s\", \"touch\": \"%s\", \"library_mpps\": %.2f, "
+      "{\"size\": %zu, \"burst\": %zu, \"ring\": %zu, \"direction\": \"%s\", \"touch\": \"%s\", \"library_mpps\": "
+      "%.2f, "
       "\"limit_mpps\": %.2f, \"limit_variant\": \"%s\", \"ratio\": %.3f}\n",
       traffic.size, traffic.burst, traffic.ring, traffic.to_server ? "client_to_server" : "server_to_client",
       traffic.touch == Touch::copy ? "copy" : "in_place", median(rates) / 1e6, median(limits[best]) / 1e6,
