@@ -1,0 +1,231 @@
+#include "connection.hpp"
+
+#include <cerrno>
+#include <mutex>
+
+namespace memif::capi {
+namespace {
+
+constexpr std::uint8_t default_log2_ring_size = 10, max_log2_ring_size = 14;
+constexpr std::uint16_t default_buffer_size = 2048;
+
+template <class T>
+T* make_array(const Memory& memory, std::size_t count) {
+  auto* const array = static_cast<T*>(memory.allocate(count * sizeof(T)));
+  for (std::size_t i = 0; i < count; ++i) new (array + i) T();
+  return array;
+}
+
+template <class T>
+T or_default(T value, T otherwise) {
+  return value != 0 ? value : otherwise;
+}
+
+// A connection attempt that finds nobody is the usual case before a peer starts.
+Code connect_code(const Error& error) {
+  const Code code = fail(error);
+  return code == Code::no_file || code == Code::again ? Code::connrefused : code;
+}
+
+}  // namespace
+
+Connection::Connection(Instance& instance, const Arguments& arguments, const Callbacks& callbacks)
+    : instance_(instance),
+      callbacks_(callbacks),
+      socket_handle_(arguments.socket_handle),
+      client_(!arguments.server),
+      buffer_size_(or_default(arguments.buffer_size, default_buffer_size)) {}
+
+Connection::~Connection() {
+  const Memory& memory = instance_.memory();
+  memory.release(rx_);
+  memory.release(tx_);
+  memory.release(watched_);
+}
+
+// The hooks may be called when the connection is gone: they hold what they need.
+std::shared_ptr<const MemoryHooks> Connection::memory_hooks() const {
+  const RegionCallbacks& of = instance_.regions;
+  void* const context = callbacks_.context;
+  if (client_ ? of.add == nullptr : of.get_address == nullptr) return nullptr;
+  auto hooks = std::make_shared<MemoryHooks>();
+  if (client_) {
+    hooks->provide = [add = of.add, context](std::uint64_t bytes) {
+      void* address = nullptr;
+      int fd = -1;
+      if (add(&address, static_cast<std::uint32_t>(bytes), &fd, context) != 0) address = nullptr;
+      return MemoryHooks::Mapped{static_cast<std::byte*>(address), fd};
+    };
+    hooks->placed = of.get_offset != nullptr;
+  } else {
+    hooks->map = [get = of.get_address, context](std::uint64_t bytes, int fd) {
+      void* const address = bytes <= UINT32_MAX ? get(static_cast<std::uint32_t>(bytes), fd, context) : nullptr;
+      return address != reinterpret_cast<void*>(-1) ? static_cast<std::byte*>(address) : nullptr;  // MAP_FAILED
+    };
+  }
+  if (of.remove != nullptr)
+    hooks->release = [remove = of.remove, context](std::byte* data, std::uint64_t bytes, int fd) {
+      remove(data, static_cast<std::uint32_t>(bytes), fd, context);
+    };
+  return hooks;
+}
+
+// Throws what prevents it.
+void Connection::add(const Arguments& arguments) {
+  const Memory& memory = instance_.memory();
+  InterfaceConfig config;
+  config.socket = arguments.socket;
+  config.id = arguments.id;
+  config.role = client_ ? Role::client : Role::server;
+  config.mode = static_cast<Mode>(arguments.mode);
+  config.secret = arguments.secret;
+  config.name = arguments.name;
+  const std::uint16_t s2m = or_default<std::uint16_t>(arguments.s2m_rings, 1);
+  const std::uint16_t m2s = or_default<std::uint16_t>(arguments.m2s_rings, 1);
+  config.rx_queues = client_ ? m2s : s2m;
+  config.tx_queues = client_ ? s2m : m2s;
+  config.ring_size = 1u << or_default(arguments.log2_ring_size, default_log2_ring_size);
+  config.buffer_size = buffer_size_;
+  config.rx_mode = RxMode::interrupt;
+  config.reconnect = std::chrono::milliseconds(0);  // the instance's timer does that
+  config.post_buffers = false;                      // memif_refill_queue() does that
+  config.memory_hooks = memory_hooks();
+  config.on_connected = [this](Interface& interface) { came_up(interface); };
+  config.on_disconnected = [this](Interface&, const Reason&) { went_down(); };
+
+  rx_ = make_array<RxState>(memory, config.rx_queues);
+  tx_ = make_array<TxState>(memory, config.tx_queues);
+  watched_ = make_array<int>(memory, config.rx_queues);
+  for (std::size_t i = 0; i < config.rx_queues; ++i) watched_[i] = -1;
+  instance_.add(*this);
+  const std::uint16_t rx = config.rx_queues, tx = config.tx_queues;
+  interface_ = &instance_.context().add(std::move(config));
+  for (std::uint16_t i = 0; i < rx; ++i) rx_[i].queue = &interface_->rx(i);
+  for (std::uint16_t i = 0; i < tx; ++i) tx_[i].queue = &interface_->tx(i);
+  rx_count_ = rx;
+  tx_count_ = tx;
+}
+
+Code Connection::create(void** handle, Instance* instance, const Arguments& arguments,
+                        const Callbacks& callbacks) noexcept {
+  if (*handle != nullptr) return Code::conn;
+  if (instance == nullptr) return Code::inval_arg;
+  if (arguments.log2_ring_size > max_log2_ring_size) return Code::max_ring;
+  Connection* connection = nullptr;
+  Code code = guarded([&] {
+    connection = new (instance->memory().allocate(sizeof(Connection))) Connection(*instance, arguments, callbacks);
+    *handle = connection;
+    Context& context = instance->context();
+    if (arguments.server && context.listener_fd(arguments.socket) >= 0) {
+      for (std::size_t i = 0; i < instance->connections(); ++i) {
+        const Connection& other = *instance->connection(i);
+        const InterfaceConfig& config = other.interface_->config();
+        if (!other.client_ && config.id == arguments.id && config.socket == arguments.socket) return Code::id;
+      }
+    }
+    connection->add(arguments);
+    return Code::success;
+  });
+  if (instance->callback_failed()) code = Code::cb_fdupdate;
+  if (code != Code::success) {
+    *handle = nullptr;
+    if (connection != nullptr) connection->destroy();
+  }
+  instance->requests_changed();
+  return code;
+}
+
+Code Connection::remove(void** handle) noexcept {
+  auto* const connection = static_cast<Connection*>(*handle);
+  if (connection->going_) return Code::already;  // in the on_disconnect of its own end
+  return guarded([&] {
+    connection->destroy();
+    *handle = nullptr;
+    return Code::success;
+  });
+}
+
+// A peer that is there is told, and so is the program, before anything is closed.
+void Connection::destroy() noexcept {
+  if (going_) return;
+  going_ = true;
+  const Instance::Scope scope(instance_);
+  instance_.remove(*this);
+  if (up_) went_down();
+  if (interface_ != nullptr) instance_.context().remove(*interface_);
+  instance_.requests_changed();
+  const Memory memory = instance_.memory();
+  this->~Connection();
+  memory.release(this);
+}
+
+void Connection::came_up(Interface& interface) {
+  const InterfaceInfo info = interface.info();
+  rx_rings_.store(static_cast<std::uint16_t>(info.rx.size()), std::memory_order_relaxed);
+  tx_rings_.store(static_cast<std::uint16_t>(info.tx.size()), std::memory_order_relaxed);
+  up_ = true;
+  if (callbacks_.on_interrupt != nullptr) {
+    for (const RingInfo& ring : info.rx) {
+      if (!instance_.watch_queue(ring.event_fd, *this, ring.queue)) {
+        interface.disconnect("the program cannot watch its interrupt");
+        return;
+      }
+      watched_[ring.queue] = ring.event_fd;
+    }
+  }
+  instance_.requests_changed();
+  if (callbacks_.on_connect != nullptr) callbacks_.on_connect(this, callbacks_.context);
+}
+
+void Connection::went_down() {
+  up_ = false;
+  rx_rings_.store(0, std::memory_order_relaxed);
+  tx_rings_.store(0, std::memory_order_relaxed);
+  unwatch();
+  if (!going_) instance_.requests_changed();
+  if (callbacks_.on_disconnect != nullptr) callbacks_.on_disconnect(this, callbacks_.context);
+}
+
+void Connection::unwatch() noexcept {
+  for (std::uint16_t i = 0; i < rx_count_; ++i)
+    if (const int fd = std::exchange(watched_[i], -1); fd >= 0) instance_.unwatch_queue(fd);
+}
+
+void Connection::retry() noexcept {
+  if (!wants_connection() || interface_ == nullptr) return;
+  static_cast<void>(guarded([this] {
+    static_cast<void>(interface_->try_connect());
+    return Code::success;
+  }));
+}
+
+Code Connection::request() noexcept {
+  return guarded([this] {
+    if (up_) return Code::alrconn;
+    if (!client_) return Code::success;  // it listens anyway
+    const Status tried = interface_->try_connect();
+    if (instance_.callback_failed()) return Code::cb_fdupdate;
+    if (tried) return Code::success;
+    return const_cast<Status&>(tried).error().code == Errc::already_connected
+               ? Code::alrconn
+               : connect_code(const_cast<Status&>(tried).error());
+  });
+}
+
+Code Connection::event_fd(std::uint16_t queue, int* fd) noexcept {
+  *fd = -1;
+  RxState* const state = rx(queue);
+  if (state == nullptr) return Code::qid;
+  *fd = state->queue->event_fd();
+  return *fd >= 0 ? Code::success : down_code(true, queue);
+}
+
+Code Connection::set_rx_mode(std::uint16_t queue, unsigned mode) noexcept {
+  RxState* const state = rx(queue);
+  if (state == nullptr) return Code::qid;
+  if (mode > 1) return Code::inval_arg;
+  state->queue->set_mode(mode == 0 ? RxMode::interrupt : RxMode::polling);
+  return Code::success;
+}
+
+}  // namespace memif::capi

@@ -1,0 +1,157 @@
+// An interface as the C API has it: its queues with what the API keeps for each, and its callbacks.
+#pragma once
+
+#include <atomic>
+#include <cstring>
+#include <sched.h>
+#include <span>
+#include <string>
+
+#include <memif/context.hpp>
+
+#include "instance.hpp"
+
+namespace memif::capi {
+
+// Held for the length of a data call. Programs refill a queue from on_connect, on their control thread, while their
+// worker is using it already; nobody else contends.
+class Lock {
+ public:
+  void lock() noexcept {
+    for (int tries = 0; held_.exchange(true, std::memory_order_acquire); ++tries)
+      if (tries >= 64) ::sched_yield();
+  }
+  void unlock() noexcept { held_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> held_{false};
+};
+
+// What buffers name as their queue (generations 3 and 4): one of these.
+struct QueueState {
+  Lock lock;
+  std::uint32_t epoch = 0;  // of the link that the rest is about
+};
+
+struct RxState : QueueState {
+  RxQueue* queue = nullptr;
+  bool quiet = false;     // polling: whatever was signalled before is consumed
+  bool reminded = false;  // interrupts: the event descriptor is readable on purpose
+};
+
+struct TxState : QueueState {
+  TxQueue* queue = nullptr;
+  std::uint16_t allocated = 0;  // buffers shown to the program and not yet sent, from the next slot on
+};
+
+struct Arguments {
+  std::string socket;
+  std::string_view secret, name;
+  std::uint8_t s2m_rings = 0, m2s_rings = 0;
+  std::uint16_t buffer_size = 0;
+  std::uint8_t log2_ring_size = 0;
+  bool server = false;
+  std::uint32_t id = 0;
+  unsigned mode = 0;
+  void* socket_handle = nullptr;
+};
+
+// The members of memif_conn_args_t that all generations have. The result refers to `from`.
+template <class From>
+Arguments common_arguments(const From& from) {
+  const auto text = [](const auto& field) {
+    const auto* const chars = reinterpret_cast<const char*>(field);
+    return std::string_view(chars, ::strnlen(chars, sizeof field));
+  };
+  Arguments to;
+  to.secret = text(from.secret);
+  to.name = text(from.interface_name);
+  to.s2m_rings = from.num_s2m_rings;
+  to.m2s_rings = from.num_m2s_rings;
+  to.buffer_size = from.buffer_size;
+  to.log2_ring_size = from.log2_ring_size;
+  to.server = from.is_master != 0;
+  to.id = from.interface_id;
+  to.mode = static_cast<unsigned>(from.mode);
+  return to;
+}
+
+struct Callbacks {
+  int (*on_connect)(void* connection, void* context) = nullptr;
+  int (*on_disconnect)(void* connection, void* context) = nullptr;
+  int (*on_interrupt)(void* connection, void* context, std::uint16_t queue) = nullptr;
+  void* context = nullptr;
+};
+
+// Control thread, except what the data calls and details use: rx(), tx(), down_code(), interface(), set_rx_mode().
+class Connection {
+ public:
+  // Fills `handle` before anything can call back.
+  static Code create(void** handle, Instance* instance, const Arguments& arguments,
+                     const Callbacks& callbacks) noexcept;
+
+  // The handle is null afterwards.
+  static Code remove(void** handle) noexcept;
+  void destroy() noexcept;
+
+  Code request() noexcept;
+  bool wants_connection() const noexcept { return client_ && !up_; }
+  void retry() noexcept;
+  int interrupt(std::uint16_t queue) { return callbacks_.on_interrupt(this, callbacks_.context, queue); }
+
+  RxState* rx(std::uint16_t index) noexcept { return index < rx_count_ ? &rx_[index] : nullptr; }
+  TxState* tx(std::uint16_t index) noexcept { return index < tx_count_ ? &tx_[index] : nullptr; }
+  // The queue that a buffer names, or nothing if the buffer names anything else.
+  RxState* rx(const void* state) noexcept { return find(rx_, rx_count_, state); }
+  TxState* tx(const void* state) noexcept { return find(tx_, tx_count_, state); }
+
+  // Why a queue that exists has no link.
+  Code down_code(bool receive, std::uint16_t queue) const noexcept {
+    const auto& rings = receive ? rx_rings_ : tx_rings_;
+    const std::uint16_t count = rings.load(std::memory_order_relaxed);
+    return count != 0 && queue >= count ? Code::qid : Code::disconnected;
+  }
+
+  bool connected() const noexcept { return rx_rings_ + tx_rings_ != 0; }
+  Code event_fd(std::uint16_t queue, int* fd) noexcept;
+  Code set_rx_mode(std::uint16_t queue, unsigned mode) noexcept;
+
+  bool client() const noexcept { return client_; }
+  std::uint16_t buffer_size() const noexcept { return buffer_size_; }
+  const RegionCallbacks& regions() const noexcept { return instance_.regions; }
+  void* context() const noexcept { return callbacks_.context; }
+  Instance& instance() const noexcept { return instance_; }
+  Interface& interface() const noexcept { return *interface_; }
+  void* socket_handle() const noexcept { return socket_handle_; }
+
+ private:
+  Connection(Instance& instance, const Arguments& arguments, const Callbacks& callbacks);
+  ~Connection();
+  void add(const Arguments& arguments);
+  std::shared_ptr<const MemoryHooks> memory_hooks() const;
+  void came_up(Interface& interface);
+  void went_down();
+  void unwatch() noexcept;
+
+  template <class State>
+  static State* find(State* states, std::uint16_t count, const void* wanted) noexcept {
+    const auto offset = reinterpret_cast<std::uintptr_t>(wanted) - reinterpret_cast<std::uintptr_t>(states);
+    return offset < count * sizeof(State) && offset % sizeof(State) == 0 ? states + offset / sizeof(State) : nullptr;
+  }
+
+  Instance& instance_;
+  const Callbacks callbacks_;
+  void* const socket_handle_;
+  const bool client_;
+  const std::uint16_t buffer_size_;
+  Interface* interface_ = nullptr;
+  RxState* rx_ = nullptr;
+  TxState* tx_ = nullptr;
+  int* watched_ = nullptr;  // event descriptors of the receive queues that are watched, or -1
+  std::uint16_t rx_count_ = 0, tx_count_ = 0;
+  std::atomic<std::uint16_t> rx_rings_{0}, tx_rings_{0};  // of the present link
+  bool up_ = false;
+  bool going_ = false;
+};
+
+}  // namespace memif::capi

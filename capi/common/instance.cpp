@@ -1,0 +1,286 @@
+#include "instance.hpp"
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "connection.hpp"
+
+namespace memif::capi {
+namespace {
+
+std::chrono::nanoseconds duration(const timespec& time) {
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+bool valid(const timespec& time) { return time.tv_sec >= 0 && time.tv_nsec >= 0 && time.tv_nsec < 1'000'000'000; }
+
+std::uint32_t epoll_bits(unsigned events) {
+  return ((events & event_read) != 0 ? EPOLLIN : 0u) | ((events & event_write) != 0 ? EPOLLOUT : 0u);
+}
+
+void drain(int fd) noexcept {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t ignored = ::read(fd, &count, sizeof count);
+}
+
+Fd checked(int fd, const char* what) {
+  if (fd < 0) throw Exception(system_error(errno, what));
+  return Fd(fd);
+}
+
+}  // namespace
+
+Instance::Instance(const Setup& setup)
+    : memory_(setup.memory),
+      tell_(setup.tell),
+      callback_(setup.callback),
+      program_context_(setup.context),
+      requests_(setup.requests),
+      interrupt_results_(setup.interrupt_results),
+      process_(::getpid()),
+      watched_(memory_),
+      spare_(memory_),
+      connections_(memory_),
+      sockets_(memory_) {
+  setup.app_name.copy(app_name_, sizeof app_name_ - 1);
+}
+
+Instance::~Instance() {
+  context_.reset();
+  if (timer_) remove(timer_.get());
+  if (cancel_) remove(cancel_.get());
+  for (std::size_t i = 0; i < spare_.size(); ++i) memory_.destroy(spare_[i]);
+}
+
+bool Instance::inherited() const noexcept { return process_ != ::getpid(); }
+
+void Instance::start() {
+  timer_ = checked(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), "timerfd_create");
+  if (tell_ == nullptr) {
+    epoll_ = checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    cancel_ = checked(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
+    add(cancel_.get(), event_read).value();
+  }
+  add(timer_.get(), event_read).value();
+  context_.emplace(ContextConfig{.app_name = app_name_, .log = log, .loop = this});
+}
+
+Code Instance::create(Instance*& made, const Setup& setup) noexcept {
+  if (!valid(setup.requests.it_value) || !valid(setup.requests.it_interval)) return Code::inval_arg;
+  Instance* instance = nullptr;
+  const Code code = guarded([&] {
+    // Not Memory::make(): the constructor is private.
+    instance = new (setup.memory.allocate(sizeof(Instance))) Instance(setup);
+    instance->start();
+    return Code::success;
+  });
+  if (code == Code::success) {
+    made = instance;
+    return code;
+  }
+  const bool callback_failed = instance != nullptr && instance->callback_failed();
+  if (instance != nullptr) instance->destroy();
+  return callback_failed ? Code::cb_fdupdate : code;
+}
+
+void Instance::destroy() noexcept {
+  doomed_ = true;
+  if (depth_ != 0) return;
+  ++depth_;  // what ends below must not come back here
+  while (connections_.size() != 0) connections_[0]->destroy();
+  const Memory memory = memory_;
+  this->~Instance();
+  memory.release(this);
+}
+
+// --- The event loop that the context sees
+// -----------------------------------------------------------------------------
+
+Status Instance::tell(int operation, const Watched& watched, unsigned events) noexcept {
+  void* const token = const_cast<Watched*>(&watched);
+  if (tell_ == nullptr) {
+    // A child that cleans up after fork() shares its parent's epoll instance, which must go on.
+    if (operation == EPOLL_CTL_DEL && inherited()) return Nothing{};
+    epoll_event event{};
+    event.events = epoll_bits(events);
+    event.data.ptr = token;
+    if (::epoll_ctl(epoll_.get(), operation, watched.fd, &event) == 0) return Nothing{};
+    return system_error(errno, "cannot watch a file descriptor: epoll_ctl");
+  }
+  const unsigned change = operation == EPOLL_CTL_DEL ? fd_delete : operation == EPOLL_CTL_MOD ? fd_modify : 0;
+  if (tell_(*this, watched.fd, events | change, token) >= 0) return Nothing{};
+  callback_failed_ = true;
+  return Error{Errc::invalid_config, "the program's callback refused a file descriptor"};
+}
+
+Status Instance::watch(int fd, unsigned events, Connection* connection, std::uint16_t queue) {
+  if (spare_.size() == 0) {
+    spare_.reserve(made_ + 1);  // so that all can come back
+    spare_.add(memory_.make<Watched>());
+    ++made_;
+  }
+  Watched* const watched = spare_[spare_.size() - 1];
+  *watched = {.owner = this, .fd = fd, .connection = connection, .queue = queue};
+  watched_.put(static_cast<std::size_t>(fd), watched);
+  spare_.remove(watched);
+  Status told = tell(EPOLL_CTL_ADD, *watched, events);
+  if (!told) {
+    watched_.put(static_cast<std::size_t>(fd), nullptr);
+    spare_.add(watched);
+  }
+  return told;
+}
+
+Status Instance::add(int fd, unsigned events) { return watch(fd, events, nullptr, 0); }
+
+Status Instance::watch_queue(int fd, Connection& connection, std::uint16_t queue) {
+  return watch(fd, event_read, &connection, queue);
+}
+
+Status Instance::change(int fd, unsigned events) {
+  Watched* const watched = watched_.find(static_cast<std::size_t>(fd));
+  if (watched == nullptr) return system_error(ENOENT, "a file descriptor that is not watched");
+  return tell(EPOLL_CTL_MOD, *watched, events);
+}
+
+void Instance::remove(int fd) noexcept {
+  Watched* const watched = watched_.find(static_cast<std::size_t>(fd));
+  if (watched == nullptr) return;
+  static_cast<void>(tell(EPOLL_CTL_DEL, *watched, 0));
+  watched_.put(static_cast<std::size_t>(fd), nullptr);
+  watched->fd = -1;
+  watched->connection = nullptr;
+  spare_.add(watched);
+}
+
+void Instance::set_timer(std::optional<Clock::time_point> when) noexcept {
+  core_time_ = when;
+  arm();
+}
+
+void Instance::arm() noexcept {
+  if (inherited()) return;
+  std::optional<Clock::time_point> next = core_time_;
+  if (request_time_ && (!next || *request_time_ < *next)) next = request_time_;
+  itimerspec spec{};
+  if (next) {
+    const auto since = std::max<std::chrono::nanoseconds>(next->time_since_epoch(), std::chrono::nanoseconds(1));
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
+    spec.it_value.tv_sec = seconds.count();
+    spec.it_value.tv_nsec = (since - seconds).count();
+  }
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
+}
+
+// --- Connection requests
+// ----------------------------------------------------------------------------------------------
+
+Code Instance::set_request_timer(const itimerspec& timer) noexcept {
+  if (!valid(timer.it_value) || !valid(timer.it_interval)) return Code::inval_arg;
+  requests_ = timer;
+  request_time_.reset();
+  requests_changed();
+  return Code::success;
+}
+
+// The timer runs while somebody waits for it. A first time of zero is one interval.
+void Instance::requests_changed() noexcept {
+  bool wanted = false;
+  for (std::size_t i = 0; i < connections_.size() && !wanted; ++i) wanted = connections_[i]->wants_connection();
+  if (!wanted) {
+    request_time_.reset();
+  } else if (!request_time_) {
+    const auto interval = duration(requests_.it_interval);
+    const auto first = duration(requests_.it_value);
+    if (first.count() != 0 || interval.count() != 0)
+      request_time_ = Clock::now() + (first.count() != 0 ? first : interval);
+  }
+  arm();
+}
+
+void Instance::retry_connections() {
+  const auto interval = duration(requests_.it_interval);
+  if (interval.count() != 0)
+    request_time_ = Clock::now() + interval;
+  else
+    request_time_.reset();
+  for (std::size_t i = 0; i < connections_.size(); ++i) connections_[i]->retry();
+}
+
+void Instance::on_timer() {
+  drain(timer_.get());
+  const Clock::time_point now = Clock::now();
+  if (request_time_ && *request_time_ <= now) retry_connections();
+  if (core_time_ && *core_time_ <= now) {
+    core_time_.reset();
+    context_->handle_timer();
+  }
+  arm();
+}
+
+// --- Events
+// -----------------------------------------------------------------------------------------------------------
+
+int Instance::dispatch(Watched& watched) noexcept {
+  int result = 0;
+  const Code code = guarded([&] {
+    if (watched.connection != nullptr) {
+      const int returned = watched.connection->interrupt(watched.queue);
+      if (interrupt_results_) result = returned;
+    } else if (watched.fd == timer_.get()) {
+      on_timer();
+    } else if (watched.fd >= 0) {
+      context_->handle(watched.fd);
+    }
+    return Code::success;
+  });
+  if (callback_failed()) return static_cast<int>(Code::cb_fdupdate);
+  return code != Code::success ? static_cast<int>(code) : result;
+}
+
+int Instance::handle(Watched* watched) noexcept {
+  const Scope scope(*this);
+  return dispatch(*watched);
+}
+
+int Instance::handle(int fd) noexcept {
+  Watched* const watched = fd >= 0 ? watched_.find(static_cast<std::size_t>(fd)) : nullptr;
+  return watched != nullptr ? handle(watched) : 0;
+}
+
+int Instance::poll(int timeout) noexcept {
+  if (tell_ != nullptr) return static_cast<int>(Code::inval_arg);
+  const Scope scope(*this);
+  std::array<epoll_event, 64> events;
+  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+  if (count < 0) return static_cast<int>(errno == EINTR ? Code::success : fail(system_error(errno, "epoll_wait")));
+  bool cancelled = false;
+  int result = 0;
+  for (int i = 0; i < count && !doomed_; ++i) {
+    auto& watched = *static_cast<Watched*>(events[static_cast<std::size_t>(i)].data.ptr);
+    if (watched.fd == cancel_.get()) {
+      drain(cancel_.get());
+      cancelled = true;
+    } else if (const int returned = dispatch(watched); result == 0) {
+      result = returned;
+    }
+  }
+  return cancelled ? static_cast<int>(Code::poll_cancel) : result;
+}
+
+// Also in signal handlers: no lock, and errno as it was.
+Code Instance::cancel() noexcept {
+  if (!cancel_) return Code::inval_arg;
+  const int before = errno;
+  const std::uint64_t one = 1;
+  const bool written = ::write(cancel_.get(), &one, sizeof one) == sizeof one || errno == EAGAIN;
+  errno = before;
+  return written ? Code::success : Code::int_write;
+}
+
+}  // namespace memif::capi

@@ -1,0 +1,144 @@
+// An instance: one context, with its descriptors in the program's event loop or in one of the library's.
+#pragma once
+
+#include <ctime>
+#include <optional>
+
+#include <memif/context.hpp>
+
+#include "code.hpp"
+#include "memory.hpp"
+
+namespace memif::capi {
+
+class Connection;
+class Instance;
+
+// A descriptor that somebody watches. Once made it lives as long as its instance, so that an event that comes late
+// finds it, or finds what has taken its place: both bear events for nothing.
+struct Watched {
+  Instance* owner = nullptr;
+  int fd = -1;
+  Connection* connection = nullptr;  // of a receive queue
+  std::uint16_t queue = 0;
+};
+
+// Bits of an event, as all generations count them.
+inline constexpr unsigned fd_read = 1, fd_write = 2, fd_error = 4, fd_delete = 8, fd_modify = 16;
+
+// What program callbacks for regions there are.
+struct RegionCallbacks {
+  int (*add)(void** address, std::uint32_t size, int* fd, void* context) = nullptr;
+  void* (*get_address)(std::uint32_t size, int fd, void* context) = nullptr;
+  int (*remove)(void* address, std::uint32_t size, int fd, void* context) = nullptr;
+  std::uint32_t (*get_offset)(void* context) = nullptr;
+};
+
+// One thread at a time, except cancel().
+class Instance final : private EventLoop {
+ public:
+  // Tells the program of a descriptor, in the words of its generation. Negative: it cannot take it.
+  using Tell = int (*)(const Instance& instance, int fd, unsigned events, void* token);
+  using Function = void (*)();
+
+  struct Setup {
+    Memory memory{};
+    Tell tell = nullptr;          // none: the library polls
+    Function callback = nullptr;  // the program's, for `tell`
+    void* context = nullptr;      // the program's
+    std::string_view app_name{};
+    itimerspec requests{};          // when those that are not connected try again
+    bool interrupt_results = true;  // what on_interrupt returns, handle() and poll() return
+  };
+  static Code create(Instance*& made, const Setup& setup) noexcept;
+
+  // Ends all that is left on it. In a callback: takes effect when the callback has returned.
+  void destroy() noexcept;
+
+  // An event for one of its descriptors; what on_interrupt returned, if that was called.
+  int handle(Watched* watched) noexcept;
+  int handle(int fd) noexcept;
+
+  // Waits in the library's own loop, milliseconds; negative: for ever.
+  int poll(int timeout) noexcept;
+  Code cancel() noexcept;
+
+  Code set_request_timer(const itimerspec& timer) noexcept;
+
+  // From a connection: one has come, gone, or gone up or down.
+  void add(Connection& connection) { connections_.add(&connection); }
+  void remove(Connection& connection) noexcept { connections_.remove(&connection); }
+  void requests_changed() noexcept;
+  Status watch_queue(int fd, Connection& connection, std::uint16_t queue);
+  void unwatch_queue(int fd) noexcept { remove(fd); }
+
+  // Whether the program's callback has failed since this was last asked.
+  bool callback_failed() noexcept { return std::exchange(callback_failed_, false); }
+
+  Context& context() noexcept { return *context_; }
+  const Memory& memory() const noexcept { return memory_; }
+  void* program_context() const noexcept { return program_context_; }
+  Function callback() const noexcept { return callback_; }
+  const char* app_name() const noexcept { return app_name_; }
+  std::size_t connections() const noexcept { return connections_.size(); }
+  Connection* connection(std::size_t index) const noexcept { return connections_[index]; }
+
+  PointerList<void>& sockets() noexcept { return sockets_; }  // generation 3: its socket handles
+
+  RegionCallbacks regions;
+
+  // Keeps an instance alive that a callback destroys.
+  class Scope {
+   public:
+    explicit Scope(Instance& instance) noexcept : instance_(instance) { ++instance_.depth_; }
+    ~Scope() {
+      if (--instance_.depth_ == 0 && instance_.doomed_) instance_.destroy();
+    }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Instance& instance_;
+  };
+
+ private:
+  explicit Instance(const Setup& setup);
+  ~Instance() override;
+  void start();
+
+  Status add(int fd, unsigned events) override;
+  Status change(int fd, unsigned events) override;
+  void remove(int fd) noexcept override;
+  void set_timer(std::optional<Clock::time_point> when) noexcept override;
+
+  Status watch(int fd, unsigned events, Connection* connection, std::uint16_t queue);
+  Status tell(int operation, const Watched& watched, unsigned events) noexcept;
+  int dispatch(Watched& watched) noexcept;
+  void on_timer();
+  void retry_connections();
+  void arm() noexcept;
+  bool inherited() const noexcept;  // through fork()
+
+  Memory memory_;
+  Tell tell_;
+  Function callback_;
+  void* program_context_;
+  char app_name_[33] = {};
+  itimerspec requests_;
+  const bool interrupt_results_;
+  const pid_t process_;
+
+  Fd timer_, epoll_, cancel_;
+  PointerList<Watched> watched_;  // by descriptor
+  PointerList<Watched> spare_;
+  std::size_t made_ = 0;  // in either
+  PointerList<Connection> connections_;
+  PointerList<void> sockets_;
+  std::optional<Clock::time_point> core_time_, request_time_;
+  std::optional<Context> context_;
+  bool callback_failed_ = false;
+  bool doomed_ = false;
+  int depth_ = 0;
+};
+
+}  // namespace memif::capi

@@ -1,0 +1,214 @@
+// Generation 4 of the C API: names, structures and callbacks; what they do is in capi/common.
+#include "libmemif.h"
+
+#include <cstring>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "connection.hpp"
+#include "data.hpp"
+#include "details.hpp"
+#include "exchange.hpp"
+
+#define MEMIF_API __attribute__((visibility("default")))
+
+namespace {
+
+using namespace memif::capi;
+
+// What a socket handle points to: an instance and the path that its interfaces share.
+struct Socket {
+  Instance* instance = nullptr;
+  char path[sizeof(memif_socket_args_t::path)] = {};
+};
+
+Socket* socket_of(memif_socket_handle_t handle) { return static_cast<Socket*>(handle); }
+
+int number(Code code) { return static_cast<int>(code); }
+
+int tell(const Instance& instance, int fd, unsigned events, void* token) {
+  const auto update = reinterpret_cast<memif_control_fd_update_t*>(instance.callback());
+  return update({fd, static_cast<memif_fd_event_type_t>(events), token}, instance.program_context());
+}
+
+// A leading NUL means the same as '@'.
+bool take_path(const char (&from)[108], char (&to)[108]) {
+  const bool abstract = from[0] == '\0';
+  const std::size_t skip = abstract ? 1 : 0;
+  const std::size_t length = skip + strnlen(from + skip, sizeof from - skip);
+  if (length == sizeof from || length == skip) return false;
+  std::memcpy(to, from, length);
+  if (abstract) to[0] = '@';
+  return true;
+}
+
+// What adopting would refuse anyway, in the words of this API, and with the descriptor still the caller's.
+Code check_listener(int fd) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) == 0) return Code::success;
+  return fail(memif::system_error(errno, "listener " + std::to_string(fd) + ": getsockopt"));
+}
+
+Code adopt(Socket& socket, int fd) {
+  if (const Code checked = check_listener(fd); checked != Code::success) return checked;
+  if (socket.instance->context().listener_fd(socket.path) >= 0) return Code::already;
+  const memif::Fd spare(::dup(fd));
+  memif::Status adopted = socket.instance->context().adopt_listener(socket.path, memif::Fd(fd));
+  if (adopted) return Code::success;
+  if (spare) ::dup2(spare.get(), fd);
+  return socket.instance->callback_failed() ? Code::cb_fdupdate : fail(adopted.error());
+}
+
+}  // namespace
+
+extern "C" {
+
+MEMIF_API uint16_t memif_get_version(void) { return memif::wire::version; }
+MEMIF_API const char* memif_get_version_str(void) { return LIBMEMIF_VERSION; }
+MEMIF_API char* memif_strerror(int err_code) { return explain(err_code); }
+
+MEMIF_API int memif_create_socket(memif_socket_handle_t* sock, memif_socket_args_t* args, void* private_ctx) {
+  if (sock == nullptr || args == nullptr) return number(Code::inval_arg);
+  Socket socket;
+  if (!take_path(args->path, socket.path)) return number(Code::inval_arg);
+  Instance::Setup setup;
+  setup.memory = Memory(args->alloc, args->realloc, args->free);
+  setup.tell = args->on_control_fd_update != nullptr ? tell : nullptr;
+  setup.callback = reinterpret_cast<Instance::Function>(args->on_control_fd_update);
+  setup.context = private_ctx;
+  setup.app_name = {args->app_name, strnlen(args->app_name, sizeof args->app_name)};
+  if (setup.app_name.empty()) setup.app_name = MEMIF_DEFAULT_APP_NAME;
+  setup.requests = args->connection_request_timer;
+  if (const Code code = Instance::create(socket.instance, setup); code != Code::success) return number(code);
+  const Code code = guarded([&] {
+    *sock = setup.memory.make<Socket>(socket);
+    return Code::success;
+  });
+  if (code != Code::success) socket.instance->destroy();
+  return number(code);
+}
+
+MEMIF_API int memif_delete_socket(memif_socket_handle_t* sock) {
+  if (sock == nullptr || *sock == nullptr) return number(Code::inval_arg);
+  Socket* const socket = socket_of(*sock);
+  if (socket->instance->connections() != 0) return number(Code::inval_arg);
+  const Memory memory = socket->instance->memory();
+  socket->instance->destroy();
+  memory.destroy(socket);
+  *sock = nullptr;
+  return number(Code::success);
+}
+
+MEMIF_API memif_socket_handle_t memif_get_socket_handle(memif_conn_handle_t conn) {
+  return conn != nullptr ? static_cast<Connection*>(conn)->socket_handle() : nullptr;
+}
+
+MEMIF_API const char* memif_get_socket_path(memif_socket_handle_t sock) {
+  return sock != nullptr ? socket_of(sock)->path : nullptr;
+}
+
+MEMIF_API const char* memif_get_socket_filename(memif_socket_handle_t sock) { return memif_get_socket_path(sock); }
+
+MEMIF_API int memif_get_listener_fd(memif_socket_handle_t sock) {
+  return sock != nullptr ? socket_of(sock)->instance->context().listener_fd(socket_of(sock)->path) : -1;
+}
+
+MEMIF_API int memif_set_listener_fd(memif_socket_handle_t sock, int fd) {
+  if (sock == nullptr || fd < 0) return number(Code::inval_arg);
+  return number(guarded([&] { return adopt(*socket_of(sock), fd); }));
+}
+
+MEMIF_API int memif_set_connection_request_timer(memif_socket_handle_t sock, struct itimerspec timer) {
+  return number(sock != nullptr ? socket_of(sock)->instance->set_request_timer(timer) : Code::inval_arg);
+}
+
+MEMIF_API int memif_control_fd_handler(void* ptr, memif_fd_event_type_t) {
+  if (ptr == nullptr) return number(Code::inval_arg);
+  Watched* const watched = static_cast<Watched*>(ptr);
+  return watched->owner->handle(watched);
+}
+
+MEMIF_API int memif_poll_event(memif_socket_handle_t sock, int timeout) {
+  return sock != nullptr ? socket_of(sock)->instance->poll(timeout) : number(Code::inval_arg);
+}
+
+MEMIF_API int memif_cancel_poll_event(memif_socket_handle_t sock) {
+  return number(sock != nullptr ? socket_of(sock)->instance->cancel() : Code::inval_arg);
+}
+
+MEMIF_API int memif_create(memif_conn_handle_t* conn, memif_conn_args_t* args, memif_connection_update_t* on_connect,
+                           memif_connection_update_t* on_disconnect, memif_on_interrupt_t* on_interrupt,
+                           void* private_ctx) {
+  if (conn == nullptr || args == nullptr || args->socket == nullptr) return number(Code::inval_arg);
+  return number(guarded([&] {
+    Arguments arguments = common_arguments(*args);
+    arguments.socket = socket_of(args->socket)->path;
+    arguments.socket_handle = args->socket;
+    return Connection::create(conn, socket_of(args->socket)->instance, arguments,
+                              {on_connect, on_disconnect, on_interrupt, private_ctx});
+  }));
+}
+
+MEMIF_API int memif_request_connection(memif_conn_handle_t conn) {
+  return number(conn != nullptr ? static_cast<Connection*>(conn)->request() : Code::noconn);
+}
+
+MEMIF_API int memif_delete(memif_conn_handle_t* conn) {
+  if (conn == nullptr) return number(Code::inval_arg);
+  return number(*conn != nullptr ? Connection::remove(conn) : Code::noconn);
+}
+
+MEMIF_API int memif_get_details(memif_conn_handle_t conn, memif_details_t* md, char* buf, ssize_t buflen) {
+  return number(get_details(conn, md, buf, buflen));
+}
+
+MEMIF_API int memif_get_queue_efd(memif_conn_handle_t conn, uint16_t qid, int* fd) {
+  if (conn == nullptr) return number(Code::noconn);
+  return number(fd != nullptr ? static_cast<Connection*>(conn)->event_fd(qid, fd) : Code::inval_arg);
+}
+
+MEMIF_API int memif_set_rx_mode(memif_conn_handle_t conn, memif_rx_mode_t rx_mode, uint16_t qid) {
+  if (conn == nullptr) return number(Code::noconn);
+  return number(static_cast<Connection*>(conn)->set_rx_mode(qid, static_cast<unsigned>(rx_mode)));
+}
+
+MEMIF_API int memif_rx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
+                             uint16_t* rx) {
+  return number(rx_burst(conn, qid, bufs, count, rx));
+}
+
+MEMIF_API int memif_refill_queue(memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom) {
+  return number(refill(conn, qid, count, headroom));
+}
+
+MEMIF_API int memif_buffer_alloc(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
+                                 uint16_t* count_out, uint16_t size) {
+  return number(buffer_alloc(conn, qid, bufs, count, count_out, size));
+}
+
+MEMIF_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
+                             uint16_t* tx) {
+  return number(tx_burst(conn, qid, bufs, count, tx));
+}
+
+MEMIF_API int memif_buffer_enq_tx(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
+                                  uint16_t* count_out) {
+  return number(enqueue_tx(conn, qid, bufs, count, count_out));
+}
+
+MEMIF_API int memif_buffer_requeue(memif_conn_handle_t conn, memif_buffer_t* buf_a, memif_buffer_t* buf_b) {
+  return number(requeue(conn, buf_a, buf_b));
+}
+
+MEMIF_API int memif_set_next_free_buffer(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* buf) {
+  return number(set_next_free(conn, qid, buf));
+}
+
+MEMIF_API void memif_register_external_region(memif_socket_handle_t sock, memif_add_external_region_t* ar,
+                                              memif_get_external_region_addr_t* gr, memif_del_external_region_t* dr,
+                                              memif_get_external_buffer_offset_t* go) {
+  if (sock != nullptr) socket_of(sock)->instance->regions = {ar, gr, dr, go};
+}
+
+}  // extern "C"

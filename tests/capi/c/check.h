@@ -1,0 +1,111 @@
+/* What the C tests of all generations share. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                                  \
+  do                                                                                      \
+    {                                                                                     \
+      if (!(condition))                                                                   \
+	{                                                                                 \
+	  fprintf (stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);      \
+	  abort ();                                                                       \
+	}                                                                                 \
+    }                                                                                     \
+  while (0)
+
+/* Compares error codes, in words. */
+#define CHECK_ERR(expression, expected)                                                   \
+  do                                                                                      \
+    {                                                                                     \
+      const int got_ = (expression), wanted_ = (expected);                                \
+      if (got_ != wanted_)                                                                \
+	{                                                                                 \
+	  fprintf (stderr, "%s:%d: %s: %d (%s), expected %d\n", __FILE__, __LINE__,       \
+		   #expression, got_, memif_strerror (got_), wanted_);                    \
+	  abort ();                                                                       \
+	}                                                                                 \
+    }                                                                                     \
+  while (0)
+
+#define OK(expression) CHECK_ERR (expression, MEMIF_ERR_SUCCESS)
+
+/* Runs `body` until `condition`, for at most ten seconds. */
+#define UNTIL(condition, body)                                                            \
+  do                                                                                      \
+    {                                                                                     \
+      const time_t end_ = time (NULL) + 10;                                               \
+      while (!(condition))                                                                \
+	{                                                                                 \
+	  CHECK (time (NULL) < end_);                                                     \
+	  body;                                                                           \
+	}                                                                                 \
+    }                                                                                     \
+  while (0)
+
+static inline int
+readable (int fd)
+{
+  struct pollfd entry = { .fd = fd, .events = POLLIN };
+  return poll (&entry, 1, 0) == 1;
+}
+
+static inline int
+count_fds (void)
+{
+  int count = 0;
+  for (int fd = 0; fd < 1024; fd++)
+    count += dup2 (fd, fd) == fd;
+  return count;
+}
+
+/* A socket path that nobody else has. */
+static inline const char *
+unique_path (void)
+{
+  static char path[108];
+  static int number;
+  snprintf (path, sizeof path, "/tmp/memif-capi-%d-%d.sock", (int) getpid (), number++);
+  return path;
+}
+
+/* An allocator that counts, and can be made to fail. */
+static long live_blocks, allocations, fail_after = -1;
+
+static inline void *
+counting_alloc (size_t size)
+{
+  if (fail_after >= 0 && allocations >= fail_after)
+    return NULL;
+  void *block = malloc (size);
+  if (block != NULL)
+    live_blocks++, allocations++;
+  return block;
+}
+
+static inline void *
+counting_realloc (void *old, size_t size)
+{
+  if (fail_after >= 0 && allocations >= fail_after)
+    return NULL;
+  void *block = realloc (old, size);
+  if (block != NULL)
+    allocations++, live_blocks += old == NULL;
+  return block;
+}
+
+static inline void
+counting_free (void *block)
+{
+  live_blocks -= block != NULL;
+  free (block);
+}
+
+#endif

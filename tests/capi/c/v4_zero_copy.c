@@ -1,0 +1,94 @@
+/* Generation 4: the zero-copy calls. */
+#include "v4.h"
+
+static void
+zero_copy_calls (void)
+{
+  pair_t pair = { 0 };
+  connect_pair (&pair, (memif_conn_args_t){ .log2_ring_size = 3, .buffer_size = 256 });
+  memif_conn_handle_t slave = pair.slave.conn, master = pair.master.conn;
+  memif_buffer_t bufs[16], got[16];
+  uint16_t n = 0, queued = 0, sent = 0;
+  OK (memif_refill_queue (slave, 0, -1, 0));
+  for (int round = 0; round < 20; round++)
+    {
+      CHECK (send_packets (master, 5, 100, (uint8_t) round) == 5);
+      OK (memif_rx_burst (slave, 0, bufs, 16, &n));
+      CHECK (n == 5);
+      void *data[5];
+      for (int i = 0; i < 5; i++)
+	data[i] = bufs[i].data;
+      OK (memif_buffer_enq_tx (slave, 0, bufs, 5, &queued));
+      CHECK (queued == 5);
+      for (int i = 0; i < 5; i++)
+	CHECK (bufs[i].data == data[i]);
+      OK (memif_refill_queue (slave, 0, 5, 0));
+      OK (memif_tx_burst (slave, 0, bufs, 5, &sent));
+      CHECK (sent == 5);
+      OK (memif_rx_burst (master, 0, got, 16, &n));
+      CHECK (n == 5);
+      for (int i = 0; i < 5; i++)
+	CHECK (got[i].len == 100 && *(uint8_t *) got[i].data == (uint8_t) (round + i));
+      OK (memif_refill_queue (master, 0, 5, 0));
+    }
+  /* The ring has room for eight. */
+  CHECK (send_packets (master, 8, 100, 0) == 8);
+  OK (memif_rx_burst (slave, 0, bufs, 16, &n));
+  OK (memif_buffer_alloc (slave, 0, got, 6, &queued, 10));
+  CHECK_ERR (memif_buffer_enq_tx (slave, 0, bufs, 8, &queued), MEMIF_ERR_NOBUF_RING);
+  CHECK (queued == 2);
+  /* A buffer that is neither received nor this interface's. */
+  memif_buffer_t foreign = bufs[3];
+  foreign.queue = &foreign;
+  CHECK_ERR (memif_buffer_enq_tx (slave, 0, &foreign, 1, &queued), MEMIF_ERR_INVAL_ARG);
+  OK (memif_set_next_free_buffer (slave, 0, &got[0]));
+  CHECK_ERR (memif_set_next_free_buffer (slave, 0, &got[3]), MEMIF_ERR_INVAL_ARG);
+  CHECK_ERR (memif_set_next_free_buffer (slave, 0, NULL), MEMIF_ERR_INVAL_ARG);
+  CHECK_ERR (memif_set_next_free_buffer (slave, 4, &got[0]), MEMIF_ERR_QID);
+
+  /* A received and an allocated buffer change places: what is sent is what was received. */
+  OK (memif_buffer_alloc (slave, 0, got, 2, &n, 100));
+  *(uint8_t *) bufs[5].data = 0x55;
+  const uint16_t sent_from = got[0].desc_index, received_at = bufs[5].desc_index;
+  OK (memif_buffer_requeue (slave, &got[0], &bufs[5]));
+  CHECK (bufs[5].desc_index == sent_from && got[0].desc_index == received_at);
+  memif_buffer_t out[2] = { bufs[5], got[1] };
+  OK (memif_tx_burst (slave, 0, out, 2, &sent));
+  OK (memif_rx_burst (master, 0, got, 16, &n));
+  CHECK (n == 2 && *(uint8_t *) got[0].data == 0x55);
+  OK (memif_refill_queue (master, 0, -1, 0));
+  /* Two received ones. */
+  memif_buffer_t a = bufs[6], b = bufs[7];
+  OK (memif_buffer_requeue (slave, &a, &b));
+  CHECK (a.desc_index == bufs[7].desc_index && b.desc_index == bufs[6].desc_index && a.data == bufs[6].data);
+  /* Two allocated ones. */
+  OK (memif_buffer_alloc (slave, 0, got, 2, &n, 4));
+  memcpy (got[0].data, "AAA", 4);
+  memcpy (got[1].data, "BBB", 4);
+  OK (memif_buffer_requeue (slave, &got[0], &got[1]));
+  memif_buffer_t turned[2] = { got[1], got[0] };
+  OK (memif_tx_burst (slave, 0, turned, 2, &sent));
+  OK (memif_rx_burst (master, 0, got, 16, &n));
+  CHECK (n == 2 && memcmp (got[0].data, "BBB", 4) == 0 && memcmp (got[1].data, "AAA", 4) == 0);
+
+  CHECK_ERR (memif_buffer_requeue (slave, &a, NULL), MEMIF_ERR_INVAL_ARG);
+  CHECK_ERR (memif_buffer_requeue (slave, &a, &foreign), MEMIF_ERR_INVAL_ARG);
+  CHECK_ERR (memif_buffer_requeue (master, &a, &b), MEMIF_ERR_INVAL_ARG);
+  CHECK_ERR (memif_buffer_enq_tx (master, 0, bufs, 1, &queued), MEMIF_ERR_INVAL_ARG);
+  CHECK_ERR (memif_buffer_enq_tx (slave, 0, bufs, 1, NULL), MEMIF_ERR_INVAL_ARG);
+  CHECK_ERR (memif_buffer_enq_tx (slave, 7, bufs, 1, &queued), MEMIF_ERR_QID);
+  /* Given back, it is not received any more. */
+  OK (memif_refill_queue (slave, 0, -1, 0));
+  CHECK_ERR (memif_buffer_enq_tx (slave, 0, &bufs[3], 1, &queued), MEMIF_ERR_INVAL_ARG);
+  close_pair (&pair);
+}
+
+static const case_t cases[] = {
+  CASE (zero_copy_calls),
+};
+
+int
+main (int argc, char **argv)
+{
+  return RUN_CASES (argc, argv);
+}

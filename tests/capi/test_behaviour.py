@@ -1,0 +1,63 @@
+"""The behaviour that programs depend on: a C program for each generation, compiled as C99 from the installed tree."""
+from support import PREFIX, LIBDIR, PROGRAMS, Installed, run
+
+
+def sources_of_generation_4():
+    return sorted(PROGRAMS.glob("v4_*.c"))
+
+
+class Generations(Installed):
+    def test_generation_2(self):
+        self.run_program(self.compile(PROGRAMS / "v2.c", "libmemif2"))
+
+    def test_generation_3(self):
+        self.run_program(self.compile(PROGRAMS / "v3.c", "libmemif3"))
+
+    def test_generation_4(self):
+        self.assertGreater(len(sources_of_generation_4()), 4)
+        for source in sources_of_generation_4():
+            with self.subTest(source.name):
+                self.run_program(self.compile(source, "libmemif", "-lrt"))
+
+    def test_generations_2_and_4_meet_in_one_process(self):
+        libdir = PREFIX / LIBDIR
+        sides = []
+        for side, package in (("two", "libmemif2"), ("four", "libmemif")):
+            self.compile(PROGRAMS / "both_side.c", package, "-shared", "-fPIC", f"-DSIDE={side}",
+                         f"-Wl,-rpath,{libdir}", output=f"lib{side}.so")
+            sides.append(f"-l{side}")
+        program = self.compile(PROGRAMS / "both.c", "libmemif", f"-L{self.scratch}", *sides,
+                               f"-Wl,-rpath,{self.scratch}", f"-Wl,-rpath,{libdir}", f"-Wl,-rpath-link,{libdir}")
+        self.run_program(program)
+
+
+class ThreadsOfPrograms(Installed):
+    def test_workers_survive_disconnects(self):
+        self.run_program(self.compile(PROGRAMS / "v4_links.c", "libmemif", "-lrt"), "workers_survive_disconnects")
+
+    def test_cancelling_from_elsewhere(self):
+        self.run_program(self.compile(PROGRAMS / "v4_loops.c", "libmemif", "-lrt"), "cancel_wakes_once")
+
+
+class PollingRelease(Installed):
+    def test_polling_makes_no_system_call(self):
+        """Between two marks, a receiver and a sender that poll make no system call at all."""
+        program = self.compile(PROGRAMS / "polling.c", "libmemif")
+        trace = self.scratch / "trace"
+        run("strace", "-f", "-o", trace, program, env={"LD_LIBRARY_PATH": str(PREFIX / LIBDIR), "PATH": "/usr/bin:/bin"})
+        between = trace.read_text().split("mark-begin")[1].split("mark-end")[0].splitlines()[1:-1]
+        self.assertEqual(between, [])
+
+
+class MemoryRelease(Installed):
+    VALGRIND = ("valgrind", "--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=all",
+                "--error-exitcode=9", "-q")
+
+    def test_valgrind_finds_nothing(self):
+        for source, case in (("v4_packets", "both_ways_in_both_roles"), ("v4_zero_copy", "zero_copy_calls"),
+                             ("v4_loops", "own_event_loop"), ("v4_links", "slaves_reconnect_by_the_timer_only"),
+                             ("v4_memory", "external_regions_with_offsets"), ("v4_links", "details_are_complete"),
+                             ("v4_calls", "masters_that_cannot_listen")):
+            with self.subTest(case):
+                program = self.compile(PROGRAMS / f"{source}.c", "libmemif", "-lrt", output=source)
+                self.run_program(*self.VALGRIND, program, case)
