@@ -82,7 +82,7 @@ class Notifier {
   }
 
   static void discard_results(aio_context_t in) noexcept {
-    std::array<io_event, 4 * depth> results;
+    std::array<io_event, std::size_t{4} * depth> results;
     timespec no_time{};
     ::syscall(SYS_io_getevents, in, 0L, static_cast<long>(results.size()), results.data(), &no_time);
   }

@@ -37,12 +37,12 @@ answer_burst (memif_conn_handle_t conn, uint16_t qid, const icmp_host_t *host, u
     {
       err = memif_rx_burst (conn, qid, in, burst, &n);
       if (err != MEMIF_ERR_SUCCESS && err != MEMIF_ERR_NOBUF)
-	return err;
+        return err;
       for (uint16_t i = 0; i < n; i++)
-	*answered += (unsigned long) answer_one (conn, qid, host, &in[i]);
+        *answered += (unsigned long) answer_one (conn, qid, host, &in[i]);
       const int refilled = memif_refill_queue (conn, qid, n);
       if (refilled != MEMIF_ERR_SUCCESS)
-	return refilled;
+        return refilled;
     }
   while (err == MEMIF_ERR_NOBUF);
   return MEMIF_ERR_SUCCESS;

@@ -103,7 +103,8 @@ icmp_answer (const icmp_host_t *host, void *packet, size_t length)
   uint8_t *payload = frame + ethernet_size;
   const size_t left = length - ethernet_size;
   const unsigned type = get16 (frame + 12);
-  if (!(type == type_arp && answer_arp (host, payload, left)) && !(type == type_ip && answer_echo (host, payload, left)))
+  if (!(type == type_arp && answer_arp (host, payload, left))
+      && !(type == type_ip && answer_echo (host, payload, left)))
     return 0;
   memcpy (frame, frame + 6, 6);
   hardware_address (host, frame + 6);

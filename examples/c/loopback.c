@@ -1,5 +1,5 @@
-/* A loopback, generation 4: a master and a slave in one program, joined to each other. The master sends numbered packets,
- * the slave sends each back, and what comes back is compared.
+/* A loopback, generation 4: a master and a slave in one program, joined to each other. The master sends numbered
+ * packets, the slave sends each back, and what comes back is compared.
  *
  *   loopback SOCKET [PACKETS]
  */
@@ -116,11 +116,12 @@ compare (end_t *end, unsigned long expected)
     {
       unsigned long number;
       memcpy (&number, bufs[i].data, sizeof number);
-      if (bufs[i].len != packet_size || number != expected || ((uint8_t *) bufs[i].data)[packet_size - 1] != (number & 0xff))
-	{
-	  fprintf (stderr, "packet %lu came back wrong\n", expected);
-	  exit (EXIT_FAILURE);
-	}
+      if (bufs[i].len != packet_size || number != expected
+          || ((uint8_t *) bufs[i].data)[packet_size - 1] != (number & 0xff))
+        {
+          fprintf (stderr, "packet %lu came back wrong\n", expected);
+          exit (EXIT_FAILURE);
+        }
     }
   give_back (end, n);
   return expected;
@@ -141,10 +142,10 @@ main (int argc, char **argv)
   for (int waited = 0; !master.connected || !slave.connected; waited++)
     {
       if (waited == patience)
-	{
-	  fputs ("the ends do not find each other\n", stderr);
-	  return EXIT_FAILURE;
-	}
+        {
+          fputs ("the ends do not find each other\n", stderr);
+          return EXIT_FAILURE;
+        }
       check ("memif_poll_event", memif_poll_event (master.sock, 1));
       check ("memif_poll_event", memif_poll_event (slave.sock, 1));
     }

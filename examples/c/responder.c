@@ -80,7 +80,7 @@ main (int argc, char **argv)
     {
       err = memif_poll_event (-1);
       if (err != MEMIF_ERR_SUCCESS && err != MEMIF_ERR_POLL_CANCEL)
-	return failed ("memif_poll_event", err);
+        return failed ("memif_poll_event", err);
     }
   printf ("%lu answered\n", responder.answered);
   memif_delete (&responder.conn);

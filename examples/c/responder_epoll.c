@@ -39,7 +39,8 @@ complain (const char *what, int err)
     printf ("%s: %s\n", what, memif_strerror (err));
 }
 
-/* --- What libmemif calls -------------------------------------------------------------------------------------------- */
+/* --- What libmemif calls --------------------------------------------------------------------------------------------
+ */
 
 static int
 on_control_fd_update (int fd, uint8_t events)
@@ -47,7 +48,8 @@ on_control_fd_update (int fd, uint8_t events)
   struct epoll_event event = { .data = { .fd = fd } };
   if ((events & MEMIF_FD_EVENT_DEL) != 0)
     return epoll_ctl (epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-  event.events = ((events & MEMIF_FD_EVENT_READ) != 0 ? EPOLLIN : 0) | ((events & MEMIF_FD_EVENT_WRITE) != 0 ? EPOLLOUT : 0);
+  event.events
+      = ((events & MEMIF_FD_EVENT_READ) != 0 ? EPOLLIN : 0) | ((events & MEMIF_FD_EVENT_WRITE) != 0 ? EPOLLOUT : 0);
   return epoll_ctl (epoll_fd, (events & MEMIF_FD_EVENT_MOD) != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
 }
 
@@ -78,7 +80,8 @@ on_interrupt (memif_conn_handle_t conn, void *context, uint16_t qid)
   return 0;
 }
 
-/* --- Commands: each gets the port that its first word names, and its other words ------------------------------------- */
+/* --- Commands: each gets the port that its first word names, and its other words -------------------------------------
+ */
 
 static void
 command_conn (port_t *port, char **words, int count)
@@ -115,15 +118,15 @@ command_show (port_t *port, char **words, int count)
     }
   const uint8_t *address = port->host.address;
   printf ("%u %s: %s, %s, %d.%d.%d.%d, peer '%s' of '%s'\n", details.id, (char *) details.if_name,
-	  details.role == 0 ? "master" : "slave", details.link_up_down ? "up" : "down", address[0], address[1],
-	  address[2], address[3], (char *) details.remote_if_name, (char *) details.remote_inst_name);
+          details.role == 0 ? "master" : "slave", details.link_up_down ? "up" : "down", address[0], address[1],
+          address[2], address[3], (char *) details.remote_if_name, (char *) details.remote_inst_name);
   for (int i = 0; i < details.rx_queues_num; i++)
     printf ("  rx %d: %u slots, head %u, tail %u, %s\n", i, details.rx_queues[i].ring_size, details.rx_queues[i].head,
-	    details.rx_queues[i].tail,
-	    (details.rx_queues[i].flags & MEMIF_QUEUE_FLAG_POLLING) != 0 ? "polling" : "interrupt");
+            details.rx_queues[i].tail,
+            (details.rx_queues[i].flags & MEMIF_QUEUE_FLAG_POLLING) != 0 ? "polling" : "interrupt");
   for (int i = 0; i < details.tx_queues_num; i++)
     printf ("  tx %d: %u slots, head %u, tail %u\n", i, details.tx_queues[i].ring_size, details.tx_queues[i].head,
-	    details.tx_queues[i].tail);
+            details.tx_queues[i].tail);
 }
 
 static void
@@ -166,16 +169,16 @@ command_send (port_t *port, char **words, int count)
       uint16_t n = 0;
       int err = memif_buffer_alloc (port->conn, 0, &buf, 1, &n, frame_size);
       if (err == MEMIF_ERR_SUCCESS)
-	{
-	  memset (buf.data, 0, frame_size);
-	  memset (buf.data, 0xff, 6);
-	  err = memif_tx_burst (port->conn, 0, &buf, 1, &n);
-	}
+        {
+          memset (buf.data, 0, frame_size);
+          memset (buf.data, 0xff, 6);
+          err = memif_tx_burst (port->conn, 0, &buf, 1, &n);
+        }
       if (err != MEMIF_ERR_SUCCESS)
-	{
-	  complain ("sending", err);
-	  return;
-	}
+        {
+          complain ("sending", err);
+          return;
+        }
       port->sent++;
       left--;
     }
@@ -187,9 +190,12 @@ static const struct
   void (*run) (port_t *port, char **words, int count);
   const char *help;
 } commands[] = {
-  { "conn", command_conn, "ID ADDRESS [master]" }, { "del", command_del, "ID" },
-  { "show", command_show, "ID" },		   { "ip-set", command_ip_set, "ID ADDRESS" },
-  { "rx-mode", command_rx_mode, "ID interrupt|polling" }, { "sh-count", command_sh_count, "ID" },
+  { "conn", command_conn, "ID ADDRESS [master]" },
+  { "del", command_del, "ID" },
+  { "show", command_show, "ID" },
+  { "ip-set", command_ip_set, "ID ADDRESS" },
+  { "rx-mode", command_rx_mode, "ID interrupt|polling" },
+  { "sh-count", command_sh_count, "ID" },
   { "send", command_send, "ID [COUNT]" },
 };
 
@@ -198,7 +204,8 @@ run_command (char *line)
 {
   char *words[max_words], *rest = NULL;
   int count = 0;
-  for (char *word = strtok_r (line, " \t\r", &rest); word != NULL && count < max_words; word = strtok_r (NULL, " \t\r", &rest))
+  for (char *word = strtok_r (line, " \t\r", &rest); word != NULL && count < max_words;
+       word = strtok_r (NULL, " \t\r", &rest))
     words[count++] = word;
   if (count == 0)
     return;
@@ -210,14 +217,14 @@ run_command (char *line)
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
     {
       if (strcmp (words[0], commands[i].name) != 0)
-	continue;
+        continue;
       const unsigned long id = count > 1 ? strtoul (words[1], NULL, 0) : max_ports;
       if (id >= max_ports)
-	printf ("%s %s, with an ID below %d\n", commands[i].name, commands[i].help, max_ports);
+        printf ("%s %s, with an ID below %d\n", commands[i].name, commands[i].help, max_ports);
       else if (ports[id].conn == NULL && commands[i].run != command_conn)
-	printf ("no interface %lu\n", id);
+        printf ("no interface %lu\n", id);
       else
-	commands[i].run (&ports[id], words + 2, count - 2);
+        commands[i].run (&ports[id], words + 2, count - 2);
       return;
     }
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
@@ -249,7 +256,8 @@ read_commands (void)
     length = 0; /* no command is that long */
 }
 
-/* --- The event loop --------------------------------------------------------------------------------------------------- */
+/* --- The event loop
+ * --------------------------------------------------------------------------------------------------- */
 
 static void
 handle (const struct epoll_event *event)
@@ -311,7 +319,7 @@ main (int argc, char **argv)
     {
       struct epoll_event event;
       if (epoll_pwait (epoll_fd, &event, 1, -1, &before) == 1)
-	handle (&event);
+        handle (&event);
     }
   for (int i = 0; i < max_ports; i++)
     if (ports[i].conn != NULL)

@@ -1,5 +1,5 @@
-/* An ICMP responder, generation 2, with threads: a slave of two queues each way. Connections are the main thread's; queue
- * 0 has a thread that polls, queue 1 one that sleeps until it is interrupted. Ctrl+C ends it.
+/* An ICMP responder, generation 2, with threads: a slave of two queues each way. Connections are the main thread's;
+ * queue 0 has a thread that polls, queue 1 one that sleeps until it is interrupted. Ctrl+C ends it.
  *
  *   responder_threads SOCKET ADDRESS [ID]
  */
@@ -71,9 +71,9 @@ poll_queue (void *argument)
   while (!ended ())
     {
       if (answer_burst (conn, 0, &host, &answered[0]) == MEMIF_ERR_DISCONNECTED)
-	wait_a_little ();
+        wait_a_little ();
       else
-	sched_yield ();
+        sched_yield ();
     }
   return NULL;
 }
@@ -86,9 +86,9 @@ await_interrupts (void *argument)
     {
       struct pollfd event = { .events = POLLIN };
       if (memif_get_queue_efd (conn, 1, &event.fd) != MEMIF_ERR_SUCCESS)
-	wait_a_little ();
+        wait_a_little ();
       else if (poll (&event, 1, patience) == 1)
-	answer_burst (conn, 1, &host, &answered[1]);
+        answer_burst (conn, 1, &host, &answered[1]);
     }
   return NULL;
 }

@@ -1,5 +1,5 @@
-/* An ICMP responder without copies, generation 3: a slave turns each request into its answer where it lies, and moves the
- * buffer from the receive ring to the transmit ring. Ctrl+C ends it.
+/* An ICMP responder without copies, generation 3: a slave turns each request into its answer where it lies, and moves
+ * the buffer from the receive ring to the transmit ring. Ctrl+C ends it.
  *
  *   zero_copy SOCKET ADDRESS [ID]
  */
@@ -54,10 +54,10 @@ on_interrupt (memif_conn_handle_t conn, void *context, uint16_t qid)
       uint16_t n = 0, answers = 0, moved = 0, sent = 0;
       more = memif_rx_burst (conn, qid, bufs, burst, &n);
       if (more != MEMIF_ERR_SUCCESS && more != MEMIF_ERR_NOBUF)
-	return more;
+        return more;
       for (uint16_t i = 0; i < n; i++)
-	if ((bufs[i].flags & MEMIF_BUFFER_FLAG_NEXT) == 0 && icmp_answer (&host, bufs[i].data, bufs[i].len) != 0)
-	  bufs[answers++] = bufs[i];
+        if ((bufs[i].flags & MEMIF_BUFFER_FLAG_NEXT) == 0 && icmp_answer (&host, bufs[i].data, bufs[i].len) != 0)
+          bufs[answers++] = bufs[i];
       /* The answers take the places of free buffers of the transmit ring, and those go back to the master instead. What
        * the ring has no room for is lost, as on any wire. */
       memif_buffer_enq_tx (conn, 0, bufs, answers, &moved);
@@ -65,7 +65,7 @@ on_interrupt (memif_conn_handle_t conn, void *context, uint16_t qid)
       answered += sent;
       const int refilled = memif_refill_queue (conn, qid, n, 0);
       if (refilled != MEMIF_ERR_SUCCESS)
-	return refilled;
+        return refilled;
     }
   while (more == MEMIF_ERR_NOBUF);
   return 0;
@@ -106,7 +106,7 @@ main (int argc, char **argv)
     {
       err = memif_poll_event (-1);
       if (err != MEMIF_ERR_SUCCESS && err != MEMIF_ERR_POLL_CANCEL)
-	return failed ("memif_poll_event", err);
+        return failed ("memif_poll_event", err);
     }
   printf ("%lu answered\n", answered);
   memif_delete (&conn);

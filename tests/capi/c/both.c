@@ -14,17 +14,17 @@ main (void)
     {
       const char *path = unique_path ();
       if (master)
-	two_open (path, 1), four_open (path, 0);
+        two_open (path, 1), four_open (path, 0);
       else
-	four_open (path, 1), two_open (path, 0);
+        four_open (path, 1), two_open (path, 0);
       UNTIL (two_poll () & four_poll (), (void) 0);
       for (int i = 0; i < 3000; i++)
-	{
-	  two_send (i);
-	  CHECK (four_receive () == i);
-	  four_send (-i);
-	  CHECK (two_receive () == -i);
-	}
+        {
+          two_send (i);
+          CHECK (four_receive () == i);
+          four_send (-i);
+          CHECK (two_receive () == -i);
+        }
       two_close ();
       four_close ();
     }

@@ -10,44 +10,44 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                                  \
-  do                                                                                      \
-    {                                                                                     \
-      if (!(condition))                                                                   \
-	{                                                                                 \
-	  fprintf (stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);      \
-	  abort ();                                                                       \
-	}                                                                                 \
-    }                                                                                     \
+#define CHECK(condition)                                                                                               \
+  do                                                                                                                   \
+    {                                                                                                                  \
+      if (!(condition))                                                                                                \
+        {                                                                                                              \
+          fprintf (stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);                                   \
+          abort ();                                                                                                    \
+        }                                                                                                              \
+    }                                                                                                                  \
   while (0)
 
 /* Compares error codes, in words. */
-#define CHECK_ERR(expression, expected)                                                   \
-  do                                                                                      \
-    {                                                                                     \
-      const int got_ = (expression), wanted_ = (expected);                                \
-      if (got_ != wanted_)                                                                \
-	{                                                                                 \
-	  fprintf (stderr, "%s:%d: %s: %d (%s), expected %d\n", __FILE__, __LINE__,       \
-		   #expression, got_, memif_strerror (got_), wanted_);                    \
-	  abort ();                                                                       \
-	}                                                                                 \
-    }                                                                                     \
+#define CHECK_ERR(expression, expected)                                                                                \
+  do                                                                                                                   \
+    {                                                                                                                  \
+      const int got_ = (expression), wanted_ = (expected);                                                             \
+      if (got_ != wanted_)                                                                                             \
+        {                                                                                                              \
+          fprintf (stderr, "%s:%d: %s: %d (%s), expected %d\n", __FILE__, __LINE__, #expression, got_,                 \
+                   memif_strerror (got_), wanted_);                                                                    \
+          abort ();                                                                                                    \
+        }                                                                                                              \
+    }                                                                                                                  \
   while (0)
 
 #define OK(expression) CHECK_ERR (expression, MEMIF_ERR_SUCCESS)
 
 /* Runs `body` until `condition`, for at most ten seconds. */
-#define UNTIL(condition, body)                                                            \
-  do                                                                                      \
-    {                                                                                     \
-      const time_t end_ = time (NULL) + 10;                                               \
-      while (!(condition))                                                                \
-	{                                                                                 \
-	  CHECK (time (NULL) < end_);                                                     \
-	  body;                                                                           \
-	}                                                                                 \
-    }                                                                                     \
+#define UNTIL(condition, body)                                                                                         \
+  do                                                                                                                   \
+    {                                                                                                                  \
+      const time_t end_ = time (NULL) + 10;                                                                            \
+      while (!(condition))                                                                                             \
+        {                                                                                                              \
+          CHECK (time (NULL) < end_);                                                                                  \
+          body;                                                                                                        \
+        }                                                                                                              \
+    }                                                                                                                  \
   while (0)
 
 static inline int

@@ -43,17 +43,17 @@ main (void)
   for (int round = 0; round < 1000; round++)
     {
       if (round == 2)
-	mark ("mark-begin");
+        mark ("mark-begin");
       for (int from = 0; from < 2; from++)
-	{
-	  memif_buffer_alloc (conn[from], 0, bufs, 40, &n, 64);
-	  memif_tx_burst (conn[from], 0, bufs, n, &sent);
-	  memif_rx_burst (conn[!from], 0, bufs, 32, &n);
-	  memif_refill_queue (conn[!from], 0, n, 0);
-	  memif_rx_burst (conn[!from], 0, bufs, 64, &n);
-	  memif_refill_queue (conn[!from], 0, n, 0);
-	  memif_rx_burst (conn[!from], 0, bufs, 64, &n);
-	}
+        {
+          memif_buffer_alloc (conn[from], 0, bufs, 40, &n, 64);
+          memif_tx_burst (conn[from], 0, bufs, n, &sent);
+          memif_rx_burst (conn[!from], 0, bufs, 32, &n);
+          memif_refill_queue (conn[!from], 0, n, 0);
+          memif_rx_burst (conn[!from], 0, bufs, 64, &n);
+          memif_refill_queue (conn[!from], 0, n, 0);
+          memif_rx_burst (conn[!from], 0, bufs, 64, &n);
+        }
     }
   mark ("mark-end");
   return 0;

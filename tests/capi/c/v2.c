@@ -13,10 +13,10 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-_Static_assert (sizeof (memif_buffer_t) == 24 && offsetof (memif_buffer_t, len) == 4, "memif_buffer_t");
-_Static_assert (offsetof (memif_buffer_t, flags) == 8 && offsetof (memif_buffer_t, data) == 16, "memif_buffer_t");
-_Static_assert (MEMIF_ERR_ACCES == 2 && MEMIF_ERR_NOBUF == 18 && MEMIF_ERR_DISCONNECTED == 34, "errors");
-_Static_assert (MEMIF_ERR_MAX_RING == 37, "errors");
+_Static_assert(sizeof (memif_buffer_t) == 24 && offsetof (memif_buffer_t, len) == 4, "memif_buffer_t");
+_Static_assert(offsetof (memif_buffer_t, flags) == 8 && offsetof (memif_buffer_t, data) == 16, "memif_buffer_t");
+_Static_assert(MEMIF_ERR_ACCES == 2 && MEMIF_ERR_NOBUF == 18 && MEMIF_ERR_DISCONNECTED == 34, "errors");
+_Static_assert(MEMIF_ERR_MAX_RING == 37, "errors");
 
 typedef struct
 {
@@ -252,11 +252,11 @@ allocators_may_fail (void)
       memif_conn_args_t args = { .socket_filename = (uint8_t *) unique_path () };
       err = memif_init (NULL, NULL, counting_alloc, counting_free);
       if (err == MEMIF_ERR_SUCCESS)
-	{
-	  err = memif_create (&end.conn, &args, NULL, NULL, NULL, NULL);
-	  CHECK ((err == MEMIF_ERR_SUCCESS) == (end.conn != NULL));
-	  OK (memif_cleanup ());
-	}
+        {
+          err = memif_create (&end.conn, &args, NULL, NULL, NULL, NULL);
+          CHECK ((err == MEMIF_ERR_SUCCESS) == (end.conn != NULL));
+          OK (memif_cleanup ());
+        }
       CHECK (live_blocks == 0 && count_fds () == fds);
     }
   OK (err);
@@ -301,26 +301,26 @@ a_worker_survives_a_peer_that_dies (void)
       CHECK (pipe (ready) == 0);
       const pid_t child = fork ();
       if (child == 0)
-	{
-	  prctl (PR_SET_PDEATHSIG, SIGKILL);
-	  end_t slave = { 0 };
-	  OK (memif_cleanup ());
-	  OK (memif_init (NULL, "s", NULL, NULL));
-	  create (&slave, path, 0, NULL);
-	  for (;;)
-	    {
-	      memif_poll_event (1);
-	      memif_buffer_t bufs[32];
-	      uint16_t n = 0;
-	      if (!slave.connects)
-		continue;
-	      send_packets (slave.conn, 8, 64);
-	      memif_rx_burst (slave.conn, 0, bufs, 32, &n);
-	      memif_refill_queue (slave.conn, 0, n);
-	      if (n != 0 && write (ready[1], "x", 1) != 1)
-		_exit (1);
-	    }
-	}
+        {
+          prctl (PR_SET_PDEATHSIG, SIGKILL);
+          end_t slave = { 0 };
+          OK (memif_cleanup ());
+          OK (memif_init (NULL, "s", NULL, NULL));
+          create (&slave, path, 0, NULL);
+          for (;;)
+            {
+              memif_poll_event (1);
+              memif_buffer_t bufs[32];
+              uint16_t n = 0;
+              if (!slave.connects)
+                continue;
+              send_packets (slave.conn, 8, 64);
+              memif_rx_burst (slave.conn, 0, bufs, 32, &n);
+              memif_refill_queue (slave.conn, 0, n);
+              if (n != 0 && write (ready[1], "x", 1) != 1)
+                _exit (1);
+            }
+        }
       close (ready[1]);
       UNTIL (readable (ready[0]), OK (memif_poll_event (10)));
       CHECK (read (ready[0], &byte, 1) == 1);

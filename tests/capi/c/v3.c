@@ -10,10 +10,10 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 
-_Static_assert (sizeof (memif_buffer_t) == 32 && sizeof (memif_conn_args_t) == 80, "sizes");
-_Static_assert (sizeof (memif_details_t) == 120 && sizeof (memif_queue_details_t) == 16, "sizes");
-_Static_assert (sizeof (memif_region_details_t) == 32, "sizes");
-_Static_assert (MEMIF_ERR_CONNREFUSED == 2 && MEMIF_ERR_PRIVHDR == 39, "errors");
+_Static_assert(sizeof (memif_buffer_t) == 32 && sizeof (memif_conn_args_t) == 80, "sizes");
+_Static_assert(sizeof (memif_details_t) == 120 && sizeof (memif_queue_details_t) == 16, "sizes");
+_Static_assert(sizeof (memif_region_details_t) == 32, "sizes");
+_Static_assert(MEMIF_ERR_CONNREFUSED == 2 && MEMIF_ERR_PRIVHDR == 39, "errors");
 
 typedef struct
 {
@@ -152,7 +152,10 @@ instances_side_by_side (void)
   OK (memif_set_connection_request_timer (fast));
   create (&slave, 0, NULL);
   create (&master, 1, NULL);
-  UNTIL (master.connects && slave.connects, { OK (poll_end (&master, 1)); OK (poll_end (&slave, 1)); });
+  UNTIL (master.connects && slave.connects, {
+    OK (poll_end (&master, 1));
+    OK (poll_end (&slave, 1));
+  });
   CHECK_ERR (memif_request_connection (slave.conn), MEMIF_ERR_ALRCONN);
 
   memif_buffer_t bufs[64], other[64];
@@ -197,7 +200,10 @@ instances_side_by_side (void)
   UNTIL (slave.disconnects, OK (poll_end (&slave, 10)));
   CHECK_ERR (memif_rx_burst (slave.conn, 0, bufs, 1, &n), MEMIF_ERR_DISCONNECTED);
   create (&master, 1, NULL);
-  UNTIL (master.connects == 2 && slave.connects == 2, { OK (poll_end (&master, 1)); OK (poll_end (&slave, 1)); });
+  UNTIL (master.connects == 2 && slave.connects == 2, {
+    OK (poll_end (&master, 1));
+    OK (poll_end (&slave, 1));
+  });
   OK (memif_delete (&slave.conn));
   OK (memif_delete_socket (&slave.sock));
   OK (memif_per_thread_cleanup (&slave.instance));
@@ -255,16 +261,16 @@ own_event_loop (void)
     const int n = epoll_wait (epoll_fd, events, 8, 10);
     for (int i = 0; i < n; i++)
       {
-	const int fd = events[i].data.fd;
-	if (watched[fd] == 2)
-	  OK (memif_per_thread_control_fd_handler (slave.instance, fd, MEMIF_FD_EVENT_READ));
-	else if (watched[fd] == 1)
-	  OK (memif_control_fd_handler (fd, MEMIF_FD_EVENT_READ));
+        const int fd = events[i].data.fd;
+        if (watched[fd] == 2)
+          OK (memif_per_thread_control_fd_handler (slave.instance, fd, MEMIF_FD_EVENT_READ));
+        else if (watched[fd] == 1)
+          OK (memif_control_fd_handler (fd, MEMIF_FD_EVENT_READ));
       }
     if (master.connects && slave.connects && !sent++)
       {
-	send_packets (master.conn, 3, 60);
-	send_packets (slave.conn, 3, 60);
+        send_packets (master.conn, 3, 60);
+        send_packets (slave.conn, 3, 60);
       }
   });
   CHECK_ERR (memif_per_thread_control_fd_handler (slave.instance, -3, 1), MEMIF_ERR_BAD_FD);
@@ -317,7 +323,10 @@ external_regions (void)
   OK (memif_per_thread_create_socket (slave.instance, &slave.sock, path, NULL));
   create (&master, 1, NULL);
   create (&slave, 0, NULL);
-  UNTIL (master.connects && slave.connects, { OK (poll_end (&master, 1)); OK (poll_end (&slave, 1)); });
+  UNTIL (master.connects && slave.connects, {
+    OK (poll_end (&master, 1));
+    OK (poll_end (&slave, 1));
+  });
   memif_buffer_t bufs[64];
   uint16_t n;
   CHECK (send_packets (master.conn, 20, 512) == 20);

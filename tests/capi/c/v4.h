@@ -19,15 +19,15 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-_Static_assert (sizeof (memif_buffer_t) == 32, "memif_buffer_t");
-_Static_assert (offsetof (memif_buffer_t, queue) == 8 && offsetof (memif_buffer_t, len) == 16, "memif_buffer_t");
-_Static_assert (offsetof (memif_buffer_t, flags) == 20 && offsetof (memif_buffer_t, data) == 24, "memif_buffer_t");
-_Static_assert (sizeof (memif_conn_args_t) == 80, "memif_conn_args_t");
-_Static_assert (sizeof (memif_details_t) == 120, "memif_details_t");
-_Static_assert (sizeof (memif_queue_details_t) == 16, "memif_queue_details_t");
-_Static_assert (sizeof (memif_region_details_t) == 32, "memif_region_details_t");
-_Static_assert (sizeof (memif_socket_args_t) == 208, "memif_socket_args_t");
-_Static_assert (MEMIF_ERR_PRIVHDR == 39 && MEMIF_ERR_DISCONNECTED == 35 && MEMIF_ERR_NOBUF == 19, "errors");
+_Static_assert(sizeof (memif_buffer_t) == 32, "memif_buffer_t");
+_Static_assert(offsetof (memif_buffer_t, queue) == 8 && offsetof (memif_buffer_t, len) == 16, "memif_buffer_t");
+_Static_assert(offsetof (memif_buffer_t, flags) == 20 && offsetof (memif_buffer_t, data) == 24, "memif_buffer_t");
+_Static_assert(sizeof (memif_conn_args_t) == 80, "memif_conn_args_t");
+_Static_assert(sizeof (memif_details_t) == 120, "memif_details_t");
+_Static_assert(sizeof (memif_queue_details_t) == 16, "memif_queue_details_t");
+_Static_assert(sizeof (memif_region_details_t) == 32, "memif_region_details_t");
+_Static_assert(sizeof (memif_socket_args_t) == 208, "memif_socket_args_t");
+_Static_assert(MEMIF_ERR_PRIVHDR == 39 && MEMIF_ERR_DISCONNECTED == 35 && MEMIF_ERR_NOBUF == 19, "errors");
 
 /* One end of a link. */
 typedef struct
@@ -146,7 +146,10 @@ typedef struct
   void (*run) (void);
 } case_t;
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                                     \
+  {                                                                                                                    \
+#name, name                                                                                                        \
+  }
 
 static inline int
 run_cases (const case_t *cases, size_t count, int argc, char **argv)
@@ -159,7 +162,7 @@ run_cases (const case_t *cases, size_t count, int argc, char **argv)
   for (size_t i = 0; i < count; i++)
     {
       if (argc > 1 && strcmp (argv[1], cases[i].name) != 0)
-	continue;
+        continue;
       fprintf (stderr, "%s\n", cases[i].name);
       const int fds = count_fds ();
       cases[i].run ();

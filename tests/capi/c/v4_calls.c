@@ -11,7 +11,7 @@ versions_and_words (void)
     {
       CHECK (strlen (memif_strerror (i)) > 3);
       for (int j = MEMIF_ERR_SUCCESS; j < i; j++)
-	CHECK (strcmp (memif_strerror (i), memif_strerror (j)) != 0);
+        CHECK (strcmp (memif_strerror (i), memif_strerror (j)) != 0);
     }
   CHECK (strlen (memif_strerror (-1)) > 3 && strlen (memif_strerror (40)) > 3);
   CHECK (strlen (memif_strerror (2147483647)) > 3);
@@ -152,11 +152,11 @@ no_descriptors_left (void)
       const int err = memif_create_socket (&sock, &args, NULL);
       CHECK (setrlimit (RLIMIT_NOFILE, &old) == 0);
       if (err == MEMIF_ERR_SUCCESS)
-	{
-	  CHECK (extra > 0);
-	  OK (memif_delete_socket (&sock));
-	  break;
-	}
+        {
+          CHECK (extra > 0);
+          OK (memif_delete_socket (&sock));
+          break;
+        }
       CHECK_ERR (err, MEMIF_ERR_PROC_FILE_LIMIT);
       CHECK (count_fds () == before);
     }
@@ -164,11 +164,8 @@ no_descriptors_left (void)
 }
 
 static const case_t cases[] = {
-  CASE (versions_and_words),
-  CASE (null_handles),
-  CASE (bad_arguments),
-  CASE (masters_that_cannot_listen),
-  CASE (no_descriptors_left),
+  CASE (versions_and_words),         CASE (null_handles),        CASE (bad_arguments),
+  CASE (masters_that_cannot_listen), CASE (no_descriptors_left),
 };
 
 int

@@ -1,7 +1,8 @@
 /* Generation 4: links: details, refusals, reconnecting, peers that die, workers. */
 #include "v4.h"
 
-/* --- Reconnecting -------------------------------------------------------------------------------------------------- */
+/* --- Reconnecting --------------------------------------------------------------------------------------------------
+ */
 
 static void
 down_means_disconnected (memif_conn_handle_t conn)
@@ -78,19 +79,19 @@ a_peer_that_dies_is_survived (void)
     {
       const pid_t child = fork ();
       if (child == 0)
-	{
-	  prctl (PR_SET_PDEATHSIG, SIGKILL);
-	  open_socket (&pair.slave, path, "s");
-	  create_end (&pair.slave, (memif_conn_args_t){ 0 }, 0);
-	  for (;;)
-	    {
-	      memif_poll_event (pair.slave.sock, 10);
-	      memif_buffer_t bufs[32];
-	      uint16_t n, sent;
-	      if (memif_buffer_alloc (pair.slave.conn, 0, bufs, 32, &n, 64) != MEMIF_ERR_DISCONNECTED && n)
-		memif_tx_burst (pair.slave.conn, 0, bufs, n, &sent);
-	    }
-	}
+        {
+          prctl (PR_SET_PDEATHSIG, SIGKILL);
+          open_socket (&pair.slave, path, "s");
+          create_end (&pair.slave, (memif_conn_args_t){ 0 }, 0);
+          for (;;)
+            {
+              memif_poll_event (pair.slave.sock, 10);
+              memif_buffer_t bufs[32];
+              uint16_t n, sent;
+              if (memif_buffer_alloc (pair.slave.conn, 0, bufs, 32, &n, 64) != MEMIF_ERR_DISCONNECTED && n)
+                memif_tx_burst (pair.slave.conn, 0, bufs, n, &sent);
+            }
+        }
       UNTIL (pair.master.connects == i, OK (memif_poll_event (pair.master.sock, 10)));
       memif_buffer_t bufs[32];
       uint16_t n = 0;
@@ -104,7 +105,8 @@ a_peer_that_dies_is_survived (void)
   close_end (&pair.master);
 }
 
-/* --- Threads ------------------------------------------------------------------------------------------------------- */
+/* --- Threads -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct
 {
@@ -128,7 +130,7 @@ work (void *argument)
       memif_buffer_alloc (worker->end->conn, 0, bufs, 32, &n, 64);
       memif_tx_burst (worker->end->conn, 0, bufs, n, &sent);
       if (err == MEMIF_ERR_DISCONNECTED)
-	sched_yield ();
+        sched_yield ();
     }
   return NULL;
 }
@@ -163,8 +165,8 @@ workers_survive_disconnects (void)
       memif_buffer_t bufs[64];
       uint16_t n = 0;
       UNTIL (n != 0, {
-	memif_rx_burst (pair.master.conn, 0, bufs, 64, &n);
-	sched_yield ();
+        memif_rx_burst (pair.master.conn, 0, bufs, 64, &n);
+        sched_yield ();
       });
       memif_refill_queue (pair.master.conn, 0, n, 0);
       UNTIL (send_packets (pair.master.conn, 16, 64, 0), sched_yield ());
@@ -181,8 +183,12 @@ static void
 details_are_complete (void)
 {
   pair_t pair = { 0 };
-  memif_conn_args_t args = { .num_s2m_rings = 2, .num_m2s_rings = 3, .interface_id = 7, .log2_ring_size = 4,
-			     .mode = MEMIF_INTERFACE_MODE_IP, .secret = "abracadabra" };
+  memif_conn_args_t args = { .num_s2m_rings = 2,
+                             .num_m2s_rings = 3,
+                             .interface_id = 7,
+                             .log2_ring_size = 4,
+                             .mode = MEMIF_INTERFACE_MODE_IP,
+                             .secret = "abracadabra" };
   connect_pair (&pair, args);
   OK (memif_refill_queue (pair.slave.conn, 1, 5, 0));
   send_packets (pair.slave.conn, 3, 64, 0);
@@ -250,7 +256,10 @@ many_interfaces_on_one_socket (void)
   const char *path = unique_path ();
   open_socket (&pair.master, path, "m");
   open_socket (&pair.slave, path, "s");
-  enum { count = 60 };
+  enum
+  {
+    count = 60
+  };
   static end_t masters[count], slaves[count];
   for (uint32_t i = 0; i < count; i++)
     {
@@ -278,12 +287,8 @@ many_interfaces_on_one_socket (void)
 }
 
 static const case_t cases[] = {
-  CASE (details_are_complete),
-  CASE (refusals_tell_why),
-  CASE (slaves_reconnect_by_the_timer_only),
-  CASE (a_peer_that_dies_is_survived),
-  CASE (workers_survive_disconnects),
-  CASE (many_interfaces_on_one_socket),
+  CASE (details_are_complete),         CASE (refusals_tell_why),           CASE (slaves_reconnect_by_the_timer_only),
+  CASE (a_peer_that_dies_is_survived), CASE (workers_survive_disconnects), CASE (many_interfaces_on_one_socket),
 };
 
 int

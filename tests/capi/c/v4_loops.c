@@ -1,7 +1,8 @@
 /* Generation 4: event loops, the program's and the library's. */
 #include "v4.h"
 
-/* --- The program's own event loop ---------------------------------------------------------------------------------- */
+/* --- The program's own event loop ----------------------------------------------------------------------------------
+ */
 
 static int watched_fds[1024], watch_calls, refuse_watches, epoll_fd = -1;
 
@@ -106,7 +107,8 @@ own_event_loop (void)
   close (epoll_fd);
 }
 
-/* --- Polling ------------------------------------------------------------------------------------------------------- */
+/* --- Polling -------------------------------------------------------------------------------------------------------
+ */
 
 static memif_socket_handle_t to_cancel;
 

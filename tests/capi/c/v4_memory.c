@@ -1,7 +1,8 @@
 /* Generation 4: allocators, external regions, listener descriptors. */
 #include "v4.h"
 
-/* --- Memory -------------------------------------------------------------------------------------------------------- */
+/* --- Memory --------------------------------------------------------------------------------------------------------
+ */
 
 static int
 try_all (memif_socket_args_t *args)
@@ -44,7 +45,8 @@ allocators_are_used_and_may_fail (void)
   fail_after = -1;
 }
 
-/* --- External regions ---------------------------------------------------------------------------------------------- */
+/* --- External regions ----------------------------------------------------------------------------------------------
+ */
 
 static struct
 {
@@ -109,8 +111,7 @@ external_regions (int with_offsets)
   const char *path = unique_path ();
   open_socket (&pair.master, path, "m");
   open_socket (&pair.slave, path, "s");
-  memif_register_external_region (pair.slave.sock, add_region, NULL, delete_region,
-				  with_offsets ? next_offset : NULL);
+  memif_register_external_region (pair.slave.sock, add_region, NULL, delete_region, with_offsets ? next_offset : NULL);
   memif_register_external_region (pair.master.sock, NULL, map_region, delete_region, NULL);
   memif_conn_args_t args = { .buffer_size = 256, .log2_ring_size = 6 };
   create_end (&pair.master, args, 1);

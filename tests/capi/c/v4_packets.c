@@ -19,17 +19,17 @@ both_ways_in_both_roles (void)
   for (int way = 0; way < 2; way++)
     for (int round = 0; round < 100; round++)
       {
-	CHECK (send_packets (from[way]->conn, 32, 60, (uint8_t) round) == 32);
-	OK (memif_rx_burst (to[way]->conn, 0, bufs, 64, &n));
-	CHECK (n == 32);
-	for (int i = 0; i < 32; i++)
-	  {
-	    CHECK (bufs[i].len == 60 && bufs[i].flags == 0);
-	    CHECK (((uint8_t *) bufs[i].data)[59] == (uint8_t) (round + i));
-	  }
-	OK (memif_refill_queue (to[way]->conn, 0, n, 0));
-	OK (memif_rx_burst (to[way]->conn, 0, bufs, 64, &n));
-	CHECK (n == 0);
+        CHECK (send_packets (from[way]->conn, 32, 60, (uint8_t) round) == 32);
+        OK (memif_rx_burst (to[way]->conn, 0, bufs, 64, &n));
+        CHECK (n == 32);
+        for (int i = 0; i < 32; i++)
+          {
+            CHECK (bufs[i].len == 60 && bufs[i].flags == 0);
+            CHECK (((uint8_t *) bufs[i].data)[59] == (uint8_t) (round + i));
+          }
+        OK (memif_refill_queue (to[way]->conn, 0, n, 0));
+        OK (memif_rx_burst (to[way]->conn, 0, bufs, 64, &n));
+        CHECK (n == 0);
       }
   CHECK_ERR (memif_rx_burst (pair.slave.conn, 1, bufs, 64, &n), MEMIF_ERR_QID);
   CHECK_ERR (memif_tx_burst (pair.slave.conn, 1, bufs, 0, &n), MEMIF_ERR_QID);
@@ -59,21 +59,21 @@ alloc_counts_packets_and_returns_buffers (void)
       CHECK_ERR (memif_buffer_alloc (ends[i]->conn, 0, bufs, 3, &n, 250), MEMIF_ERR_NOBUF_RING);
       CHECK (n == 6);
       for (int b = 0; b < 6; b++)
-	{
-	  CHECK (bufs[b].len == (b % 3 == 2 ? 50 : 100));
-	  CHECK (bufs[b].flags == (b % 3 == 2 ? 0 : MEMIF_BUFFER_FLAG_NEXT));
-	  memset (bufs[b].data, b, bufs[b].len);
-	}
+        {
+          CHECK (bufs[b].len == (b % 3 == 2 ? 50 : 100));
+          CHECK (bufs[b].flags == (b % 3 == 2 ? 0 : MEMIF_BUFFER_FLAG_NEXT));
+          memset (bufs[b].data, b, bufs[b].len);
+        }
       OK (memif_tx_burst (ends[i]->conn, 0, bufs, n, &sent));
       CHECK (sent == 6);
       OK (memif_rx_burst (peers[i]->conn, 0, bufs, 16, &n));
       CHECK (n == 6);
       for (int b = 0; b < 6; b++)
-	{
-	  CHECK (bufs[b].len == (b % 3 == 2 ? 50 : 100));
-	  CHECK (bufs[b].flags == (b % 3 == 2 ? 0 : MEMIF_BUFFER_FLAG_NEXT));
-	  CHECK (((uint8_t *) bufs[b].data)[bufs[b].len - 1] == b);
-	}
+        {
+          CHECK (bufs[b].len == (b % 3 == 2 ? 50 : 100));
+          CHECK (bufs[b].flags == (b % 3 == 2 ? 0 : MEMIF_BUFFER_FLAG_NEXT));
+          CHECK (((uint8_t *) bufs[b].data)[bufs[b].len - 1] == b);
+        }
       OK (memif_refill_queue (peers[i]->conn, 0, -1, 0));
       /* Exactly as many as there are: success. Nothing is reserved twice. */
       OK (memif_buffer_alloc (ends[i]->conn, 0, bufs, 4, &n, 100));
@@ -83,7 +83,7 @@ alloc_counts_packets_and_returns_buffers (void)
       CHECK_ERR (memif_buffer_alloc (ends[i]->conn, 0, bufs + 8, 1, &n, 100), MEMIF_ERR_NOBUF_RING);
       CHECK (n == 0);
       for (int b = 1; b < 8; b++)
-	CHECK (bufs[b].data != bufs[b - 1].data);
+        CHECK (bufs[b].data != bufs[b - 1].data);
       /* Size 0 is a whole buffer. */
       OK (memif_set_next_free_buffer (ends[i]->conn, 0, &bufs[0]));
       OK (memif_buffer_alloc (ends[i]->conn, 0, bufs, 1, &n, 0));
@@ -114,15 +114,15 @@ nobuf_loses_nothing_and_keeps_the_event (void)
       CHECK (readable (efd));
       int total = 0, err;
       do
-	{
-	  err = memif_rx_burst (to[way]->conn, 0, bufs, 32, &n);
-	  for (int i = 0; i < n; i++)
-	    CHECK (*(uint8_t *) bufs[i].data == (uint8_t) (total + i));
-	  total += n;
-	  CHECK (err == (total < 100 ? MEMIF_ERR_NOBUF : MEMIF_ERR_SUCCESS));
-	  CHECK (readable (efd) == (err == MEMIF_ERR_NOBUF));
-	  OK (memif_refill_queue (to[way]->conn, 0, n, 0));
-	}
+        {
+          err = memif_rx_burst (to[way]->conn, 0, bufs, 32, &n);
+          for (int i = 0; i < n; i++)
+            CHECK (*(uint8_t *) bufs[i].data == (uint8_t) (total + i));
+          total += n;
+          CHECK (err == (total < 100 ? MEMIF_ERR_NOBUF : MEMIF_ERR_SUCCESS));
+          CHECK (readable (efd) == (err == MEMIF_ERR_NOBUF));
+          OK (memif_refill_queue (to[way]->conn, 0, n, 0));
+        }
       while (err == MEMIF_ERR_NOBUF);
       CHECK (total == 100);
       /* Exactly full is not NOBUF. */

@@ -17,18 +17,18 @@ zero_copy_calls (void)
       CHECK (n == 5);
       void *data[5];
       for (int i = 0; i < 5; i++)
-	data[i] = bufs[i].data;
+        data[i] = bufs[i].data;
       OK (memif_buffer_enq_tx (slave, 0, bufs, 5, &queued));
       CHECK (queued == 5);
       for (int i = 0; i < 5; i++)
-	CHECK (bufs[i].data == data[i]);
+        CHECK (bufs[i].data == data[i]);
       OK (memif_refill_queue (slave, 0, 5, 0));
       OK (memif_tx_burst (slave, 0, bufs, 5, &sent));
       CHECK (sent == 5);
       OK (memif_rx_burst (master, 0, got, 16, &n));
       CHECK (n == 5);
       for (int i = 0; i < 5; i++)
-	CHECK (got[i].len == 100 && *(uint8_t *) got[i].data == (uint8_t) (round + i));
+        CHECK (got[i].len == 100 && *(uint8_t *) got[i].data == (uint8_t) (round + i));
       OK (memif_refill_queue (master, 0, 5, 0));
     }
   /* The ring has room for eight. */
