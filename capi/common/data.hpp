@@ -120,7 +120,8 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
   if (const auto offset = connection->regions().get_offset; offset != nullptr && connection->client()) [[unlikely]] {
     const std::size_t room = queue.room();
     forget_former_link(*state);
-    const std::size_t parts = std::max(1, (size + connection->buffer_size() - 1) / connection->buffer_size());
+    const std::size_t each = connection->buffer_size();
+    const std::size_t parts = std::max<std::size_t>(1, (size + each - 1) / each);
     const std::size_t placed = std::min(room - std::min<std::size_t>(room, state->allocated), count * parts);
     for (std::size_t i = 0; i < placed; ++i)
       if (!queue.place(state->allocated + i, offset(connection->context()))) return Code::inval_arg;

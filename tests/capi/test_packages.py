@@ -1,0 +1,55 @@
+"""The Debian packages: free of lintian's complaints; they install, work and go away without a trace. Needs root for that,
+and skips it where packages of these names are installed already: those are somebody's."""
+import os
+import subprocess
+import unittest
+
+from support import BUILD, CC, CXX, Installed, run
+
+NAMES = ("memifpp-libs", "libmemifpp-dev", "memif-tools", "memifpp-doc")
+
+
+def installed():
+    shown = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Status}\n", *NAMES], text=True, check=False,
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    return [line.split()[0] for line in shown.splitlines() if "not-installed" not in line]
+
+
+class PackagesRelease(Installed):
+    def build(self):
+        run("cpack", "-G", "DEB", "-B", self.scratch / "packages", cwd=BUILD, timeout=300)
+        packages = sorted((self.scratch / "packages").glob("*.deb"))
+        self.assertEqual(sorted(NAMES), sorted(package.name.split("_")[0] for package in packages))
+        return packages
+
+    def test_packages(self):
+        packages = self.build()
+        self.assertEqual(run("lintian", "--allow-root", "--fail-on", "error,warning", *packages).strip(), "")
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("only root can install packages")
+        if installed():
+            raise unittest.SkipTest("packages of these names are installed")
+        self.addCleanup(lambda: installed() and run("dpkg", "--purge", *installed()))
+        run("dpkg", "--install", *packages)
+        self.assertEqual(sorted(installed()), sorted(NAMES))
+        self.use()
+        files = [name for package in NAMES for name in run("dpkg", "-L", package).split() if os.path.isfile(name)]
+        self.assertGreater(len(files), 20)
+        run("dpkg", "--purge", *NAMES)
+        self.assertEqual(installed(), [])
+        self.assertEqual([name for name in files if os.path.exists(name)], [])
+
+    def use(self):
+        """Nothing but the names that the packages give: no paths."""
+        self.assertIn("usage", run("memif", "--help").lower())
+        source = self.scratch / "main.c"
+        source.write_text("#include <libmemif.h>\nint main (void) { return memif_get_version () != 0x0200; }\n")
+        for package in ("libmemif", "libmemif2", "libmemif3"):
+            flags = run("pkg-config", "--cflags", "--libs", package).split()
+            run(*CC, "-std=c99", source, "-o", self.scratch / package, *flags)
+            run(self.scratch / package)
+        source = self.scratch / "main.cpp"
+        source.write_text("#include <memif/memif.hpp>\nint main() { return memif::Context().fd() < 0; }\n")
+        run(*CXX, "-std=c++20", source, "-o", self.scratch / "cpp",
+            *run("pkg-config", "--cflags", "--libs", "--static", "memifpp").split())
+        run(self.scratch / "cpp")
