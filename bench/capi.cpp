@@ -1,0 +1,136 @@
+// Throughput of the C API as a fraction of that of the C++ API, both interleaved in one process. One JSON object a
+// line.
+//   capi [ROUNDS [MILLISECONDS]]
+//   capi client_to_server|server_to_client BURSTS      for callgrind: one thread, the C calls only
+#include <cstdio>
+#include <cstdlib>
+#include <libmemif.h>
+#include <string>
+
+#include "library_end.hpp"
+
+namespace {
+
+using namespace bench;
+
+class CApi {
+ public:
+  explicit CApi(const Traffic& traffic) : traffic_(traffic), source_(traffic.size + 64), target_(traffic.size + 64) {
+    static int count = 0;
+    memif_socket_args_t socket{};
+    std::snprintf(socket.path, sizeof socket.path, "@memifpp-bench-c-%d-%d", ::getpid(), count++);
+    check(memif_create_socket(&socket_, &socket, nullptr));
+    memif_conn_args_t args{};
+    args.socket = socket_;
+    while ((std::size_t{1} << args.log2_ring_size) < traffic.ring) ++args.log2_ring_size;
+    args.is_master = 1;
+    check(memif_create(&server_, &args, connected, nullptr, nullptr, &connected_));
+    args.is_master = 0;
+    check(memif_create(&client_, &args, connected, nullptr, nullptr, &connected_));
+    while (connected_ != 2) check(memif_poll_event(socket_, 10));
+  }
+  CApi(const CApi&) = delete;
+  CApi& operator=(const CApi&) = delete;
+  ~CApi() {
+    memif_delete(&client_);
+    memif_delete(&server_);
+    memif_delete_socket(&socket_);
+  }
+
+  double run(std::chrono::milliseconds time) {
+    return measure(
+        time, [this] { send(); }, [this] { return receive(); });
+  }
+
+  void send() {
+    std::uint16_t count = 0, sent = 0;
+    memif_buffer_alloc(sender(), 0, out_.data(), static_cast<std::uint16_t>(traffic_.burst), &count,
+                       static_cast<std::uint16_t>(traffic_.size));
+    for (std::size_t i = 0; i < count; ++i)
+      produce(static_cast<std::byte*>(out_[i].data), out_[i].len, traffic_.touch, counter_++, source_.data());
+    memif_tx_burst(sender(), 0, out_.data(), count, &sent);
+  }
+  std::size_t receive() {
+    std::uint16_t count = 0;
+    memif_rx_burst(receiver(), 0, in_.data(), static_cast<std::uint16_t>(traffic_.burst), &count);
+    for (std::size_t i = 0; i < count; ++i)
+      sum_ += consume(static_cast<std::byte*>(in_[i].data), in_[i].len, traffic_.touch, target_.data());
+    keep(sum_);
+    memif_refill_queue(receiver(), 0, count, 0);
+    return count;
+  }
+
+  // Of the calls alone.
+  __attribute__((noinline)) void bare_send() {
+    std::uint16_t count = 0, sent = 0;
+    memif_buffer_alloc(sender(), 0, out_.data(), 32, &count, 64);
+    memif_tx_burst(sender(), 0, out_.data(), count, &sent);
+  }
+  __attribute__((noinline)) std::size_t bare_receive() {
+    std::uint16_t count = 0;
+    memif_rx_burst(receiver(), 0, in_.data(), 32, &count);
+    memif_refill_queue(receiver(), 0, count, 0);
+    return count;
+  }
+
+ private:
+  static void check(int code) {
+    if (code == MEMIF_ERR_SUCCESS) return;
+    std::fprintf(stderr, "%s\n", memif_strerror(code));
+    std::exit(1);
+  }
+  static int connected(memif_conn_handle_t connection, void* count) {
+    ++*static_cast<int*>(count);
+    check(memif_set_rx_mode(connection, MEMIF_RX_MODE_POLLING, 0));
+    return memif_refill_queue(connection, 0, UINT16_MAX, 0);
+  }
+  memif_conn_handle_t sender() const { return traffic_.to_server ? client_ : server_; }
+  memif_conn_handle_t receiver() const { return traffic_.to_server ? server_ : client_; }
+
+  Traffic traffic_;
+  memif_socket_handle_t socket_ = nullptr;
+  memif_conn_handle_t server_ = nullptr, client_ = nullptr;
+  int connected_ = 0;
+  std::vector<std::byte> source_, target_;
+  alignas(128) std::array<memif_buffer_t, 256> out_{};
+  std::uint64_t counter_ = 0;
+  alignas(128) std::array<memif_buffer_t, 256> in_{};
+  std::uint64_t sum_ = 0;
+};
+
+void compare(const Traffic& traffic, int rounds, std::chrono::milliseconds slice) {
+  Library cpp(traffic);
+  CApi c(traffic);
+  std::vector<double> cpp_rates, c_rates, ratios;
+  for (int round = 0; round < rounds; ++round) {
+    cpp_rates.push_back(cpp.run(slice));
+    c_rates.push_back(c.run(slice));
+    ratios.push_back(c_rates.back() / cpp_rates.back());
+  }
+  std::printf(
+      "{\"size\": %zu, \"burst\": %zu, \"direction\": \"%s\", \"cpp_mpps\": %.2f, \"c_mpps\": %.2f, \"ratio\": %.3f}\n",
+      traffic.size, traffic.burst, traffic.to_server ? "client_to_server" : "server_to_client", median(cpp_rates) / 1e6,
+      median(c_rates) / 1e6, median(ratios));
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (argc == 3 && first.find("_to_") != std::string::npos) {
+    CApi c({.to_server = first == "client_to_server"});
+    std::size_t received = 0;
+    for (long i = std::atol(argv[2]); i != 0; --i) {
+      c.bare_send();
+      received += c.bare_receive();
+    }
+    std::printf("{\"received\": %zu}\n", received);
+    return 0;
+  }
+  const int rounds = argc > 1 ? std::atoi(argv[1]) : 7;
+  const auto slice = std::chrono::milliseconds(argc > 2 ? std::atoi(argv[2]) : 50);
+  for (const bool to_server : {true, false}) compare({.to_server = to_server}, rounds, slice);
+  for (const bool to_server : {true, false})
+    compare({.size = 1500, .to_server = to_server, .touch = Touch::copy}, rounds, slice);
+}
