@@ -1,0 +1,184 @@
+"""memif replay: what arrives is what the capture has, as tshark reads it."""
+
+import json
+import struct
+import subprocess
+import unittest
+
+from support import MEMIF, E2ETest
+
+HOST_A, HOST_B = b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x02"
+
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total > 0xFFFF:
+        total = (total >> 16) + (total & 0xFFFF)
+    return ~total & 0xFFFF
+
+
+def udp_frame(number, size=64):
+    """An Ethernet frame of `size` bytes with right checksums and its number as source port."""
+    payload = bytes(size - 42)
+    udp = struct.pack(">HHHH", 1024 + number % 60000, 9, 8 + len(payload), 0) + payload
+    pseudo = HOST_A + HOST_B + struct.pack(">BBH", 0, 17, len(udp))
+    udp = udp[:6] + struct.pack(">H", checksum(pseudo + udp)) + udp[8:]
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), number & 0xFFFF, 0, 64, 17, 0) + HOST_A + HOST_B
+    head = head[:10] + struct.pack(">H", checksum(head)) + head[12:]
+    return b"\x02\0\0\0\0\2" + b"\x02\0\0\0\0\1" + b"\x08\0" + head + udp
+
+
+def write_pcap(path, frames, gap_ns=0, link_type=1):
+    """A pcap file with nanoseconds, `gap_ns` between frames."""
+    with open(path, "wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, link_type))
+        for i, frame in enumerate(frames):
+            seconds, ns = divmod(i * gap_ns, 10**9)
+            out.write(struct.pack("<IIII", 1700000000 + seconds, ns, len(frame), len(frame)) + frame)
+    return path
+
+
+def fields(capture, *names, options=()):
+    """One tuple of tshark's fields for each frame."""
+    command = ["tshark", "-n", "-r", str(capture), *options, "-T", "fields"]
+    for name in names:
+        command += ["-e", name]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [tuple(line.split("\t")) for line in result.stdout.splitlines()]
+
+
+class ReplayCase(E2ETest):
+    def replay(self, capture, *arguments, count, dump_port=(), **port):
+        """What a dump as server got of a replay as client, and the replay's report."""
+        got = self.dir / "got.pcapng"
+        dump = self.listening(self.memif("dump", *dump_port, "-c", str(count), "-w", got, role="server"))
+        replay = self.memif("replay", "--json", *arguments, capture, **port)
+        report = self.report(replay)
+        self.assert_exit(dump, 0)
+        return got, report
+
+
+class ReplayTest(ReplayCase):
+    def test_all_frames_arrive_in_order(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(500)])
+        got, report = self.replay(source, "--topspeed", count=500)
+        self.assertEqual((report["sent"], report["not_sent"], report["bytes"]), (500, 0, 500 * 64))
+        self.assertEqual(fields(got, "udp.srcport"), fields(source, "udp.srcport"))
+
+    def test_pcapng(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(20)])
+        converted = self.dir / "in.pcapng"
+        subprocess.run(["editcap", "-F", "pcapng", str(source), str(converted)], check=True)
+        got, _ = self.replay(converted, "--topspeed", count=20)
+        self.assertEqual(fields(got, "udp.srcport"), fields(source, "udp.srcport"))
+
+    def test_loop(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(7)])
+        got, report = self.replay(source, "--topspeed", "--loop", "10", count=70)
+        self.assertEqual((report["sent"], report["loops"]), (70, 10))
+        self.assertEqual(fields(got, "udp.srcport"), fields(source, "udp.srcport") * 10)
+
+    def test_frames_longer_than_a_buffer_arrive_whole(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i, 1500) for i in range(30)])
+        got, _ = self.replay(source, "--topspeed", "--buffer-size", "256", count=30)
+        checked = fields(got, "frame.len", "udp.checksum.status", options=("-o", "udp.check_checksum:TRUE"))
+        self.assertEqual(checked, [("1500", "1")] * 30)
+
+    def test_rewritten_addresses_have_right_checksums(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(50)])
+        got, _ = self.replay(
+            source, "--topspeed", "--source-mac", "02:00:00:00:00:77", "--destination-mac", "02:00:00:00:00:88",
+            "--map-address", "10.0.0.0/24=192.168.7.0/24", count=50,
+        )  # fmt: skip
+        names = ("eth.src", "eth.dst", "ip.src", "ip.dst", "ip.checksum.status", "udp.checksum.status")
+        checks = ("-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
+        wanted = ("02:00:00:00:00:77", "02:00:00:00:00:88", "192.168.7.1", "192.168.7.2", "1", "1")
+        self.assertEqual(fields(got, *names, options=checks), [wanted] * 50)
+
+    def test_recorded_pace_takes_as_long_as_the_recording(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(11)], gap_ns=50_000_000)
+        _, report = self.replay(source, count=11)
+        self.assertGreaterEqual(report["duration_s"], 0.5)
+        self.assertLess(report["duration_s"], 5)
+
+    def test_mbps(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i, 1000) for i in range(100)])
+        _, report = self.replay(source, "--mbps", "2", count=100)  # 800 kbit in 0.4 s
+        self.assertGreaterEqual(report["duration_s"], 0.39)
+        self.assertLess(report["duration_s"], 5)
+
+    def test_as_server(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(50)])
+        replay = self.listening(self.memif("replay", "--json", "--topspeed", source, role="server"))
+        got = self.dir / "got.pcapng"
+        dump = self.memif("dump", "-c", "50", "-w", got)
+        self.assertEqual(self.report(replay)["sent"], 50)
+        self.assert_exit(dump, 0)
+        self.assertEqual(fields(got, "udp.srcport"), fields(source, "udp.srcport"))
+
+
+class ReplayFailureTest(E2ETest):
+    def replay(self, *arguments, **port):
+        return self.memif("replay", *arguments, **port)
+
+    def test_truncated_capture_is_reported_after_what_it_has(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(3)])
+        source.write_bytes(source.read_bytes()[:-10])
+        dump = self.listening(self.memif("dump", "-c", "2", "-q", role="server"))
+        replay = self.replay("--topspeed", source)
+        self.assert_exit(replay, 1)
+        self.assertIn("beyond packet 2", replay.stderr)
+        self.assertIn("truncated", replay.stderr)
+        dump.terminate()
+
+    def test_not_a_capture(self):
+        source = self.dir / "in.pcap"
+        source.write_bytes(b"this is no capture, not at all")
+        replay = self.replay(source)
+        self.assert_exit(replay, 1)
+        self.assertIn(str(source), replay.stderr)
+
+    def test_no_such_file(self):
+        replay = self.replay(self.dir / "none.pcap")
+        self.assert_exit(replay, 1)
+        self.assertIn("No such file", replay.stderr)
+
+    def test_link_type_that_the_mode_does_not_carry(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(0)], link_type=105)  # IEEE 802.11
+        replay = self.replay(source)
+        self.assert_exit(replay, 2)
+        self.assertIn("IEEE802_11", replay.stderr)
+
+    def test_nobody_listens(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(0)])
+        self.assert_no_peer(self.replay("--wait", "200ms", source), "no peer")
+
+    def test_two_paces_are_wrong_usage(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(0)])
+        self.assert_exit(self.replay("--topspeed", "--pps", "5", source), 2)
+
+    def test_signal_ends_it_with_a_report(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(0)])
+        self.listening(self.memif("dump", "-q", role="server"))
+        replay = self.replay("--pps", "100", "--loop", "0", "--json", source)
+        # The first frame was sent once the dump can tell of it; a signal any time later must end in order.
+        info = self.start(MEMIF, "info", "--socket", self.socket)
+        self.assert_exit(info, 0)
+        self.assertEqual(replay.terminate(), 0, str(replay))
+        self.assertFalse(json.loads(replay.stdout)["complete"])
+
+
+class ReplayTimingTest(ReplayCase):
+    def test_a_million_a_second(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(1000)])
+        dump = self.listening(self.memif("dump", "-q", role="server"))
+        report = self.report(self.memif("replay", "--json", "--pps", "1Mpps", "--loop", "1000", source))
+        dump.terminate()
+        self.assertEqual(report["sent"], 1_000_000)
+        self.assertLess(report["rate_pps"], 1.05e6)
+        self.assertGreater(report["rate_pps"], 0.3e6)  # a busy machine slows it; it never runs ahead
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,46 @@
+// Reading captures: pcap and pcapng, by libpcap. A capture is untrusted: whatever it says of itself is checked.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <memif/config.hpp>
+
+#include "codec.hpp"
+#include "pcapng.hpp"
+
+namespace memif::tool {
+
+struct CapturedPacket {
+  CaptureTime time;
+  View data;  // valid until the next call
+  std::size_t original_size = 0;
+};
+
+class CaptureReader {
+ public:
+  // "-": standard input. Throws Failure.
+  explicit CaptureReader(const std::string& path);
+  ~CaptureReader();
+  CaptureReader(CaptureReader&&) noexcept;
+  CaptureReader& operator=(CaptureReader&&) noexcept;
+
+  // Nothing at the end. Throws Failure where the file is damaged or ends in the middle of a packet.
+  std::optional<CapturedPacket> next();
+
+  // Throws UsageError unless packets of this file are what a port of that mode carries.
+  void require(Mode mode) const;
+
+  // The part of the file that was read, 0 to 1; nothing where the file has no length (a pipe).
+  std::optional<double> part_read() const;
+
+  int link_type() const;
+
+ private:
+  struct File;
+  std::unique_ptr<File> file_;
+};
+
+}  // namespace memif::tool
