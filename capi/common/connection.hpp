@@ -56,9 +56,12 @@ struct Arguments {
   void* socket_handle = nullptr;
 };
 
+// C programs may put any number into an enum: it is checked here, so reading it is no error.
+#define MEMIF_READS_ANY_ENUM __attribute__((no_sanitize("enum")))
+
 // The members of memif_conn_args_t that all generations have. The result refers to `from`.
 template <class From>
-Arguments common_arguments(const From& from) {
+MEMIF_READS_ANY_ENUM Arguments common_arguments(const From& from) {
   const auto text = [](const auto& field) {
     const auto* const chars = reinterpret_cast<const char*>(field);
     return std::string_view(chars, ::strnlen(chars, sizeof field));

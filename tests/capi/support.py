@@ -15,7 +15,9 @@ SANITIZE = os.environ.get("CAPI_SANITIZE", "")
 PROGRAMS = SOURCE / "tests" / "capi" / "c"
 CC = [os.environ.get("CC", "cc")]
 CXX = [os.environ.get("CXX", "c++")]
-SANITIZER_FLAGS = [f"-fsanitize={SANITIZE}"] if SANITIZE else []
+# A sanitized C++ library needs its checkers' C++ part from the program, also where that is in C.
+SANITIZER_FLAGS = [f"-fsanitize={SANITIZE}", "-fsanitize-link-c++-runtime"] if SANITIZE else []
+SANITIZER_LIBRARIES = ["-lstdc++", "-lm"] if SANITIZE else []
 STRICT = ["-Wall", "-Wextra", "-Werror", "-g", "-O1"]
 
 
@@ -56,7 +58,7 @@ class Installed(unittest.TestCase):
         if not isinstance(sources, list):
             sources = [sources]
         run(*compiler, *STRICT, *SANITIZER_FLAGS, *pkg_config("--cflags", package, prefix=prefix), *sources, "-o", target,
-            *flags, *pkg_config("--libs", package, prefix=prefix), "-lpthread")
+            *flags, *pkg_config("--libs", package, prefix=prefix), "-lpthread", *SANITIZER_LIBRARIES)
         return target
 
     def run_program(self, program, *arguments, prefix=PREFIX, **options):
