@@ -13,6 +13,7 @@
 
 #include <memif/memif.hpp>
 
+#include "capture_reader.hpp"
 #include "command.hpp"
 #include "describe.hpp"
 #include "filter.hpp"
@@ -32,7 +33,7 @@ constexpr auto flush_period = 100ms;
 struct DumpOptions {
   PortOptions port;
   std::uint64_t count = 0;
-  std::string snap_length = "65536", file;
+  std::string snap_length = "65536", file, read;
   std::vector<std::string> stop_conditions, filter;
   bool hex = false, quiet = false;
 };
@@ -89,12 +90,15 @@ class DumpCommand {
         on_screen_(options.file.empty() && !options.quiet) {
     check_port(options.port);
     if (!options.file.empty())
-      file_.emplace(options.file, pcapng::Description{pcapng::file_link_type(link_type(options.port.config.mode)),
-                                                      static_cast<std::uint32_t>(snap_length_),
-                                                      port_name(options.port.config), expression_});
+      file_.emplace(
+          options.file,
+          pcapng::Description{pcapng::file_link_type(link_type(options.port.config.mode)),
+                              static_cast<std::uint32_t>(snap_length_),
+                              options.read.empty() ? port_name(options.port.config) : options.read, expression_});
   }
 
   int run();
+  int read(CaptureReader& reader);
 
  private:
   bool reached_limit() const;
@@ -141,6 +145,22 @@ int DumpCommand::run() {
   }
   finish(port);
   return exit_code(session, port);
+}
+
+// From a file instead of an interface.
+int DumpCommand::read(CaptureReader& reader) {
+  Session session;
+  if (limits_.duration) deadline_ = Clock::now() + *limits_.duration;
+  while (!session.stopped() && !reached_limit()) {
+    const auto packet = reader.next();
+    if (!packet) break;
+    ++received_;
+    const View kept = packet->data.first(std::min(packet->data.size(), snap_length_));
+    if (filter_.matches(packet->data, packet->original_size)) take(packet->time, kept, packet->original_size);
+  }
+  flush();
+  notice(fmt::format("{} packets read, {} shown or written", received_, captured_));
+  return exit_done;
 }
 
 bool DumpCommand::reached_limit() const {
@@ -223,6 +243,17 @@ int DumpCommand::exit_code(const Session& session, const Port& port) const {
   return exit_failed;
 }
 
+// The file says what its packets are; --mode has no part in it.
+int read_capture(DumpOptions& options) {
+  if (options.read == options.file && options.file != "-")
+    throw UsageError("-w would overwrite the file that -r reads");
+  CaptureReader reader(options.read);
+  for (const Mode mode : {Mode::ethernet, Mode::ip, Mode::punt_inject})
+    if (link_type(mode) == reader.link_type()) options.port.config.mode = mode;
+  reader.require(options.port.config.mode);
+  return DumpCommand(options).read(reader);
+}
+
 }  // namespace
 
 void add_dump(CLI::App& app, Action& action) {
@@ -233,6 +264,8 @@ void add_dump(CLI::App& app, Action& action) {
   command->add_option("-s,--snapshot-length", options->snap_length, "bytes kept of a packet; 0: all")
       ->capture_default_str();
   command->add_option("-w,--write", options->file, "write a pcapng file, or to standard output (-)");
+  command->add_option("-r,--read", options->read,
+                      "read a pcap or pcapng file, or standard input (-), and no interface");
   command
       ->add_option("-a,--autostop", options->stop_conditions,
                    "end after duration:TIME, packets:N or filesize:SIZE; may be given several times")
@@ -243,7 +276,9 @@ void add_dump(CLI::App& app, Action& action) {
   command->footer(
       "Plain numbers in -a are seconds and bytes. The interface is taken: its packets come here and nowhere else.\n"
       "Example: memif dump --socket /tmp/p.sock -c 1000 -w out.pcapng 'udp port 53'");
-  command->callback([&action, options] { action = [options] { return DumpCommand(*options).run(); }; });
+  command->callback([&action, options] {
+    action = [options] { return options->read.empty() ? DumpCommand(*options).run() : read_capture(*options); };
+  });
 }
 
 }  // namespace memif::tool
