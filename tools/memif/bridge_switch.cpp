@@ -22,6 +22,7 @@ bool Switch::run(BridgePort::Time now) {
 
 // Addresses are copied before they are looked at: a peer may write to its frame meanwhile.
 void Switch::distribute(std::size_t from, Frames frames, BridgePort::Time now) {
+  outgoing_.resize(ports_.size());
   struct {
     Mac destination, source;
   } header;

@@ -15,8 +15,8 @@ class Switch {
  public:
   using Ports = std::vector<std::unique_ptr<BridgePort>>;
 
-  // `ports` must outlive the switch.
-  Switch(const Ports& ports, std::chrono::nanoseconds age) : ports_(ports), table_(age), outgoing_(ports.size()) {}
+  // `ports` must outlive the switch, and may still be empty.
+  Switch(const Ports& ports, std::chrono::nanoseconds age) : ports_(ports), table_(age) {}
 
   // Moves a burst of every port that has one; true if there was any.
   bool run(BridgePort::Time now);
