@@ -10,8 +10,11 @@ namespace memif {
 namespace detail {
 namespace {
 
-std::unique_ptr<EpollLoop> make_own_loop(const ContextConfig& config) {
-  return config.loop == nullptr ? EpollLoop::create().value() : nullptr;
+// The application's loop, or else one of our own.
+EventLoop& choose_loop(const ContextConfig& config, std::unique_ptr<EpollLoop>& own) {
+  if (config.loop != nullptr) return *config.loop;
+  own = EpollLoop::create().value();
+  return *own;
 }
 
 std::shared_ptr<Waker> make_waker() {
@@ -23,10 +26,7 @@ std::shared_ptr<Waker> make_waker() {
 }  // namespace
 
 ContextImpl::ContextImpl(ContextConfig config)
-    : config_(std::move(config)),
-      own_loop_(make_own_loop(config_)),
-      reactor_(own_loop_ != nullptr ? *own_loop_ : *config_.loop),
-      waker_(make_waker()) {
+    : config_(std::move(config)), reactor_(choose_loop(config_, own_loop_)), waker_(make_waker()) {
   if (config_.app_name.size() > message::name_size)
     throw Exception({Errc::invalid_config, "app_name \"" + config_.app_name + "\": longer than 32 bytes"});
   std::move(reactor_.watch(waker_->event.get(), event_read, *this)).value();
@@ -153,7 +153,7 @@ Status Interface::try_connect() {
   return impl_->try_connect();
 }
 
-void Interface::disconnect(std::string why) {
+void Interface::disconnect(const std::string& why) {
   const Reactor::Scope scope(impl_->context().reactor());
   impl_->disconnect(why);
 }

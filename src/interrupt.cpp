@@ -49,7 +49,8 @@ class Notifier {
 
   Notifier() noexcept : null_(::open("/dev/null", O_WRONLY | O_CLOEXEC)) {
     // A context belongs to the process that made it.
-    if (::pthread_atfork(nullptr, nullptr, [] { instance().context_.store(none); }) != 0) context_.store(impossible);
+    if (::pthread_atfork(nullptr, nullptr, [] { instance().context_.store(none, std::memory_order_seq_cst); }) != 0)
+      context_.store(impossible, std::memory_order_seq_cst);
   }
 
   aio_context_t context() noexcept {

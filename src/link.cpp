@@ -56,9 +56,9 @@ const LinkRing* Link::ring(bool s2m, std::uint16_t index) const noexcept {
 
 // The order pairs with Port::set_link(), which names the port and then asks.
 void Link::memory_vanished() noexcept {
-  failed.store(true);
-  vanished.store(true);
-  if (FaultObserver* const user = port.load()) user->memory_vanished();
+  failed.store(true, std::memory_order_seq_cst);
+  vanished.store(true, std::memory_order_seq_cst);
+  if (FaultObserver* const user = port.load(std::memory_order_seq_cst)) user->memory_vanished();
 }
 
 Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, std::uint16_t s2m_rings,
@@ -128,7 +128,8 @@ Status complete_server_link(Link& link) {
     for (LinkRing& ring : receive ? link.rx : link.tx) {
       ring.header = reinterpret_cast<wire::RingHeader*>(link.views[ring.spec.region].base + ring.spec.offset);
       const bool good = has_cookie(*ring.header);
-      if (link.vanished.load()) return Error{Errc::truncated_memory, "the peer shrank memory that it offers"};
+      if (link.vanished.load(std::memory_order_seq_cst))
+        return Error{Errc::truncated_memory, "the peer shrank memory that it offers"};
       if (!good)
         return Error{Errc::wrong_cookie, std::string(receive ? "S2M" : "M2S") + " ring " +
                                              std::to_string(ring.spec.index) + ": wrong cookie"};

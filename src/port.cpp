@@ -27,12 +27,13 @@ void Port::set_link(std::shared_ptr<Link> link) noexcept {
     const std::lock_guard lock(mutex_);
     link_.swap(link);
     report_ = nullptr;
-    if (link_ != nullptr) link_->port.store(this);
+    if (link_ != nullptr) link_->port.store(this, std::memory_order_seq_cst);
     for (const auto& queue : rx_) raise_locked(*queue);
     for (const auto& queue : tx_) raise_locked(*queue);
   }
   changed_.notify_all();
-  if (const std::shared_ptr<Link> now = this->link(); now != nullptr && now->vanished.load()) memory_vanished();
+  if (const std::shared_ptr<Link> now = this->link(); now != nullptr && now->vanished.load(std::memory_order_seq_cst))
+    memory_vanished();
   // Those that sleep do so on the former link's interrupts.
   if (link != nullptr)
     for (const LinkRing& ring : link->rx) signal_interrupt(ring.interrupt.get());
@@ -51,7 +52,7 @@ void Port::report(const std::shared_ptr<Link>& link, const char* what) noexcept 
 // What queues report of a ring whose memory is gone follows from that.
 std::optional<Port::Report> Port::take_report() noexcept {
   const std::lock_guard lock(mutex_);
-  if (link_ != nullptr && link_->vanished.load())
+  if (link_ != nullptr && link_->vanished.load(std::memory_order_seq_cst))
     return Report{Errc::truncated_memory, "the peer shrank memory that is in use"};
   if (report_ == nullptr) return std::nullopt;
   return Report{Errc::broken_ring, std::exchange(report_, nullptr)};

@@ -62,8 +62,8 @@ bool contain(std::uintptr_t address) noexcept {
   const std::uintptr_t end = base + entry->size.load(std::memory_order_relaxed);
   const std::uintptr_t hole = address - (address - base) % entry->page.load(std::memory_order_relaxed);
   if (!map_zeros(hole, end) && !map_zeros(base, end)) return false;
-  entry->faulted.store(true);
-  if (FaultObserver* const observer = entry->observer.load()) observer->memory_vanished();
+  entry->faulted.store(true, std::memory_order_seq_cst);
+  if (FaultObserver* const observer = entry->observer.load(std::memory_order_seq_cst)) observer->memory_vanished();
   return true;
 }
 
@@ -113,13 +113,13 @@ Result<FaultGuard> FaultGuard::protect(std::byte* base, std::size_t size, std::s
     return system_error(ENOSPC, "more than " + std::to_string(capacity) + " memory files that a peer could shrink");
   Entry& entry = table[i];
   entry.used.store(true, std::memory_order_relaxed);
-  entry.version.fetch_add(1);
-  entry.faulted.store(false);
-  entry.observer.store(nullptr);
-  entry.size.store(size);
-  entry.page.store(page);
-  entry.base.store(reinterpret_cast<std::uintptr_t>(base));
-  entry.version.fetch_add(1);
+  entry.version.fetch_add(1, std::memory_order_seq_cst);
+  entry.faulted.store(false, std::memory_order_seq_cst);
+  entry.observer.store(nullptr, std::memory_order_seq_cst);
+  entry.size.store(size, std::memory_order_seq_cst);
+  entry.page.store(page, std::memory_order_seq_cst);
+  entry.base.store(reinterpret_cast<std::uintptr_t>(base), std::memory_order_seq_cst);
+  entry.version.fetch_add(1, std::memory_order_seq_cst);
   if (i >= entries_in_use.load(std::memory_order_relaxed)) entries_in_use.store(i + 1, std::memory_order_release);
   return FaultGuard(i);
 }
@@ -127,20 +127,22 @@ Result<FaultGuard> FaultGuard::protect(std::byte* base, std::size_t size, std::s
 // Stored first, asked second; the handler the other way round: one of the two sees the other.
 void FaultGuard::observe(FaultObserver& observer) noexcept {
   if (entry_ == none) return;
-  table[entry_].observer.store(&observer);
-  if (table[entry_].faulted.load()) observer.memory_vanished();
+  table[entry_].observer.store(&observer, std::memory_order_seq_cst);
+  if (table[entry_].faulted.load(std::memory_order_seq_cst)) observer.memory_vanished();
 }
 
-bool FaultGuard::faulted() const noexcept { return entry_ != none && table[entry_].faulted.load(); }
+bool FaultGuard::faulted() const noexcept {
+  return entry_ != none && table[entry_].faulted.load(std::memory_order_seq_cst);
+}
 
 void FaultGuard::release() noexcept {
   if (entry_ == none) return;
   const std::lock_guard lock(changing);
   Entry& entry = table[std::exchange(entry_, none)];
-  entry.version.fetch_add(1);
-  entry.base.store(0);
-  entry.observer.store(nullptr);
-  entry.version.fetch_add(1);
+  entry.version.fetch_add(1, std::memory_order_seq_cst);
+  entry.base.store(0, std::memory_order_seq_cst);
+  entry.observer.store(nullptr, std::memory_order_seq_cst);
+  entry.version.fetch_add(1, std::memory_order_seq_cst);
   entry.used.store(false, std::memory_order_relaxed);
 }
 

@@ -48,9 +48,12 @@ class Interface {
   Status try_connect();
 
   // Ends the link, or the attempt, telling the peer `why`. A client with a reconnect period tries again after it.
-  void disconnect(std::string why = "disconnected by the application");
+  void disconnect(const std::string& why = "disconnected by the application");
 
   InterfaceInfo info() const;
+
+  Interface(const Interface&) = delete;
+  Interface& operator=(const Interface&) = delete;
 
  private:
   friend class Context;
@@ -58,8 +61,6 @@ class Interface {
   friend class detail::InterfaceImpl;
   Interface() = default;
   ~Interface() = default;
-  Interface(const Interface&) = delete;
-  Interface& operator=(const Interface&) = delete;
 
   detail::InterfaceImpl* impl_ = nullptr;
 };

@@ -17,7 +17,7 @@ IpAddress ipv6_at(View bytes, std::size_t at) noexcept { return IpAddress(bytes.
 
 std::optional<Ip> parse_ipv4(View packet, std::size_t total) noexcept {
   if (packet.size() < 20) return std::nullopt;
-  const std::size_t header_size = (packet[0] & 0x0fu) * 4u;
+  const std::size_t header_size = (packet[0] & std::size_t{0x0f}) * 4;
   const std::size_t length = get16(packet, 2);
   if (header_size < 20 || header_size > packet.size() || length < header_size || length > total) return std::nullopt;
   if (checksum(packet.first(header_size)) != 0) return std::nullopt;
@@ -53,7 +53,7 @@ std::optional<Ip> parse_ipv6(View packet, std::size_t total) noexcept {
 bool read_neighbor_options(View options, std::uint8_t wanted, std::optional<Mac>& link_address) noexcept {
   while (!options.empty()) {
     if (options.size() < 2) return false;
-    const std::size_t length = options[1] * 8u;
+    const std::size_t length = options[1] * std::size_t{8};
     if (length == 0 || length > options.size()) return false;
     if (options[0] == wanted && length == 8) link_address = mac_at(options, 2);
     options = options.subspan(length);

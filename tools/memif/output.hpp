@@ -9,7 +9,7 @@ namespace memif::tool {
 
 // "memif", or "memif SUBCOMMAND" once that is known: the beginning of every complaint.
 const std::string& command_name();
-void set_command_name(std::string name);
+void set_command_name(std::string value);
 
 void complain(std::string_view message);  // an error, on standard error
 void notice(std::string_view message);    // anything else worth a line on standard error
