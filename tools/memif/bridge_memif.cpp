@@ -80,11 +80,11 @@ void MemifPort::add(const RxBurst& burst, std::vector<Frame>& frames) {
     if (size > max_packet) {
       ++counters_.rx_dropped;
     } else if (packet.contiguous()) {
-      frames.push_back(packet.bytes());
+      frames.emplace_back(packet.bytes());
     } else {
       const auto room = std::span(joined_).subspan(at, size);
       packet.copy_to(room);
-      frames.push_back(room);
+      frames.emplace_back(room);
       at += size;
     }
   }
