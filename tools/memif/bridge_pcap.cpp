@@ -111,7 +111,7 @@ class PcapPort final : public BridgePort {
       }
       const auto room = std::span(memory_).subspan(used, frame.size());
       std::copy(frame.begin(), frame.end(), room.begin());
-      frames.push_back(room);
+      frames.emplace_back(room);
       used += frame.size();
     }
   }
