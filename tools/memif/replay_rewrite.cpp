@@ -69,7 +69,7 @@ void rewrite_both(const Rewrite& rewrite, Packet packet, std::size_t at, std::si
 
 void rewrite_ipv4(const Rewrite& rewrite, Packet packet) noexcept {
   if (packet.size() < 20) return;
-  const std::size_t header = (packet[0] & 0x0fu) * 4u;
+  const std::size_t header = (packet[0] & std::size_t{0x0f}) * 4;
   if (header < 20) return;
   const bool later_fragment = (get16(packet, 6) & 0x1fffu) != 0;
   const std::uint8_t upper = packet[9];
