@@ -111,7 +111,7 @@ a_peer_that_dies_is_survived (void)
 typedef struct
 {
   end_t *end;
-  volatile int stop;
+  int stop; /* atomic */
   unsigned long packets, outages;
 } worker_t;
 
@@ -119,7 +119,7 @@ static void *
 work (void *argument)
 {
   worker_t *worker = argument;
-  while (!worker->stop)
+  while (!__atomic_load_n (&worker->stop, __ATOMIC_RELAXED))
     {
       memif_buffer_t bufs[32];
       uint16_t n = 0, sent;
@@ -173,7 +173,7 @@ workers_survive_disconnects (void)
       OK (memif_delete (&pair.master.conn));
       UNTIL (pair.slave.disconnects == i, OK (memif_poll_event (pair.slave.sock, 1)));
     }
-  worker.stop = 1;
+  __atomic_store_n (&worker.stop, 1, __ATOMIC_RELAXED);
   pthread_join (thread, NULL);
   CHECK (worker.outages != 0);
   close_pair (&pair);
