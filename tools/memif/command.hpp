@@ -43,8 +43,7 @@ void add_respond(CLI::App& app, Action& action);
 void add_ping(CLI::App& app, Action& action);
 void add_dump(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
-void add_perf(CLI::App& app, Action& action);
-void add_replay(CLI::App& app, Action& action);
 void add_bridge(CLI::App& app, Action& action);
+void add_replay(CLI::App& app, Action& action);
 
 }  // namespace memif::tool

@@ -64,9 +64,8 @@ int main(int argc, char** argv) {
     add_ping(app, action);
     add_dump(app, action);
     add_info(app, action);
-    add_perf(app, action);
-    add_replay(app, action);
     add_bridge(app, action);
+    add_replay(app, action);
     return run(app, action, argc, argv);
   } catch (const UsageError& error) {
     return report_usage(error.what());
