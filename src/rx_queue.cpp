@@ -93,14 +93,8 @@ std::uint32_t RxQueue::room(std::uint16_t index) const noexcept {
   return buffer_size_ - (offset - buffer_start(offset));
 }
 
-// Slots taken that nobody will release: given back now if nothing before them is held, else marked, and given back with
-// what is before them.
+// Slots taken that nobody will release: marked, and given back with what is before them.
 void RxQueue::drop(std::uint16_t first, std::size_t count) noexcept {
-  if (first == released_ && headroom_ == 0) {
-    released_ = static_cast<std::uint16_t>(released_ + count);
-    publish();
-    return;
-  }
   dropped_count_ += count;
   for (; count != 0; --count, ++first) {
     const std::uint16_t slot = ring_.slot(first);
@@ -117,31 +111,34 @@ bool RxQueue::take_drop_mark(std::uint16_t index) noexcept {
   return true;
 }
 
-// Client: what the slot's descriptor must say for its buffer to be filled `headroom` bytes after its start.
-void RxQueue::post(std::uint16_t index, std::uint32_t headroom) noexcept {
+// Client: what the slot's descriptor must say for its buffer to be filled `headroom_` bytes after its start.
+void RxQueue::post(std::uint16_t index) noexcept {
   std::uint32_t& offset = offsets_[ring_.slot(index)];
-  if (!link_->placed) offset = buffer_start(offset) + headroom;
+  if (!link_->placed) offset = buffer_start(offset) + headroom_;
   ring_.update(index, posted_word0_, offset);
 }
 
 std::size_t RxQueue::release(std::size_t count, std::uint32_t headroom) noexcept {
   if (attention()) refresh();
   if (!up()) return 0;
-  if (!client_ || headroom >= buffer_size_) headroom = headroom_;
-  const bool repost = client_ && (headroom != 0 || headroom_ != 0);
-  if (headroom != headroom_) {
+  if (client_ && headroom < buffer_size_ && headroom != headroom_) {
     headroom_ = headroom;
     posted_word0_ =
         RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), buffer_size_ - headroom);
     shortest_room_ = std::min(shortest_room_, buffer_size_ - headroom);
   }
+  return give_back(count);
+}
+
+// The oldest `count` buffers that were handed out, and what was dropped before, between and right after them.
+std::size_t RxQueue::give_back(std::size_t count) noexcept {
   std::size_t released = 0;
   for (; released_ != next_; ++released_) {
     if (!take_drop_mark(released_)) {
       if (released == count) break;
       ++released;
     }
-    if (repost) post(released_, headroom);
+    if (reposts()) post(released_);
   }
   publish();
   return released;

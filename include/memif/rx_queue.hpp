@@ -107,7 +107,10 @@ class alignas(128) RxQueue : public detail::Queue {
   bool look_further(std::uint16_t first) noexcept;
   void drop(std::uint16_t first, std::size_t count) noexcept;
   bool take_drop_mark(std::uint16_t index) noexcept;
-  void post(std::uint16_t index, std::uint32_t headroom) noexcept;
+  std::size_t give_back(std::size_t count) noexcept;
+  void post(std::uint16_t index) noexcept;
+  // Client: some buffer is or was posted with headroom, so every descriptor is written anew when it goes back.
+  bool reposts() const noexcept { return shortest_room_ != buffer_size_; }
   std::uint32_t buffer_start(std::uint32_t offset) const noexcept;
   std::uint32_t room(std::uint16_t index) const noexcept;
 
@@ -217,8 +220,8 @@ inline RxBurst RxQueue::receive(std::span<Buffer> buffers) noexcept {
 // The last burst to end gives back all that was taken. One of a former link has nothing to give back.
 inline void RxQueue::finish(std::uint32_t epoch) noexcept {
   if (epoch != epoch_ || --live_bursts_ != 0) return;
-  if (dropped_count_ != 0 || headroom_ != 0) [[unlikely]] {
-    release(ring_.size());
+  if (dropped_count_ != 0 || reposts()) [[unlikely]] {
+    give_back(ring_.size());
     return;
   }
   released_ = next_;
@@ -243,6 +246,9 @@ RxQueue::Taken RxQueue::take(std::size_t max, Sink sink, LongPackets policy) noe
     if (burst.ended) break;
   }
   next_ = burst.next;
+  // Only now: slots given back earlier could be published again at once, and a fast peer would keep this call for ever.
+  if (dropped_count_ != 0) [[unlikely]]
+    give_back(0);
 
   if (burst.buffers != 0) {
     counters_.packets.add(burst.packets);
