@@ -119,6 +119,7 @@ std::size_t TxQueue::forward_copied(RxBurst& burst) noexcept {
   TxBurst out = begin(scratch);
   std::size_t sent = 0;
   for (const Packet packet : burst) {
+    if (packet.size() > Buffer::max_capacity) break;  // a peer can say so: its descriptors may all name one buffer
     const auto size = static_cast<std::uint32_t>(packet.size());
     if (!out.add(size)) {
       sent += out.send();
@@ -131,6 +132,7 @@ std::size_t TxQueue::forward_copied(RxBurst& burst) noexcept {
 }
 
 bool TxQueue::send_copy(std::span<const std::byte> packet) noexcept {
+  if (packet.size() > Buffer::max_capacity) return false;
   std::array<Buffer, scratch_buffers> scratch;
   TxBurst out = begin(scratch);
   if (!out.add(static_cast<std::uint32_t>(packet.size()))) return false;

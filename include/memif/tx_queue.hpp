@@ -40,7 +40,7 @@ class alignas(128) TxQueue : public detail::Queue {
 
   // Shows free buffers for up to `packets` packets of `size` bytes, in at most `max` buffers, beginning `after` buffers
   // beyond the next to be sent: sink(i, data, length, capacity, slot, more), as RxQueue::take() has it. Returns the
-  // buffers shown, whole packets.
+  // buffers shown, whole packets; none for a `size` of 0 or of 1 GiB and more.
   template <class Sink>
   std::size_t reserve(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after, Sink sink) noexcept;
 
@@ -243,7 +243,7 @@ std::size_t TxQueue::reserve(std::size_t packets, std::uint32_t size, std::size_
                              Sink sink) noexcept {
   if (attention()) [[unlikely]]
     refresh();
-  if (!up() || size == 0) return 0;
+  if (!up() || size == 0 || size > Buffer::max_capacity) return 0;
   max = std::min<std::size_t>(max, ring_.size());
   return client_ ? reserve_own(packets, size, max, after, sink) : reserve_posted(packets, size, max, after, sink);
 }
@@ -310,6 +310,7 @@ std::size_t TxQueue::reserve_posted(std::size_t packets, std::uint32_t size, std
         --packets;
         continue;
       }
+      if (static_cast<std::uint16_t>(next_ + after) != first) break;  // slots went back, the count starts anew
     }
     // No room for a whole packet, as far as we know: the peer may have posted more by now.
     const std::size_t known = room;
