@@ -40,5 +40,21 @@ TEST(Latency, TakesAnyDuration) {
   EXPECT_LE(stats.percentile(99), stats.max());
 }
 
+TEST(Latency, OfTwoPartsIsThatOfTheWhole) {
+  LatencyStats whole, sum, odd;
+  for (int i = 1; i <= 1000; ++i) {
+    whole.add(std::chrono::nanoseconds(i * i));
+    (i % 2 == 0 ? sum : odd).add(std::chrono::nanoseconds(i * i));
+  }
+  sum.add(odd);
+  sum.add(LatencyStats{});
+  EXPECT_EQ(sum.count(), 1000u);
+  EXPECT_EQ(sum.min(), 1);
+  EXPECT_EQ(sum.max(), 1'000'000);
+  EXPECT_EQ(sum.percentile(99), whole.percentile(99));
+  EXPECT_NEAR(sum.mean(), whole.mean(), 1e-6);
+  EXPECT_NEAR(sum.stddev(), whole.stddev(), 1e-6);
+}
+
 }  // namespace
 }  // namespace memif::tool

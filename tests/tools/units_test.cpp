@@ -54,6 +54,14 @@ TEST(Rate, RefusesTheOtherUnit) {
   EXPECT_THROW(parse_bit_rate("5Mpps"), UsageError);
 }
 
+TEST(Percent, IsANumberWithOrWithoutItsSign) {
+  EXPECT_EQ(parse_percent("--max-loss", ""), std::nullopt);
+  EXPECT_EQ(parse_percent("--max-loss", "0.5%"), 0.5);
+  EXPECT_EQ(parse_percent("--max-loss", "2"), 2.0);
+  for (const char* text : {"%", "1k", "-1", "2pps"})
+    EXPECT_THROW(parse_percent("--max-loss", text), UsageError) << text;
+}
+
 TEST(Number, IsWithinItsLimits) {
   EXPECT_EQ(parse_number("256", 1, 256), 256u);
   for (const char* text : {"0", "257", "", "1x", "-1", "1.0"}) EXPECT_THROW(parse_number(text, 1, 256), UsageError);

@@ -45,5 +45,6 @@ void add_dump(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
 void add_bridge(CLI::App& app, Action& action);
 void add_replay(CLI::App& app, Action& action);
+void add_perf(CLI::App& app, Action& action);
 
 }  // namespace memif::tool

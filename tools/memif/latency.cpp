@@ -32,6 +32,18 @@ void LatencyStats::add(std::chrono::nanoseconds duration) noexcept {
   squares_ += difference * (static_cast<double>(value) - mean_);
 }
 
+void LatencyStats::add(const LatencyStats& other) noexcept {
+  if (other.count_ == 0) return;
+  for (std::size_t i = 0; i < buckets; ++i) counts_[i] += other.counts_[i];
+  min_ = count_ == 0 ? other.min_ : std::min(min_, other.min_);
+  max_ = std::max(max_, other.max_);
+  const auto own = static_cast<double>(count_), theirs = static_cast<double>(other.count_);
+  const double difference = other.mean_ - mean_;
+  count_ += other.count_;
+  mean_ += difference * theirs / (own + theirs);
+  squares_ += other.squares_ + difference * difference * own * theirs / (own + theirs);
+}
+
 double LatencyStats::stddev() const noexcept {
   return count_ == 0 ? 0 : std::sqrt(squares_ / static_cast<double>(count_));
 }

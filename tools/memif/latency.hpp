@@ -12,6 +12,7 @@ namespace memif::tool {
 class LatencyStats {
  public:
   void add(std::chrono::nanoseconds duration) noexcept;
+  void add(const LatencyStats& other) noexcept;
 
   std::uint64_t count() const noexcept { return count_; }
 

@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
     add_info(app, action);
     add_bridge(app, action);
     add_replay(app, action);
+    add_perf(app, action);
     return run(app, action, argc, argv);
   } catch (const UsageError& error) {
     return report_usage(error.what());

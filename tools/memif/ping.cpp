@@ -44,18 +44,6 @@ PingPlan make_plan(const PingOptions& options) {
   return plan;
 }
 
-// Percent of the requests; nothing: no limit.
-std::optional<double> parse_max_loss(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  std::string number = text;
-  if (number.ends_with('%')) number.pop_back();
-  try {
-    return parse_packet_rate(number);
-  } catch (const UsageError&) {
-    throw UsageError(fmt::format("--max-loss: '{}' is not a percentage such as 0.1%", text));
-  }
-}
-
 double loss_percent(const PingTotals& totals) {
   return totals.sent == 0 ? 0 : 100.0 * static_cast<double>(totals.lost()) / static_cast<double>(totals.sent);
 }
@@ -113,7 +101,7 @@ int exit_code(Pinger::End end, const PingPlan& plan, const Port& port, const Pin
 
 int ping(const PingOptions& options) {
   const PingPlan plan = make_plan(options);
-  const auto max_loss = parse_max_loss(options.max_loss);
+  const auto max_loss = parse_percent("--max-loss", options.max_loss);
   Session session;
   Port& port = session.add(options.port);
   const bool chatty = !options.quiet && !options.json;

@@ -58,6 +58,16 @@ std::uint64_t parse_size(std::string_view text) {
 double parse_packet_rate(std::string_view text) { return parse_rate(text, "pps", "a packet rate such as 10Mpps"); }
 double parse_bit_rate(std::string_view text) { return parse_rate(text, "bps", "a bit rate such as 5Gbps"); }
 
+std::optional<double> parse_percent(std::string_view option, std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  static constexpr std::array percent{Unit{"", 1}, Unit{"%", 1}};
+  try {
+    return parse(text, percent, "a percentage such as 0.1%");
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("{}: {}", option, error.what()));
+  }
+}
+
 std::uint64_t parse_number(std::string_view text, std::uint64_t min, std::uint64_t max) {
   std::uint64_t number = 0;
   const char* const end = text.data() + text.size();

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,9 @@ double parse_packet_rate(std::string_view text);
 
 // "5Gbps", "100M": bits a second, decimal prefixes.
 double parse_bit_rate(std::string_view text);
+
+// "0.1%" or "0.1": percent. Nothing for an empty text. `option` is named in the message.
+std::optional<double> parse_percent(std::string_view option, std::string_view text);
 
 // A whole number in decimal, within the limits.
 std::uint64_t parse_number(std::string_view text, std::uint64_t min, std::uint64_t max);

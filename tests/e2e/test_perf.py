@@ -1,0 +1,144 @@
+"""memif perf: both ends in one command, against another memif process, and its limits."""
+
+import json
+import shlex
+import unittest
+
+from support import MEMIF, E2ETest
+
+SHORT = ("--time", "300ms", "--json")
+
+
+class Perf(E2ETest):
+    def both(self, *arguments, port=""):
+        words = (f"memif:{self.socket},role=server{port}", f"memif:{self.socket},role=client")
+        return self.start(MEMIF, "perf", "--port", words[0], "--port", words[1], *SHORT, *arguments)
+
+    def assert_all_arrived(self, report):
+        self.assertGreater(report["sent"], 0)
+        self.assertEqual((report["received"], report["lost"], report["loss_percent"]), (report["sent"], 0, 0))
+        self.assertEqual((report["foreign"], report["out_of_order"]), (0, 0))
+        latency = report["latency"]
+        self.assertGreater(latency["samples"], 0)
+        order = [latency[key] for key in ("min_us", "p50_us", "p90_us", "p99_us", "p99_9_us", "p99_99_us", "max_us")]
+        self.assertEqual(order, sorted(order))
+
+    def test_both_ends_in_one_command_lose_nothing(self):
+        report = self.report(self.both("--max-loss", "0%"))
+        self.assertEqual((report["schema"], report["test"]), ("memif-perf/1", "one_way"))
+        self.assertEqual(report["latency"]["kind"], "one_way")
+        self.assert_all_arrived(report)
+
+    def test_the_second_of_two_ports_can_reflect(self):
+        report = self.report(self.both("--reflect", "--rate", "5kpps"))
+        self.assertEqual((report["test"], report["latency"]["kind"]), ("round_trip", "round_trip"))
+        self.assert_all_arrived(report)
+
+    def test_each_queue_has_a_thread_and_its_share_of_the_rate(self):
+        report = self.report(self.both("--rate", "20kpps", port=",queues=2"))
+        self.assert_all_arrived(report)
+        does = [(queue["queue"], queue["does"]) for queue in report["queues"]]
+        self.assertEqual(does, [(0, "send"), (1, "send"), (0, "receive"), (1, "receive")])
+        for queue in report["queues"][:2]:
+            self.assertGreater(queue["sent"], 0)
+        self.assertLessEqual(report["sent_pps"], 21000)
+
+    def test_a_mix_of_sizes_keeps_its_mean_size_and_the_bit_rate(self):
+        report = self.report(self.both("--size", "64:1,1500:1", "--rate", "50Mbps"))
+        self.assert_all_arrived(report)
+        self.assertAlmostEqual(report["sent_bytes"] / report["sent"], 782, delta=15)
+        self.assertLessEqual(report["sent_bps"], 55e6)
+
+    def test_long_packets_in_tiny_buffers_arrive_whole(self):
+        port = f"memif:{self.socket},role=server", f"memif:{self.socket},role=client,buffer=50"
+        report = self.report(
+            self.start(MEMIF, "perf", "--port", port[0], "--port", port[1], "--size", "9000", "--rate", "1kpps", *SHORT)
+        )
+        self.assert_all_arrived(report)
+        self.assertEqual(report["received_bytes"], 9000 * report["received"])
+
+    def test_intervals_add_up_to_no_more_than_the_total(self):
+        report = self.report(self.both("--interval", "50ms", "--rate", "10kpps"))
+        self.assertGreaterEqual(len(report["intervals"]), 2)
+        self.assertLessEqual(sum(interval["sent"] for interval in report["intervals"]), report["sent"])
+
+    def test_a_missed_rate_is_exit_code_4_after_the_report(self):
+        process = self.both("--rate", "1kpps", "--min-rate", "1Gpps")
+        self.assert_exit(process, 4)
+        self.assertGreater(json.loads(process.stdout)["sent"], 0)
+        self.assertIn("less than 1Gpps", process.stderr)
+
+    def test_wrong_usage_is_told(self):
+        for words, expected in (
+            (("--size", "63"), "--size"),
+            (("--size", "64:0"), "'0'"),
+            (("--rate", "fast"), "fast"),
+            (("--burst", "257"), "--burst"),
+            (("--receive",), "--receive"),
+            (("--max-loss", "x"), "--max-loss"),
+        ):
+            with self.subTest(words):
+                process = self.both(*words)
+                self.assert_exit(process, 2)
+                self.assertIn(expected, process.stderr)
+
+    def test_the_example_of_the_help_works(self):
+        text = self.start(MEMIF, "perf", "--help")
+        self.assert_exit(text, 0)
+        example = text.stdout.rsplit("Example: ", 1)[1].strip().replace("@a", str(self.socket)).replace("5s", "200ms")
+        self.assert_all_arrived(self.report(self.start(MEMIF, *shlex.split(example)[1:])))
+
+
+class PerfPeer(E2ETest):
+    """Against a second process."""
+
+    def test_a_reflector_returns_everything(self):
+        for role, other in (("server", "client"), ("client", "server")):
+            with self.subTest(sender=role):
+                arguments = ("--rate", "5kpps", "--max-loss", "0")
+                if role == "server":
+                    sender = self.listening(self.memif("perf", *SHORT, *arguments, role=role))
+                    reflector = self.memif("perf", "--reflect", "--json", role=other)
+                else:
+                    reflector = self.listening(self.memif("perf", "--reflect", "--json", role=other))
+                    sender = self.memif("perf", *SHORT, *arguments, role=role)
+                report = self.report(sender)
+                self.assertEqual((report["sent"], report["lost"]), (report["received"], 0))
+                self.assertEqual(report["latency"]["kind"], "round_trip")
+                reflected = self.report(reflector)
+                self.assertEqual((reflected["test"], reflected["sent"]), ("reflect", report["sent"]))
+
+    def test_respond_reflects_as_well(self):
+        self.respond("--reflect", role="server")
+        report = self.report(self.memif("perf", *SHORT, "--rate", "5kpps", "--max-loss", "0"))
+        self.assertEqual((report["sent"], report["lost"]), (report["received"], 0))
+
+    def test_a_receiver_counts_what_was_sent(self):
+        receiver = self.listening(self.memif("perf", "--receive", "--json", "--max-loss", "0", role="server"))
+        sent = self.report(self.memif("perf", *SHORT, "--rate", "20kpps"))
+        received = self.report(receiver)
+        self.assertEqual(received["test"], "receive")
+        self.assertEqual((received["received"], received["lost"]), (sent["sent"], 0))
+        self.assertEqual((sent["lost"], sent["loss_percent"], sent["latency"]), (None, None, None))
+
+    def test_nothing_returned_is_a_loss_if_a_limit_says_so(self):
+        self.listening(self.memif("perf", "--receive", role="server"))
+        process = self.memif("perf", *SHORT, "--rate", "1kpps", "--max-loss", "1%")
+        self.assert_exit(process, 4)
+        self.assertEqual(json.loads(process.stdout)["loss_percent"], 100)
+
+    def test_a_receiver_that_is_interrupted_reports(self):
+        receiver = self.listening(self.memif("perf", "--receive", "-i", "50ms", role="server"))
+        sender = self.memif("perf", "--time", "20s", "--rate", "1kpps", "-i", "0")
+        receiver.wait_for_output("received")
+        self.assertEqual(receiver.terminate(), 0, str(receiver))
+        self.assertIn("received", receiver.stdout)
+        self.assert_exit(sender, 1)
+        self.assertIn("is down", sender.stderr)
+
+    def test_no_peer_is_exit_code_3(self):
+        self.assert_no_peer(self.memif("perf", "--wait", "100ms"), "no peer")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,183 @@
+#include "perf_worker.hpp"
+
+#include <algorithm>
+#include <pthread.h>
+#include <sched.h>
+#include <thread>
+
+namespace memif::tool {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+constexpr std::size_t in_buffers = 256;    // taken at once
+constexpr std::size_t out_buffers = 2048;  // the longest packet in the smallest sensible buffers takes 1024
+constexpr auto nap = 20ms;                 // so often a waiting thread looks whether it is to stop
+
+std::uint64_t now_ns() noexcept {
+  return static_cast<std::uint64_t>(steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
+}
+
+void run_on(unsigned cpu) noexcept {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+}  // namespace
+
+PerfWorker::PerfWorker(const Job& job, Mode mode, const PerfLoad& load)
+    : job_(job), mark_at_(perf_mark_at(mode)), load_(load), out_(out_buffers), in_(in_buffers), packets_(load.packets) {
+  const auto same = [this](const Bytes& packet) { return packet.size() == packets_.front().size(); };
+  one_size_ = std::all_of(packets_.begin(), packets_.end(), same);
+}
+
+const char* PerfWorker::does() const noexcept {
+  if (job_.reflect) return "reflect";
+  return job_.tx == nullptr ? "receive" : job_.rx == nullptr ? "send" : "exchange";
+}
+
+void PerfWorker::run() {
+  if (job_.cpu) run_on(*job_.cpu);
+  began_ = steady_clock::now();
+  while (running_.load(std::memory_order_relaxed)) {
+    std::size_t moved = 0;
+    if (job_.reflect) {
+      moved = reflect();
+    } else {
+      if (sends() && sending_.load(std::memory_order_relaxed))
+        moved = send();
+      else if (sends())
+        drained_.store(job_.tx->room() == job_.tx->ring_size(), std::memory_order_relaxed);
+      if (job_.rx != nullptr) moved += receive();
+    }
+    if (moved == 0)
+      idle();
+    else
+      idle_turns_ = 0;
+  }
+}
+
+// How many packets may go now.
+std::size_t PerfWorker::due() const {
+  if (load_.rate <= 0) return load_.burst;
+  const std::chrono::duration<double> elapsed = steady_clock::now() - began_;
+  const double behind = elapsed.count() * load_.rate - static_cast<double>(sequence_);
+  return behind < 1 ? 0 : std::min(load_.burst, static_cast<std::size_t>(behind));
+}
+
+std::size_t PerfWorker::send() {
+  const std::size_t wanted = due();
+  if (wanted == 0) return 0;
+  TxBurst burst = job_.tx->begin(out_);
+  const std::size_t count = fill(wanted, burst);
+  std::uint64_t bytes = 0;
+  for (const Buffer& buffer : burst.buffers()) bytes += buffer.size();
+  if (count == 0 || burst.send() == 0) return 0;
+  ++bursts_;
+  sequence_ += count;
+  counts_.sent.add(count);
+  counts_.sent_bytes.add(bytes);
+  return count;
+}
+
+// One packet of each burst carries the time, each place in turn: reading the clock for all would cost more than
+// sending.
+std::size_t PerfWorker::fill(std::size_t wanted, TxBurst& burst) {
+  const std::uint64_t now = now_ns();
+  const std::size_t timed = bursts_ % wanted;
+  std::size_t count = 0;
+  const auto write_next = [&](const Packet& packet) {
+    write(packet, packets_[turn_], {job_.queue, sequence_ + count, count == timed ? now : 0});
+    turn_ = turn_ + 1 == packets_.size() ? 0 : turn_ + 1;
+    ++count;
+  };
+  if (one_size_) {
+    burst = job_.tx->allocate(out_, static_cast<std::uint32_t>(packets_.front().size()), wanted);
+    for (const Packet packet : burst) write_next(packet);
+  } else {
+    while (count < wanted && burst.add(static_cast<std::uint32_t>(packets_[turn_].size()))) write_next(burst.back());
+  }
+  return count;
+}
+
+void PerfWorker::write(const Packet& packet, Bytes& bytes, const PerfMark& mark) {
+  const bool marked = packet.bytes().size() < mark_at_ + PerfMark::size;  // the mark lies across tiny buffers
+  if (marked) mark.write(bytes.data() + mark_at_);
+  packet.copy_from(std::as_bytes(std::span(bytes)));
+  if (!marked) mark.write(packet.data() + mark_at_);
+}
+
+std::size_t PerfWorker::receive() {
+  const RxBurst burst = job_.rx->receive(in_);
+  if (burst.empty()) return 0;
+  const std::uint64_t now = now_ns();
+  for (const Packet packet : burst) inspect(packet, now);
+  std::uint64_t bytes = 0;
+  for (const Buffer& buffer : burst.buffers()) bytes += buffer.size();
+  counts_.received.add(burst.size());
+  counts_.received_bytes.add(bytes);
+  return burst.size();
+}
+
+void PerfWorker::inspect(const Packet& packet, std::uint64_t now) {
+  std::array<std::byte, PerfMark::size> copied;
+  const std::size_t end = mark_at_ + copied.size();
+  PerfMark mark;
+  bool own = false;
+  if (packet.bytes().size() >= end) {
+    std::memcpy(copied.data(), packet.data() + mark_at_, copied.size());
+    own = mark.read(copied.data());
+  } else if (std::array<std::byte, 64> head; packet.copy_to(std::span(head).first(end)) == end) {
+    own = mark.read(head.data() + mark_at_);
+  }
+  if (!own) {
+    counts_.foreign.add(1);
+    return;
+  }
+  if (expects_ == expected_.end() || expects_->first != mark.queue) expects_ = expected_.try_emplace(mark.queue).first;
+  if (mark.sequence < expects_->second)
+    counts_.out_of_order.add(1);
+  else
+    expects_->second = mark.sequence + 1;
+  if (mark.sent_ns != 0 && mark.sent_ns <= now)
+    latency_.add(std::chrono::nanoseconds(static_cast<std::int64_t>(now - mark.sent_ns)));
+}
+
+// No more than the peer has room for, so that a reflector loses nothing.
+std::size_t PerfWorker::reflect() {
+  const std::size_t room = std::min(job_.tx->room(), in_.size());
+  if (room == 0) return 0;
+  RxBurst burst = job_.rx->receive(std::span(in_).first(room));
+  if (burst.empty()) return 0;
+  std::uint64_t bytes = 0;
+  for (const Buffer& buffer : burst.buffers()) bytes += buffer.size();
+  counts_.received.add(burst.size());
+  counts_.received_bytes.add(bytes);
+  counts_.sent.add(job_.tx->forward(burst));
+  counts_.sent_bytes.add(bytes);
+  return burst.size();
+}
+
+// Nothing moved. A receiver waits as its mode says. A sender that is ahead of its rate sleeps if the pause is long; one
+// whose peer takes nothing lets others run now and then, since the peer may be waiting for this CPU.
+void PerfWorker::idle() {
+  const bool sending = sends() && sending_.load(std::memory_order_relaxed);
+  const bool waits = job_.rx != nullptr && !(job_.reflect && job_.tx->room() == 0);
+  const auto pause =
+      sending && load_.rate > 0 ? std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / load_.rate)) : 0ns;
+  if (waits && !sending) {
+    job_.rx->wait(nap);
+  } else if (sending && pause > 200us) {
+    if (waits)
+      job_.rx->wait(std::min<std::chrono::nanoseconds>(pause / 4, nap));
+    else
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(pause / 4, nap));
+  } else if (++idle_turns_ % 256 == 0) {
+    std::this_thread::yield();
+  }
+}
+
+}  // namespace memif::tool
