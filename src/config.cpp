@@ -73,6 +73,10 @@ Status check_queues(const InterfaceConfig& config) {
     return invalid("headroom", std::to_string(config.headroom),
                    "must be less than buffer_size (" + std::to_string(config.buffer_size) + ")");
   }
+  if (config.headroom != 0 && config.memory_hooks && config.memory_hooks->placed) {
+    return invalid("headroom", std::to_string(config.headroom),
+                   "must be 0 where the application places the buffers (memory_hooks.placed)");
+  }
   return Nothing{};
 }
 

@@ -54,7 +54,8 @@ struct MemoryHooks {
   std::function<std::byte*(std::uint64_t bytes, int fd)> map{};
   // Nothing uses the memory any more. The fd is the application's to close.
   std::function<void(std::byte* data, std::uint64_t bytes, int fd)> release{};
-  // Client: the application says where each buffer is, with RxQueue::place() and TxQueue::place().
+  // Client: the application says where each buffer is, with RxQueue::place() and TxQueue::place(); `headroom` is 0
+  // then.
   bool placed = false;
 };
 

@@ -46,6 +46,12 @@ const Case cases[] = {
      "buffer_size 1048577: must be from 1 to 1048576"},
     {"HeadroomFillsBuffer", [](auto& c) { c.headroom = 2048; }, "headroom 2048: must be less than buffer_size (2048)"},
     {"HeadroomLargest", [](auto& c) { c.headroom = 2047; }, ""},
+    {"HeadroomInPlacedBuffers",
+     [](auto& c) {
+       c.headroom = 64;
+       c.memory_hooks = std::make_shared<MemoryHooks>(MemoryHooks{.placed = true});
+     },
+     "headroom 64: must be 0 where the application places the buffers (memory_hooks.placed)"},
     {"TooMuchMemory",
      [](auto& c) {
        c.ring_size = 16384;
