@@ -11,6 +11,7 @@ namespace {
 // Enough for 128 KiB in buffers of the usual size.
 constexpr std::size_t scratch_buffers = 64;
 
+// A client may post for filling what it sends, so the two may overlap.
 void copy(const Packet& from, const Packet& to) noexcept {
   auto target = to.buffers().begin();
   std::uint32_t filled = 0;
@@ -21,7 +22,7 @@ void copy(const Packet& from, const Packet& to) noexcept {
         filled = 0;
       }
       const std::uint32_t n = std::min(source.size() - done, target->size() - filled);
-      std::memcpy(target->data() + filled, source.data() + done, n);
+      std::memmove(target->data() + filled, source.data() + done, n);
       done += n;
       filled += n;
     }
