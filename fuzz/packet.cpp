@@ -1,0 +1,87 @@
+// Packets from the peer: described, answered, sent back and rewritten. Checked values hold what they promise, answers
+// fit, and rewritten packets have checksums as right or as wrong as before.
+#include <algorithm>
+#include <vector>
+
+#include "describe.hpp"
+#include "input.hpp"
+#include "replay_rewrite.hpp"
+#include "responder.hpp"
+
+namespace {
+
+using namespace memif;
+using namespace memif::tool;
+using fuzz::require;
+
+bool within(View inner, View outer) {
+  return inner.empty() || (inner.data() >= outer.data() && inner.data() + inner.size() <= outer.data() + outer.size());
+}
+
+bool printable(const std::string& text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\t'; });
+}
+
+void check_parsed(View packet, std::size_t total) {
+  const auto ip = parse_ip(packet, total);
+  if (!ip) return;
+  require(within(ip->payload, packet), "a payload lies in its packet");
+  require(ip->header_size + ip->payload_size <= total, "a packet is no longer than it is");
+  require(ip->payload.size() <= ip->payload_size, "a view holds no more than there is");
+  if (const auto message = parse_icmp(*ip)) require(within(message->body, packet), "a body lies in its packet");
+  if (const auto neighbor = parse_neighbor(*ip)) require(neighbor->target.v6(), "neighbours have IPv6 addresses");
+  parse_ports(*ip);
+}
+
+void check_answer(const Answer& answer, std::size_t size) {
+  require(answer.rewritten <= answer.head.size(), "an answer's head fits");
+  require(answer.rewritten <= answer.size, "an answer's head is part of it");
+  if (answer.counts()) require(answer.size == size, "an echo is as long as what it answers");
+}
+
+Bytes rewritten(View packet, Mode mode, const Rewrite& rewrite) {
+  Bytes copy(packet.begin(), packet.end());
+  rewrite.apply(copy, mode);
+  return copy;
+}
+
+// Rewriting in IP mode leaves a right header checksum right, and a wrong one wrong.
+void check_rewriting(View packet) {
+  const Rewrite rewrite{
+      .source = Mac{2, 2, 2, 2, 2, 2},
+      .destination = {},
+      .addresses = {parse_address_map("10.0.0.0/8=192.0.0.0/8"), parse_address_map("fd00::/9=fe80::/9"),
+                    parse_address_map("0.0.0.0/3=224.0.0.0/3"), parse_address_map("::/1=8000::/1")}};
+  require(rewritten(packet, Mode::ethernet, rewrite).size() == packet.size(), "a packet keeps its length");
+  const Bytes after = rewritten(packet, Mode::ip, rewrite);
+  if (packet.size() < 20 || packet[0] >> 4 != 4) return;
+  const std::size_t header = (packet[0] & std::size_t{0x0f}) * 4;
+  if (header < 20 || header > packet.size()) return;
+  const bool right = checksum(packet.first(header)) == 0;
+  require(right == (checksum(View(after).first(header)) == 0), "a header's checksum stays as right as it was");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::Input input(data, size);
+  const std::uint8_t shape = input.byte();
+  const std::size_t beyond = shape % 4 == 3 ? input.number<std::uint16_t>() : 0;
+  const View packet = input.rest();
+  const std::size_t total = packet.size() + beyond;
+  const Mode mode = shape % 8 < 4 ? Mode::ethernet : Mode::ip;
+
+  check_parsed(packet, total);
+  if (packet.size() > 14) check_parsed(packet.subspan(14), total - 14);
+  require(printable(describe(packet, total, mode)), "descriptions are printable");
+  if (shape >= 0xf0) require(printable(hex_dump(packet)), "dumps are printable");
+
+  static const Responder responders[] = {
+      {Mode::ethernet, Mac{2, 0, 0, 0, 0, 1}, {parse_address("10.0.0.1"), parse_address("fd00::1")}},
+      {Mode::ip, Mac{2, 0, 0, 0, 0, 1}, {parse_address("10.0.0.1"), parse_address("fd00::1")}}};
+  const View head = packet.first(std::min(packet.size(), head_size));
+  if (const auto answer = responders[mode == Mode::ip].answer(head, total)) check_answer(*answer, total);
+  check_answer(reflect(head, total, mode, shape % 16 < 8 ? Reflect::macs : Reflect::addresses), total);
+  check_rewriting(packet);
+  return 0;
+}

@@ -1,0 +1,7 @@
+#include "load_hook.hpp"
+
+namespace memif::test {
+
+thread_local void (*on_shared_load)(const void* address) = nullptr;
+
+}  // namespace memif::test
