@@ -52,6 +52,10 @@ class Process:
     def pid(self):
         return self.popen.pid
 
+    def collected(self, name):
+        """All bytes of stdout or stderr so far."""
+        return bytes(self._collected[name])
+
     @property
     def stdout(self):
         return self._collected["stdout"].decode(errors="replace")

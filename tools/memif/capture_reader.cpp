@@ -7,7 +7,6 @@
 #include <pcap/pcap.h>
 #include <sys/stat.h>
 
-#include "command.hpp"
 #include "filter.hpp"
 
 namespace memif::tool {
@@ -38,8 +37,8 @@ std::optional<CapturedPacket> CaptureReader::next() {
   const int result = ::pcap_next_ex(file_->pcap.get(), &header, &data);
   if (result == PCAP_ERROR_BREAK) return std::nullopt;
   if (result != 1)
-    throw Failure(exit_failed, fmt::format("cannot read {} beyond packet {}: {}", file_->name, file_->packets,
-                                           ::pcap_geterr(file_->pcap.get())));
+    throw CaptureDamaged(fmt::format("cannot read {} beyond packet {}: {}", file_->name, file_->packets,
+                                     ::pcap_geterr(file_->pcap.get())));
   ++file_->packets;
   // With nanosecond precision, libpcap has nanoseconds in tv_usec. A capture can hold any number there: unsigned
   // arithmetic wraps where a signed one would overflow.
@@ -49,13 +48,27 @@ std::optional<CapturedPacket> CaptureReader::next() {
                         View(data, header->caplen), std::max<std::size_t>(header->len, header->caplen)};
 }
 
-void CaptureReader::require(Mode mode) const {
+bool CaptureReader::carried_by(Mode mode) const {
   const int type = link_type();
-  const bool ip = mode == Mode::ip && (type == DLT_IPV4 || type == DLT_IPV6);
-  if (ip || type == tool::link_type(mode)) return;
-  const char* const name = ::pcap_datalink_val_to_name(type);
-  throw UsageError(fmt::format("{} has packets of link type {}, which a port of mode {} does not carry", file_->name,
-                               name != nullptr ? name : std::to_string(type), memif::to_string(mode)));
+  return type == tool::link_type(mode) || (mode == Mode::ip && (type == DLT_IPV4 || type == DLT_IPV6));
+}
+
+std::string CaptureReader::link_type_name() const {
+  const char* const name = ::pcap_datalink_val_to_name(link_type());
+  return name != nullptr ? name : std::to_string(link_type());
+}
+
+void CaptureReader::require(Mode mode) const {
+  if (!carried_by(mode))
+    throw UsageError(fmt::format("{} has packets of link type {}, which a port of mode {} does not carry", file_->name,
+                                 link_type_name(), memif::to_string(mode)));
+}
+
+Mode CaptureReader::mode() const {
+  for (const Mode mode : {Mode::ethernet, Mode::ip, Mode::punt_inject})
+    if (carried_by(mode)) return mode;
+  throw UsageError(
+      fmt::format("{} has packets of link type {}, which memif does not carry", file_->name, link_type_name()));
 }
 
 std::optional<double> CaptureReader::part_read() const {

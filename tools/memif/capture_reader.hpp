@@ -9,6 +9,7 @@
 #include <memif/config.hpp>
 
 #include "codec.hpp"
+#include "command.hpp"
 #include "pcapng.hpp"
 
 namespace memif::tool {
@@ -19,6 +20,12 @@ struct CapturedPacket {
   std::size_t original_size = 0;
 };
 
+// A capture cannot be read beyond some place.
+class CaptureDamaged : public Failure {
+ public:
+  explicit CaptureDamaged(const std::string& message) : Failure(exit_failed, message) {}
+};
+
 class CaptureReader {
  public:
   // "-": standard input. Throws Failure.
@@ -27,11 +34,14 @@ class CaptureReader {
   CaptureReader(CaptureReader&&) noexcept;
   CaptureReader& operator=(CaptureReader&&) noexcept;
 
-  // Nothing at the end. Throws Failure where the file is damaged or ends in the middle of a packet.
+  // Nothing at the end. Throws CaptureDamaged where the file is damaged or ends in the middle of a packet.
   std::optional<CapturedPacket> next();
 
   // Throws UsageError unless packets of this file are what a port of that mode carries.
   void require(Mode mode) const;
+
+  // The mode of a port that carries packets of this file. Throws UsageError where there is none.
+  Mode mode() const;
 
   // The part of the file that was read, 0 to 1; nothing where the file has no length (a pipe).
   std::optional<double> part_read() const;
@@ -39,6 +49,9 @@ class CaptureReader {
   int link_type() const;
 
  private:
+  bool carried_by(Mode mode) const;
+  std::string link_type_name() const;
+
   struct File;
   std::unique_ptr<File> file_;
 };

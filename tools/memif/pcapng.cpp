@@ -1,15 +1,9 @@
 #include "pcapng.hpp"
 
-#include <cerrno>
+#include <algorithm>
 #include <cstring>
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
 
-#include "command.hpp"
-
-namespace memif::tool {
-namespace pcapng {
+namespace memif::tool::pcapng {
 namespace {
 
 enum BlockType : std::uint32_t {
@@ -22,6 +16,7 @@ enum BlockType : std::uint32_t {
 enum Option : std::uint16_t {
   end_of_options = 0,
   section_application = 4,
+  packet_flags = 2,
   interface_name = 2,
   interface_time_resolution = 9,
   interface_filter = 11,
@@ -114,25 +109,15 @@ void append_interface(Bytes& out, const Description& interface) {
   if (!interface.filter.empty()) {
     Bytes filter{expression};
     filter.insert(filter.end(), interface.filter.begin(), interface.filter.end());
-    append_option(out, interface_filter, filter);
+    append_option(out, interface_filter, View(filter).first(std::min<std::size_t>(filter.size(), 0xffff)));
   }
   append_option(out, end_of_options, View());
   block.end();
 }
 
-void append_packet(Bytes& out, CaptureTime time, View data, std::size_t original_size) {
-  Block block(out, enhanced_packet);
-  append(out, std::uint32_t{0});  // the only interface
-  append_time(out, time);
-  append(out, static_cast<std::uint32_t>(data.size()));
-  append(out, static_cast<std::uint32_t>(original_size));
-  append_padded(out, data);
-  block.end();
-}
-
-void append_statistics(Bytes& out, CaptureTime time, const Statistics& statistics) {
+void append_statistics(Bytes& out, std::uint32_t interface, CaptureTime time, const Statistics& statistics) {
   Block block(out, interface_statistics);
-  append(out, std::uint32_t{0});
+  append(out, interface);
   append_time(out, time);
   append_time_option(out, statistics_start, statistics.start);
   append_time_option(out, statistics_end, statistics.end);
@@ -143,52 +128,38 @@ void append_statistics(Bytes& out, CaptureTime time, const Statistics& statistic
   block.end();
 }
 
+std::size_t write_packet(std::uint8_t* block, const PacketRecord& packet) noexcept {
+  const auto put = [](std::uint8_t*& at, auto number) {
+    std::memcpy(at, &number, sizeof number);
+    at += sizeof number;
+  };
+  const std::size_t padding = (4 - packet.size % 4) % 4;
+  const std::size_t options = packet.direction == Direction::unknown ? 0 : 12;
+  const auto length = static_cast<std::uint32_t>(packet_head + packet.size + padding + options + 4);
+  const auto ns = static_cast<std::uint64_t>(packet.time.time_since_epoch().count());
+  std::uint8_t* at = block;
+  put(at, static_cast<std::uint32_t>(enhanced_packet));
+  put(at, length);
+  put(at, packet.interface);
+  put(at, static_cast<std::uint32_t>(ns >> 32));
+  put(at, static_cast<std::uint32_t>(ns));
+  put(at, static_cast<std::uint32_t>(packet.size));
+  put(at, static_cast<std::uint32_t>(packet.original_size));
+  at += packet.size;
+  at = std::fill_n(at, padding, std::uint8_t{0});
+  if (options != 0) {
+    put(at, static_cast<std::uint16_t>(packet_flags));
+    put(at, std::uint16_t{4});
+    put(at, static_cast<std::uint32_t>(packet.direction));
+    put(at, std::uint32_t{end_of_options});
+  }
+  put(at, length);
+  return length;
+}
+
 std::uint16_t file_link_type(int dlt) noexcept {
   constexpr int dlt_raw = 12;
   return static_cast<std::uint16_t>(dlt == dlt_raw ? 101 : dlt);
 }
 
-}  // namespace pcapng
-
-namespace {
-
-constexpr std::size_t buffer_size = 1 << 20;
-
-Fd open_capture(const std::string& path) {
-  Fd fd(path == "-" ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-                    : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!fd) throw Failure(exit_failed, fmt::format("cannot write to {}: {}", path, std::strerror(errno)));
-  return fd;
-}
-
-}  // namespace
-
-CaptureFile::CaptureFile(const std::string& path, const pcapng::Description& interface)
-    : path_(path == "-" ? "standard output" : path), fd_(open_capture(path)) {
-  buffer_.reserve(buffer_size + 0x11000);
-  pcapng::append_section_header(buffer_, "memif dump");
-  pcapng::append_interface(buffer_, interface);
-}
-
-void CaptureFile::packet(CaptureTime time, View data, std::size_t original_size) {
-  pcapng::append_packet(buffer_, time, data, original_size);
-  if (buffer_.size() >= buffer_size) flush();
-}
-
-void CaptureFile::statistics(CaptureTime time, const pcapng::Statistics& statistics) {
-  pcapng::append_statistics(buffer_, time, statistics);
-}
-
-void CaptureFile::flush() {
-  std::size_t done = 0;
-  while (done < buffer_.size()) {
-    const ssize_t n = ::write(fd_.get(), buffer_.data() + done, buffer_.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw Failure(exit_failed, fmt::format("cannot write to {}: {}", path_, std::strerror(errno)));
-    done += static_cast<std::size_t>(n);
-  }
-  written_ += done;
-  buffer_.clear();
-}
-
-}  // namespace memif::tool
+}  // namespace memif::tool::pcapng

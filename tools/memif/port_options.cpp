@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -155,6 +156,31 @@ void apply_pair(std::string_view pair, PortOptions& options) {
   }
 }
 
+constexpr auto port_group = "Port";
+constexpr auto port_value = "memif:PATH,id=N,role=ROLE,...";
+constexpr auto port_help = "the port in one word; its keys are those of the options below";
+
+using Apply = std::function<void(PortOptions&)>;  // what an option does to a port
+
+// All options but --port. `each` calls what it is given for the ports that the options are about.
+void add_settings(CLI::App& app, const std::function<void(const Apply&)>& each) {
+  for (const Setting& setting : settings) {
+    const auto set = [each, &setting](const std::string& value) {
+      each([&](PortOptions& port) { apply(setting.set, port, setting.option, value); });
+    };
+    app.add_option_function<std::string>(setting.option, set, setting.help)
+        ->type_name(setting.value)
+        ->group(port_group);
+  }
+  const std::string help = "wait for the peer to return when it is gone; --reconnect=PERIOD: try so often";
+  CLI::Option* reconnect = app.add_flag("--reconnect", help);
+  reconnect->group(port_group);
+  reconnect->check([each](const std::string& value) {
+    each([&](PortOptions& port) { apply(set_reconnect, port, "--reconnect", value); });
+    return std::string();
+  });
+}
+
 }  // namespace
 
 void apply_port_word(std::string_view word, PortOptions& options) {
@@ -187,24 +213,26 @@ PortOptions parse_port_word(std::string_view word) {
 }
 
 void add_port_options(CLI::App& app, PortOptions& options) {
-  constexpr auto group = "Port";
   app.add_option_function<std::string>(
-         "--port", [&options](const std::string& word) { apply_port_word(word, options); },
-         "the port in one word; its keys are those of the options below")
-      ->type_name("memif:PATH,id=N,role=ROLE,...")
-      ->group(group);
-  for (const Setting& setting : settings) {
-    const auto set = [&options, &setting](const std::string& value) {
-      apply(setting.set, options, setting.option, value);
-    };
-    app.add_option_function<std::string>(setting.option, set, setting.help)->type_name(setting.value)->group(group);
-  }
-  const std::string help = "wait for the peer to return when it is gone; --reconnect=PERIOD: try so often";
-  CLI::Option* reconnect = app.add_flag("--reconnect", help);
-  reconnect->group(group);
-  reconnect->check([&options](const std::string& value) {
-    apply(set_reconnect, options, "--reconnect", value);
-    return std::string();
+         "--port", [&options](const std::string& word) { apply_port_word(word, options); }, port_help)
+      ->type_name(port_value)
+      ->group(port_group);
+  add_settings(app, [&options](const Apply& change) { change(options); });
+}
+
+void add_port_options(CLI::App& app, std::vector<PortOptions>& ports) {
+  app.add_option_function<std::vector<std::string>>(
+         "--port",
+         [&ports](const std::vector<std::string>& words) {
+           ports.resize(words.size(), ports.front());
+           for (std::size_t i = 0; i < words.size(); ++i) apply_port_word(words[i], ports[i]);
+         },
+         std::string(port_help) + "; may be given several times")
+      ->allow_extra_args(false)
+      ->type_name(port_value)
+      ->group(port_group);
+  add_settings(app, [&ports](const Apply& change) {
+    for (PortOptions& port : ports) change(port);
   });
 }
 

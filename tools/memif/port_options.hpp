@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <memif/config.hpp>
 
@@ -23,6 +24,10 @@ struct PortOptions {
 // Adds --socket and the other options of a port, and --port for the one-word form. What --port says is changed by the
 // single options. Values of `options` before the call are the defaults; it must outlive the parsing.
 void add_port_options(CLI::App& app, PortOptions& options);
+
+// The same for a command of several ports: --port may be repeated, and the single options change each of them. `ports`
+// has one port before the call, with the defaults.
+void add_port_options(CLI::App& app, std::vector<PortOptions>& ports);
 
 // Applies "memif:PATH,key=value,..." to `options`. The address of an abstract socket keeps its own keys, netns_name and
 // netns_pid. Throws UsageError.

@@ -110,6 +110,8 @@ class ReplayCommand {
   std::uint64_t read_ = 0, sent_ = 0, bytes_ = 0, not_sent_ = 0, shortened_ = 0;
   std::optional<Clock::time_point> start_, stalled_;
   Clock::time_point end_{}, last_progress_{};
+  std::size_t queue_ = 0;        // whose turn it is
+  std::size_t full_queues_ = 0;  // in a row
   bool patient_ = true;  // not, after a packet was given up, until there is room again
   std::vector<Buffer> buffers_ = std::vector<Buffer>(burst_buffers);
 };
@@ -144,9 +146,11 @@ bool ReplayCommand::load() {
   return false;
 }
 
-// Sends what is due, up to a burst, as far as there is room.
+// Sends what is due, up to a burst, as far as there is room. The queues take turns.
 void ReplayCommand::send_due(Port& port) {
-  TxBurst burst = port.tx().begin(buffers_);
+  const std::size_t queues = port.config().tx_queues;
+  TxBurst burst = port.tx(queue_).begin(buffers_);
+  queue_ = (queue_ + 1) % queues;
   const auto now = Clock::now();
   if (!start_) start_ = now;
   std::size_t added = 0;
@@ -164,9 +168,11 @@ void ReplayCommand::send_due(Port& port) {
     not_sent_ += added - sent;
     if (sent == added) bytes_ += bytes;
     stalled_.reset();
+    full_queues_ = 0;
     patient_ = true;
     end_ = now;
-  } else if (loaded_ && *start_ + due_ <= now) {
+  } else if (loaded_ && *start_ + due_ <= now && ++full_queues_ >= queues) {
+    full_queues_ = 0;
     if (!stalled_) stalled_ = now;
     if (!patient_ || now - *stalled_ >= stall_) give_up();
   }
@@ -208,8 +214,13 @@ int ReplayCommand::run() {
 // What lies in the ring when the link ends is lost: the peer gets time to take it. Only a client sees whether it did.
 void ReplayCommand::await_delivery(Session& session, Port& port) {
   const auto deadline = Clock::now() + stall_;
+  const auto all_taken = [&port] {
+    for (std::size_t i = 0; i < port.config().tx_queues; ++i)
+      if (TxQueue& tx = port.tx(i); tx.room() < tx.ring_size()) return false;
+    return true;
+  };
   while (port.config().role == Role::client && port.up() && !session.stopped() && Clock::now() < deadline &&
-         port.tx().room() < port.tx().ring_size()) {
+         !all_taken()) {
     drain(port);
     session.wait(Clock::now() + 1ms);
   }
@@ -244,7 +255,7 @@ int ReplayCommand::finish(const Port& port) {
   const double seconds = start_ ? std::chrono::duration<double>(end_ - *start_).count() : 0.0;
   const double rate = seconds > 0 ? static_cast<double>(sent_ > 0 ? sent_ - 1 : 0) / seconds : 0.0;
   if (options_.json) {
-    print_json({{"schema", "memif-replay-1"},
+    print_json({{"schema", "memif-replay/1"},
                 {"read", read_},
                 {"sent", sent_},
                 {"bytes", bytes_},
@@ -299,7 +310,7 @@ void add_replay(CLI::App& app, Action& action) {
   add_port_options(*command, options->port);
   command->footer(
       "Without a rate, packets are sent at the pace at which they were captured. Packets longer than a buffer are\n"
-      "sent in several buffers. What the peer sends meanwhile is dropped.\n"
+      "sent in several buffers; the queues take turns, burst by burst. What the peer sends meanwhile is dropped.\n"
       "Example: memif replay --port memif:@lab,role=client --pps 1000000 --loop 10 in.pcapng");
   command->callback([&action, options] { action = [options] { return ReplayCommand(*options).run(); }; });
 }

@@ -33,6 +33,12 @@ TxQueue& Port::tx(std::size_t queue) const {
   return queue == 0 || same.up() ? same : interface_->tx(0);
 }
 
+void Port::begin_wait() {
+  wait_until_ = options_.wait ? Clock::now() + *options_.wait : Clock::time_point::max();
+  refusals_ = interface_->info().refusals;
+  told_.clear();
+}
+
 std::string describe_refusal(const InterfaceConfig& config, const std::optional<Reason>& reason) {
   if (!reason) return config.role == Role::server ? "nobody connected" : "no answer";
   return describe_reason(*reason);
@@ -56,36 +62,42 @@ Port& Session::add(const PortOptions& options) {
   config.on_disconnected = [this, p = port.get()](Interface&, const Reason& reason) {
     p->why_down_ = describe_reason(reason);
     p->up_ = false;
+    p->begin_wait();
     ++changes_;
   };
   auto added = context_.try_add(std::move(config));
   if (!added)
     throw Failure(added.error().code == Errc::invalid_config ? exit_usage : exit_failed, added.error().message);
   port->interface_ = *added;
+  port->begin_wait();
   ports_.push_back(std::move(port));
   return *ports_.back();
 }
 
 bool Session::await_link(Port& port) {
-  const auto deadline = port.options().wait ? Clock::now() + *port.options().wait : Clock::time_point::max();
-  std::uint64_t refusals = port.interface().info().refusals;
-  std::string told;
+  port.begin_wait();
   while (!port.up()) {
     if (stopped()) return false;
-    const InterfaceInfo info = port.interface().info();
-    if (Clock::now() >= deadline)
-      throw Failure(exit_no_peer, fmt::format("no peer on {} within {}: {}", port_name(port.config()),
-                                              format_duration(*port.options().wait),
-                                              describe_refusal(port.config(), info.last_reason)));
-    // A refusal may be cured while we wait, but whoever is waiting should know.
-    if (std::exchange(refusals, info.refusals) != info.refusals && info.last_reason && info.last_reason->from_peer) {
-      std::string reason = describe_refusal(port.config(), info.last_reason);
-      if (told != reason) notice(fmt::format("refused on {}: {}; still trying", port_name(port.config()), reason));
-      told = std::move(reason);
-    }
-    wait(std::min(deadline, Clock::now() + 100ms));
+    wait(look_for_link(port));
   }
   return true;
+}
+
+Clock::time_point Session::look_for_link(Port& port) {
+  const InterfaceInfo info = port.interface().info();
+  const auto now = Clock::now();
+  if (now >= port.wait_until_)
+    throw Failure(exit_no_peer, fmt::format("no peer on {} within {}: {}", port_name(port.config()),
+                                            format_duration(*port.options().wait),
+                                            describe_refusal(port.config(), info.last_reason)));
+  // A refusal may be cured while we wait, but whoever is waiting should know.
+  if (std::exchange(port.refusals_, info.refusals) != info.refusals && info.last_reason &&
+      info.last_reason->from_peer) {
+    std::string reason = describe_refusal(port.config(), info.last_reason);
+    if (port.told_ != reason) notice(fmt::format("refused on {}: {}; still trying", port_name(port.config()), reason));
+    port.told_ = std::move(reason);
+  }
+  return std::min(port.wait_until_, now + 100ms);
 }
 
 bool Session::pending() noexcept {
@@ -148,13 +160,15 @@ void Session::sleep(Clock::time_point until) {
   for (RxQueue* queue : armed) queue->disarm();
 }
 
+void Session::pause(std::chrono::nanoseconds duration) {
+  control();
+  const timespec nap = until_timeout(Clock::now() + duration);
+  ::nanosleep(&nap, nullptr);
+}
+
 void Session::linger() {
   const auto until = Clock::now() + 20ms;
-  while (!stopped() && Clock::now() < until) {
-    control();
-    const timespec nap{0, 1'000'000};
-    ::nanosleep(&nap, nullptr);
-  }
+  while (!stopped() && Clock::now() < until) pause(1ms);
 }
 
 }  // namespace memif::tool

@@ -34,12 +34,18 @@ class Port {
  private:
   friend class Session;
   explicit Port(PortOptions options) : options_(std::move(options)) {}
+  void begin_wait();
 
   PortOptions options_;
   Interface* interface_ = nullptr;
   bool up_ = false;
   std::uint64_t links_ = 0;
   std::string why_down_;
+
+  // While there is no link: until when we wait, and what was told of refusals.
+  Clock::time_point wait_until_{};
+  std::uint64_t refusals_ = 0;
+  std::string told_;
 };
 
 // Owns the context and its ports. Control and data share the calling thread.
@@ -54,9 +60,16 @@ class Session {
   // words. False if a signal ended the wait.
   bool await_link(Port& port);
 
+  // One step of that, for a command that serves other ports meanwhile: throws when the port's time is over, tells of
+  // refusals, and returns until when to wait at most. The time counts from add(), or from the end of the last link.
+  Clock::time_point look_for_link(Port& port);
+
   // Waits until a queue has packets, a link changes, a signal arrives, or `until`. True if there are packets. How it
   // waits is the first port's rx mode; sleeping costs nothing.
   bool wait(Clock::time_point until = Clock::time_point::max());
+
+  // Sleeps for so long whatever comes, for a command that waits for room in a ring, of which nothing tells.
+  void pause(std::chrono::nanoseconds duration);
 
   // After the last packet sent: time for the peer to take it before the link goes.
   void linger();
