@@ -27,9 +27,7 @@ class CaptureFilesTest : public testing::Test {
   std::string path(const std::string& name) const { return (dir_ / name).string(); }
 
   CaptureFiles files(const CaptureConditions& change) {
-    return {path("out.pcapng"), change, {{1, 65535, "test", "arp"}}, [] {
-              return std::vector<pcapng::Statistics>(1);
-            }};
+    return {path("out.pcapng"), change, {{1, 65535, "test", "arp"}}, [] { return std::vector<pcapng::Statistics>(1); }};
   }
 
   static void add(CaptureFiles& files, std::size_t size) {

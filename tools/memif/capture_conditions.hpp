@@ -19,8 +19,8 @@ struct CaptureConditions {
   bool change_file() const noexcept { return packets != 0 || bytes != 0 || duration; }
 };
 
-// "duration:5s", "packets:1000", "filesize:10MiB", "files:3", each at most once. `option` is what messages call them by.
-// Throws UsageError.
+// "duration:5s", "packets:1000", "filesize:10MiB", "files:3", each at most once. `option` is what messages call them
+// by. Throws UsageError.
 CaptureConditions parse_conditions(const std::string& option, const std::vector<std::string>& texts);
 
 }  // namespace memif::tool

@@ -50,8 +50,8 @@ class CaptureFile {
 
   std::string path_;
   Fd fd_;
-  bool own_ = false;     // not standard output
-  Bytes header_;  // what every file begins with
+  bool own_ = false;  // not standard output
+  Bytes header_;      // what every file begins with
   std::unique_ptr<std::uint8_t[]> buffer_;
   std::size_t used_ = 0;
   std::uint64_t written_ = 0;

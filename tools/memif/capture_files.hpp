@@ -21,8 +21,9 @@ std::string ring_name(const std::string& path, std::uint64_t number, CaptureTime
 // A file that is full is closed at once; the next one begins with the next packet. All throw Failure.
 class CaptureFiles {
  public:
-  // `change` says when a file is full, and how many are kept (files; the oldest is removed); without any condition there
-  // is one file, called `path` ("-": standard output). `statistics` fills what a file ends with, for each interface.
+  // `change` says when a file is full, and how many are kept (files; the oldest is removed); without any condition
+  // there is one file, called `path` ("-": standard output). `statistics` fills what a file ends with, for each
+  // interface.
   CaptureFiles(std::string path, const CaptureConditions& change, const std::vector<pcapng::Description>& interfaces,
                std::function<std::vector<pcapng::Statistics>()> statistics);
 

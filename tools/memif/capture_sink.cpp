@@ -192,8 +192,11 @@ void CaptureSink::report_text(std::uint64_t received, std::uint64_t dropped) con
 }
 
 void CaptureSink::report_json(CaptureEnd end, std::uint64_t received, std::uint64_t dropped) const {
-  nlohmann::ordered_json report{{"schema", "memif-dump/1"}, {"received", received}, {"captured", captured_},
-                                {"dropped", dropped},       {"ended_by", to_string(end)}};
+  nlohmann::ordered_json report{{"schema", "memif-dump/1"},
+                                {"received", received},
+                                {"captured", captured_},
+                                {"dropped", dropped},
+                                {"ended_by", to_string(end)}};
   report["duration_s"] = std::chrono::duration<double>(Clock::now() - begin_).count();
   report["file_bytes"] = files_ ? files_->bytes() : 0;
   report["files"] = nlohmann::ordered_json::array();
@@ -201,9 +204,12 @@ void CaptureSink::report_json(CaptureEnd end, std::uint64_t received, std::uint6
     for (const std::string& name : files_->names()) report["files"].push_back(name);
   report["interfaces"] = nlohmann::ordered_json::array();
   for (const CaptureSource& source : sources_) {
-    nlohmann::ordered_json interface{{"name", source.name},         {"mode", memif::to_string(source.mode)},
-                                     {"received", source.received}, {"captured", source.captured},
-                                     {"dropped", source.dropped}};
+    nlohmann::ordered_json interface {
+      {"name", source.name}, {"mode", memif::to_string(source.mode)}, {"received", source.received},
+          {"captured", source.captured}, {
+        "dropped", source.dropped
+      }
+    };
     if (source.passes_on) {
       interface["passed_on"] = source.passed_on;
       interface["not_passed_on"] = source.not_passed_on;

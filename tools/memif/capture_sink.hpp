@@ -1,4 +1,5 @@
-// Where captured packets go: to the screen, as text or JSON, and to files; what is counted of them, and when it is enough.
+// Where captured packets go: to the screen, as text or JSON, and to files; what is counted of them, and when it is
+// enough.
 #pragma once
 
 #include <chrono>

@@ -196,7 +196,8 @@ int LiveCapture::exit_code(CaptureEnd end) {
   if (end != CaptureEnd::link_down) return exit_done;
   for (const Side& side : sides_) {
     if (!side.gone()) continue;
-    const std::string what = fmt::format("the link on {} is down: {}", port_name(side.port.config()), side.port.why_down());
+    const std::string what =
+        fmt::format("the link on {} is down: {}", port_name(side.port.config()), side.port.why_down());
     if (!sink_.limited()) {
       notice(what);
     } else {

@@ -1,5 +1,6 @@
-// memif-extcap: memif as a capture interface of Wireshark and tshark, which run this program from their extcap directory.
-// What they ask and what they expect is in extcap(4). An own program, since they find such programs by their place.
+// memif-extcap: memif as a capture interface of Wireshark and tshark, which run this program from their extcap
+// directory. What they ask and what they expect is in extcap(4). An own program, since they find such programs by their
+// place.
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
@@ -35,8 +36,9 @@ struct Extcap {
 
 void print_interfaces() {
   print_line(fmt::format("extcap {{version=" MEMIF_VERSION "}}{{display=memif}}{{help={}}}", help_page));
-  print_line(fmt::format("interface {{value={}}}{{display=memif: packets of VPP, DPDK and others through shared memory}}",
-                         interface_name));
+  print_line(
+      fmt::format("interface {{value={}}}{{display=memif: packets of VPP, DPDK and others through shared memory}}",
+                  interface_name));
 }
 
 // One for each mode. The capture itself says which it is.
@@ -56,10 +58,13 @@ struct Question {
 
 constexpr std::array questions{
     Question{"--socket", "Socket", "A path, or @NAME for an abstract socket", "string}{default=/run/vpp/memif.sock"},
-    Question{"--id", "Interface id", "Number of the interface on the socket", "unsigned}{range=0,4294967295}{default=0"},
+    Question{"--id", "Interface id", "Number of the interface on the socket",
+             "unsigned}{range=0,4294967295}{default=0"},
     Question{"--role", "Role", "The other side has the other role", "selector"},
     Question{"--mode", "Mode", "What a packet is; the same on both sides", "selector"},
     Question{"--secret", "Secret", "At most 24 bytes", "password"},
+    Question{"--secret-file", "Secret from a file", "A file whose first line is the secret",
+             "fileselect}{mustexist=true"},
     Question{"--queues", "Queues", "Each way", "unsigned}{range=1,256}{default=1"},
     Question{"--ring-size", "Ring size", "Descriptors, a power of two (a client's choice)",
              "unsigned}{range=2,16384}{default=1024"},
@@ -70,11 +75,13 @@ constexpr std::array questions{
 void print_config() {
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const Question& q = questions[i];
-    print_line(fmt::format("arg {{number={}}}{{call={}}}{{display={}}}{{tooltip={}}}{{type={}}}", i, q.option, q.display,
-                           q.tooltip, q.type));
+    print_line(fmt::format("arg {{number={}}}{{call={}}}{{display={}}}{{tooltip={}}}{{type={}}}", i, q.option,
+                           q.display, q.tooltip, q.type));
     if (q.option == std::string_view("--role")) {
-      print_line(fmt::format("value {{arg={}}}{{value=client}}{{display=client (slave): connects}}{{default=true}}", i));
-      print_line(fmt::format("value {{arg={}}}{{value=server}}{{display=server (master): listens}}{{default=false}}", i));
+      print_line(
+          fmt::format("value {{arg={}}}{{value=client}}{{display=client (slave): connects}}{{default=true}}", i));
+      print_line(
+          fmt::format("value {{arg={}}}{{value=server}}{{display=server (master): listens}}{{default=false}}", i));
     } else if (q.option == std::string_view("--mode")) {
       print_line(fmt::format("value {{arg={}}}{{value=ethernet}}{{display=Ethernet}}{{default=true}}", i));
       print_line(fmt::format("value {{arg={}}}{{value=ip}}{{display=IP}}{{default=false}}", i));
@@ -149,7 +156,8 @@ void add_options(CLI::App& app, Extcap& extcap) {
   app.add_option("--extcap-reload-option", extcap.reload, "an option whose values are asked for again");
   app.add_flag("--capture", extcap.capture, "capture to --fifo, until it is closed or SIGTERM comes");
   app.add_option("--fifo", extcap.fifo, "where to");
-  app.add_option("--extcap-capture-filter", extcap.filter, "which packets, as in pcap-filter(7); without --capture: check");
+  app.add_option("--extcap-capture-filter", extcap.filter,
+                 "which packets, as in pcap-filter(7); without --capture: check");
   for (PortOptions& port : extcap.ports) {
     port.wait.reset();
     port.reconnect = true;

@@ -112,7 +112,7 @@ class ReplayCommand {
   Clock::time_point end_{}, last_progress_{};
   std::size_t queue_ = 0;        // whose turn it is
   std::size_t full_queues_ = 0;  // in a row
-  bool patient_ = true;  // not, after a packet was given up, until there is room again
+  bool patient_ = true;          // not, after a packet was given up, until there is room again
   std::vector<Buffer> buffers_ = std::vector<Buffer>(burst_buffers);
 };
 
