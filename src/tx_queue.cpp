@@ -40,6 +40,7 @@ void TxQueue::refresh() noexcept {
   limit_offset_ = 0;
   offsets_vary_ = false;
   posted_ = nullptr;
+  usual_ = 0;
   if (ring == nullptr) return;
   posted_ = ring->posted.get();
   if (client_) {
@@ -58,7 +59,7 @@ std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
   const std::uint64_t offset = descriptor.offset;
   const std::uint32_t capacity = descriptor.length();
   if (view == nullptr || capacity == 0 || offset + capacity > view->size) return nullptr;
-  tag_ = RawDescriptor::make_tag(descriptor.region(), false);
+  usual_ = descriptor.word0;
   view_ = *view;
   return view->base + offset;
 }

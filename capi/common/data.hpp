@@ -18,12 +18,12 @@ concept NamesQueue = requires(Buffer buffer) {
 // A sink for the core: writes the program's buffers, one after the other.
 template <class Buffer>
 auto buffer_sink(Buffer* buffers, [[maybe_unused]] QueueState* state) noexcept {
-  return [=](std::size_t i, std::byte* data, std::uint32_t length, std::uint32_t, std::uint32_t slot, bool more) {
+  return [=](std::size_t i, std::byte* data, Extent extent, std::uint32_t, std::size_t slot) {
     Buffer& buffer = buffers[i];
     buffer.desc_index = static_cast<std::uint16_t>(slot);
     if constexpr (NamesQueue<Buffer>) buffer.queue = state;
-    buffer.len = length;
-    buffer.flags = more ? 1 : 0;
+    buffer.len = extent.length();
+    buffer.flags = extent.more() ? 1 : 0;
     buffer.data = data;
   };
 }
@@ -130,11 +130,10 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
   bool chains = false;
   const bool whole = size == 0;
   if (whole) size = 1;
-  const auto show = [&chains, whole, sink = buffer_sink(buffers, state)](std::size_t i, std::byte* data,
-                                                                         std::uint32_t length, std::uint32_t room,
-                                                                         std::uint32_t slot, bool more) {
-    chains |= more;
-    sink(i, data, whole ? room : length, room, slot, more);
+  const auto show = [&chains, whole, sink = buffer_sink(buffers, state)](std::size_t i, std::byte* data, Extent extent,
+                                                                         std::uint32_t room, std::size_t slot) {
+    chains |= extent.more();
+    sink(i, data, whole ? Extent::of(room, extent.more()) : extent, room, slot);
   };
   std::size_t shown = queue.reserve(count, size, any, state->allocated, show);
   if (forget_former_link(*state)) [[unlikely]]
@@ -154,11 +153,10 @@ struct BufferSource {
   const Buffer* buffers;
   std::uint32_t first, mask;  // slot of the first; the ring's size less one
 
-  std::uint32_t length(std::size_t i) const noexcept {
+  Extent extent(std::size_t i) const noexcept {
     const bool in_place = ((buffers[i].desc_index ^ (first + i)) & mask) == 0;
-    return in_place ? buffers[i].len : 0;
+    return Extent::of(in_place ? buffers[i].len : 0, (buffers[i].flags & 1) != 0);
   }
-  std::uint32_t more(std::size_t i) const noexcept { return buffers[i].flags & 1u; }
   std::byte* data(std::size_t i) const noexcept { return static_cast<std::byte*>(buffers[i].data); }
 };
 

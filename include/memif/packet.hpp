@@ -8,10 +8,26 @@
 #include <iterator>
 #include <span>
 
+#include <memif/wire.hpp>
+
 namespace memif {
 
 class RxQueue;
 class TxQueue;
+
+// The length of a buffer and whether its packet goes on in the next one, where a descriptor has them
+// (docs/protocol.md, "Shared memory") and with zeros elsewhere: the burst loops hand it over without taking it apart.
+struct Extent {
+  std::uint64_t word = 0;
+
+  static constexpr Extent of(std::uint32_t length, bool more = false) noexcept {
+    return {std::uint64_t{length} << 32 | (more ? wire::descriptor_flag_next : 0u)};
+  }
+  constexpr std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(word >> 32); }
+  constexpr bool more() const noexcept { return (word & wire::descriptor_flag_next) != 0; }
+  // Of a packet that is this one buffer.
+  constexpr bool whole() const noexcept { return static_cast<std::uint32_t>(word) == 0; }
+};
 
 // One buffer of shared memory, or the used part of it. Does not own anything: valid while the burst that it came with.
 // The peer can write the bytes at any time: copy what must not change between check and use.
@@ -20,17 +36,17 @@ class Buffer {
   Buffer() noexcept = default;
 
   std::byte* data() const noexcept { return data_; }
-  std::uint32_t size() const noexcept { return length_; }  // bytes used
+  std::uint32_t size() const noexcept { return extent().length(); }  // bytes used
   std::span<std::byte> bytes() const noexcept { return {data_, size()}; }
-  bool more() const noexcept { return (meta_ & more_bit) != 0; }  // the packet goes on in the next buffer
+  bool more() const noexcept { return extent().more(); }  // the packet goes on in the next buffer
 
   // Bytes that may be used: those of a received buffer are those that came.
-  std::uint32_t capacity() const noexcept { return (meta_ & received_bit) != 0 ? length_ : value(); }
+  std::uint32_t capacity() const noexcept { return (word_ & received_bit) != 0 ? size() : value(); }
 
   // Changes the number of used bytes; false, and no change, beyond the capacity.
   bool resize(std::uint32_t length) noexcept {
     if (length > capacity()) return false;
-    length_ = length;
+    word_ = static_cast<std::uint32_t>(word_) | Extent::of(length).word;
     return true;
   }
 
@@ -38,30 +54,29 @@ class Buffer {
   friend class RxQueue;
   friend class TxQueue;
 
-  // word_, from bit 0: "more", "received", then the slot of a received buffer or the capacity of one to be sent, and
-  // the length in the upper half. Length and "more" are where a descriptor has them, and a buffer is 16 bytes: the
-  // burst loops write or read one for every packet.
-  static constexpr std::uint32_t more_bit = 1;
+  // word_ is the buffer's Extent, and in the bits that are zero there: from bit 1 "received", then the slot of a
+  // received buffer or the capacity of one to be sent. A buffer is 16 bytes, and the burst loops write or read one for
+  // every packet; its second half is one word because a load finds what a store left in the processor's store buffer
+  // only if that store covers all of it.
   static constexpr std::uint32_t received_bit = 2;
   static constexpr unsigned value_shift = 2;
   static constexpr std::uint32_t max_capacity = ~std::uint32_t{0} >> value_shift;  // of more, the rest is not used
 
-  static Buffer received(std::byte* data, std::uint32_t length, std::uint32_t slot, bool more) noexcept {
-    return Buffer(data, length, (slot << value_shift) + received_bit + (more ? more_bit : 0));
+  static Buffer received(std::byte* data, Extent extent, std::size_t slot) noexcept {
+    return Buffer(data, extent.word + ((slot << value_shift) + received_bit));
   }
-  static Buffer to_send(std::byte* data, std::uint32_t length, std::uint32_t capacity, bool more) noexcept {
-    return Buffer(data, length, (capacity << value_shift) + (more ? more_bit : 0));
+  static Buffer to_send(std::byte* data, Extent extent, std::uint32_t capacity) noexcept {
+    return Buffer(data, extent.word + (capacity << value_shift));
   }
 
-  Buffer(std::byte* data, std::uint32_t length, std::uint32_t meta) noexcept
-      : data_(data), length_(length), meta_(meta) {}
+  Buffer(std::byte* data, std::uint64_t word) noexcept : data_(data), word_(word) {}
 
-  std::uint32_t value() const noexcept { return meta_ >> value_shift; }
+  Extent extent() const noexcept { return {word_ & Extent::of(~std::uint32_t{0}, true).word}; }
+  std::uint32_t value() const noexcept { return static_cast<std::uint32_t>(word_) >> value_shift; }
   std::uint16_t slot() const noexcept { return static_cast<std::uint16_t>(value()); }
 
   std::byte* data_ = nullptr;
-  std::uint32_t length_ = 0;
-  std::uint32_t meta_ = 0;
+  std::uint64_t word_ = 0;
 };
 static_assert(sizeof(Buffer) == 16 || sizeof(void*) != 8);
 

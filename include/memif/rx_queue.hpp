@@ -49,7 +49,7 @@ class alignas(128) RxQueue : public detail::Queue {
     std::size_t packets = 0;
   };
 
-  // Takes up to `max` buffers and calls sink(i, data, length, capacity, slot, more) for each, i from 0. The buffers
+  // Takes up to `max` buffers and calls sink(i, data, extent, capacity, slot) for each, i from 0. The buffers
   // stay the caller's until release(). A sink may be called again for the same i with other values: the last call
   // holds.
   template <class Sink>
@@ -209,9 +209,8 @@ struct RxQueue::Burst {
 
 inline RxBurst RxQueue::receive(std::span<Buffer> buffers) noexcept {
   Buffer* const to = buffers.data();
-  const Taken taken =
-      take(buffers.size(), [to](std::size_t i, std::byte* data, std::uint32_t length, std::uint32_t, std::uint32_t slot,
-                                bool more) { to[i] = Buffer::received(data, length, slot, more); });
+  const Taken taken = take(buffers.size(), [to](std::size_t i, std::byte* data, Extent extent, std::uint32_t,
+                                                std::size_t slot) { to[i] = Buffer::received(data, extent, slot); });
   if (taken.buffers == 0) return {};
   ++live_bursts_;
   return {this, buffers.first(taken.buffers), taken.packets, epoch_};
@@ -290,52 +289,51 @@ inline std::size_t RxQueue::run_length(const Burst& burst) const noexcept {
 // compiler cannot know that what the sink writes is no part of the queue.
 template <class Sink>
 RxQueue::Run RxQueue::run_from_client(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept {
-  wire::Descriptor* const begin = ring_.descriptor(first);
-  wire::Descriptor* const end = begin + count;
-  const std::uint32_t tag = tag_;
+  wire::Descriptor* const shared = ring_.descriptor(first);
+  const std::size_t slot = ring_.slot(first);
+  const std::uint64_t tag = tag_;
   const detail::RegionView view = view_;
-  std::uint32_t slot = ring_.slot(first);
   std::uint64_t bytes = 0;
-  wire::Descriptor* shared = begin;
-  MEMIF_UNROLL
-  for (; shared != end; ++shared) {
-    const RawDescriptor descriptor = Ring::load(*shared);
-    const std::uint32_t length = descriptor.length();
+  const std::size_t taken = detail::run_of(count, [&](std::size_t i) {
+    const RawDescriptor descriptor = Ring::load(shared[i]);
+    const Extent extent{descriptor.word0 - tag};  // if that leaves nothing in the lower half
+    const std::uint32_t length = extent.length();
     const std::uint64_t offset = descriptor.offset;
     // In bounds: the last byte lies before the limit. A length of 0 wraps round to beyond any.
-    if (descriptor.tag() != tag || (checked && offset + (length - 1) >= view.fast_limit)) [[unlikely]]
-      break;
-    sink(at++, view.base + offset, length, length, slot++, false);
+    if (!extent.whole() || (checked && offset + (length - 1) >= view.fast_limit)) [[unlikely]]
+      return false;
+    sink(at + i, view.base + offset, extent, length, slot + i);
     bytes += length;
-  }
-  return {static_cast<std::size_t>(shared - begin), bytes};
+    return true;
+  });
+  return {taken, bytes};
 }
 
 // As a client: the packets are where this side posted buffers; of the descriptor only length and NEXT are the server's
-// to say. The slot is this side's own until it is posted again, so what the server changed is put right at once.
+// to say. The slot is this side's own until it is posted again, so what the server changed is put right at once. A
+// server that changed the region as well is not believed, but served by take_packet().
 template <class Sink>
 RxQueue::Run RxQueue::run_from_server(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept {
-  wire::Descriptor* const begin = ring_.descriptor(first);
-  wire::Descriptor* const end = begin + count;
-  std::uint32_t slot = ring_.slot(first);
-  const std::uint32_t* offset = offsets_ + slot;
+  wire::Descriptor* const shared = ring_.descriptor(first);
+  const std::size_t slot = ring_.slot(first);
+  const std::uint32_t* const offsets = offsets_ + slot;
   std::byte* const base = base_;
-  const std::uint64_t posted = posted_word0_;
+  const std::uint64_t posted = posted_word0_, tag = RawDescriptor{posted, 0}.tag();
   const std::uint32_t room = shortest_room_;
   std::uint64_t bytes = 0;
-  wire::Descriptor* shared = begin;
-  MEMIF_UNROLL
-  for (; shared != end; ++shared) {
-    const RawDescriptor descriptor = Ring::load_word0(*shared);
-    const std::uint32_t length = descriptor.length();
+  const std::size_t taken = detail::run_of(count, [&](std::size_t i) {
+    const RawDescriptor descriptor = Ring::load_word0(shared[i]);
+    const Extent extent{descriptor.word0 - tag};
+    const std::uint32_t length = extent.length();
     // A length of 0 wraps round to more than any buffer has.
-    if (descriptor.more() || (checked && length - 1 >= room)) [[unlikely]]
-      break;
-    sink(at++, base + *offset++, length, room, slot++, false);
-    if (descriptor.word0 != posted) Ring::store_word0(*shared, posted);
+    if (!extent.whole() || (checked && length - 1 >= room)) [[unlikely]]
+      return false;
+    Ring::store_word0(shared[i], posted);
+    sink(at + i, base + offsets[i], extent, room, slot + i);
     bytes += length;
-  }
-  return {static_cast<std::size_t>(shared - begin), bytes};
+    return true;
+  });
+  return {taken, bytes};
 }
 
 // For a packet at `first` whose end was not published when we last looked. A ring full of one unfinished packet will
@@ -374,7 +372,7 @@ RxQueue::Burst RxQueue::take_packet(Burst burst, Sink sink) noexcept {
       good = false;
     } else if (parts < space) {
       const std::uint32_t capacity = client_ ? room(at) : descriptor.length();
-      sink(burst.buffers + parts, data, descriptor.length(), capacity, std::uint32_t{ring_.slot(at)}, more);
+      sink(burst.buffers + parts, data, Extent::of(descriptor.length(), more), capacity, std::size_t{ring_.slot(at)});
       bytes += descriptor.length();
     }
   }

@@ -39,7 +39,7 @@ class alignas(128) TxQueue : public detail::Queue {
   // --- The same in parts, for language bindings. ---
 
   // Shows free buffers for up to `packets` packets of `size` bytes, in at most `max` buffers, beginning `after` buffers
-  // beyond the next to be sent: sink(i, data, length, capacity, slot, more), as RxQueue::take() has it. Returns the
+  // beyond the next to be sent: sink(i, data, extent, capacity, slot), as RxQueue::take() has it. Returns the
   // buffers shown, whole packets; none for a `size` of 0 or of 1 GiB and more.
   template <class Sink>
   std::size_t reserve(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after, Sink sink) noexcept;
@@ -51,8 +51,7 @@ class alignas(128) TxQueue : public detail::Queue {
 
   // Publishes the next `count` buffers as `source` describes them, whole packets only, and stops before the first
   // packet that has an empty part or one outside its buffer. A source is a small value with
-  //     std::uint32_t length(std::size_t i);   bytes of buffer i
-  //     std::uint32_t more(std::size_t i);     1 if the packet goes on in the next buffer, 0 if not
+  //     Extent extent(std::size_t i);          of buffer i
   //     std::byte* data(std::size_t i);        optional: where they begin, if not at the buffer's start (client only)
   template <class Source>
   Published publish(std::size_t count, Source source) noexcept;
@@ -91,8 +90,9 @@ class alignas(128) TxQueue : public detail::Queue {
   TxQueue(detail::Port& port, std::uint16_t index) noexcept;
 
   static auto filler(Buffer* to) noexcept {
-    return [to](std::size_t i, std::byte* data, std::uint32_t length, std::uint32_t capacity, std::uint32_t,
-                bool more) { to[i] = Buffer::to_send(data, length, capacity, more); };
+    return [to](std::size_t i, std::byte* data, Extent extent, std::uint32_t capacity, std::size_t) {
+      to[i] = Buffer::to_send(data, extent, capacity);
+    };
   }
 
   void refresh() noexcept;
@@ -138,8 +138,7 @@ class alignas(128) TxQueue : public detail::Queue {
   // Buffers as they were handed out.
   struct Unmoved {
     const Buffer* buffers;
-    std::uint32_t length(std::size_t i) const noexcept { return buffers[i].size(); }
-    std::uint32_t more(std::size_t i) const noexcept { return buffers[i].more() ? 1 : 0; }
+    Extent extent(std::size_t i) const noexcept { return buffers[i].extent(); }
   };
   // Received buffers that changed places with those of this queue.
   struct Moved : Unmoved {
@@ -147,10 +146,17 @@ class alignas(128) TxQueue : public detail::Queue {
   };
   std::byte* resolve(const RawDescriptor& descriptor) noexcept;
 
+  // Of a posted descriptor: what no extent less one byte exceeds if it fits into the buffer, with the region's bits
+  // where a descriptor has them. All in one word, so that write_posted() checks and writes with one load of it.
+  static std::uint64_t bound(const RawDescriptor& posted) noexcept {
+    return (posted.word0 | 0xffff) - Extent::of(1).word;
+  }
+
   std::uint16_t limit_offset_ = 0;   // client: the ring size, since a slot is free once the peer has passed it
   std::uint32_t own_tag_ = 0;        // client: region of its buffers, no flags
   bool offsets_vary_ = false;        // client: descriptors may point elsewhere than to the start of their slot's buffer
-  std::uint64_t* posted_ = nullptr;  // server: word0 of each posted descriptor as it was read and checked
+  std::uint64_t* posted_ = nullptr;  // server: of each posted descriptor, as it was read and checked, its bound()
+  std::uint64_t usual_ = 0;          // server: word0 of the last posted descriptor found good; its region is view_
   TxCounters counters_;
 };
 
@@ -267,17 +273,18 @@ std::size_t TxQueue::reserve_own(std::size_t packets, std::uint32_t size, std::s
   for (std::size_t done = 0; done < count;) {  // at most two runs: up to the end of the array, and from its start
     const auto index = static_cast<std::uint16_t>(first + done);
     const std::size_t run = std::min<std::size_t>(count - done, ring_.until_end(index));
-    const std::uint32_t slot = ring_.slot(index);
+    const std::size_t slot = ring_.slot(index);
     const std::uint32_t* const offsets = offsets_ + slot;
     if (parts == 1) {
-      MEMIF_UNROLL
-      for (std::size_t i = 0; i < run; ++i)
-        sink(done + i, base + offsets[i], size, room, static_cast<std::uint32_t>(slot + i), false);
+      detail::run_of(run, [&](std::size_t i) {
+        sink(done + i, base + offsets[i], Extent::of(size), room, slot + i);
+        return true;
+      });
     } else {
       for (std::size_t i = 0; i < run; ++i) {
         const std::uint32_t length = std::min(left, room);
         left -= length;
-        sink(done + i, base + offsets[i], length, room, static_cast<std::uint32_t>(slot + i), left != 0);
+        sink(done + i, base + offsets[i], Extent::of(length, left != 0), room, slot + i);
         if (left == 0) left = size;
       }
     }
@@ -323,30 +330,28 @@ std::size_t TxQueue::reserve_posted(std::size_t packets, std::uint32_t size, std
   return used;
 }
 
-// Packets of one buffer each, in slots one after the other, up to the first that is no such packet.
+// Packets of one buffer each, in slots one after the other, up to the first that is no such packet. Nearly all posted
+// descriptors are alike but for their offsets, so one comparison with one found good checks all else.
 template <class Sink>
 std::size_t TxQueue::reserve_posted_run(std::uint16_t first, std::size_t count, std::uint32_t size, std::size_t at,
                                         Sink sink) noexcept {
-  wire::Descriptor* const begin = ring_.descriptor(first);
-  wire::Descriptor* const end = begin + count;
-  std::uint32_t slot = ring_.slot(first);
-  std::uint64_t* posted = posted_ + slot;
-  const std::uint32_t tag = tag_;
-  const detail::RegionView view = view_;
-  const std::uint32_t slack = Buffer::max_capacity - size;
-  wire::Descriptor* shared = begin;
-  MEMIF_UNROLL
-  for (; shared != end; ++shared) {
-    const RawDescriptor descriptor = Ring::load(*shared);
-    const std::uint32_t capacity = descriptor.length();
-    const std::uint64_t offset = descriptor.offset;
-    // Not too short, and not too long: a capacity less than `size` wraps round to beyond any slack.
-    if (descriptor.tag() != tag || capacity - size > slack || (checked && offset + capacity > view.size)) [[unlikely]]
-      break;
-    *posted++ = descriptor.word0;
-    sink(at++, view.base + offset, size, capacity, slot++, false);
-  }
-  return static_cast<std::size_t>(shared - begin);
+  const RawDescriptor usual{usual_, 0};
+  if (usual.length() < size) return 0;
+  const std::uint32_t capacity = std::min(usual.length(), Buffer::max_capacity);
+  wire::Descriptor* const shared = ring_.descriptor(first);
+  const std::size_t slot = ring_.slot(first);
+  std::uint64_t* const posted = posted_ + slot;
+  std::byte* const base = view_.base;
+  const std::uint64_t last_offset = view_.size - usual.length();
+  const std::uint64_t usual_bound = bound(usual);
+  return detail::run_of(count, [&](std::size_t i) {
+    const RawDescriptor descriptor = Ring::load(shared[i]);
+    if (descriptor.word0 != usual.word0 || (checked && descriptor.offset > last_offset)) [[unlikely]]
+      return false;
+    posted[i] = usual_bound;
+    sink(at + i, base + descriptor.offset, Extent::of(size), capacity, slot + i);
+    return true;
+  });
 }
 
 // One packet over posted buffers of any size in any region. A buffer that cannot be used ends the burst before the
@@ -367,8 +372,8 @@ std::size_t TxQueue::reserve_posted_packet(std::uint16_t first, std::uint32_t si
     const std::uint32_t capacity = std::min(descriptor.length(), Buffer::max_capacity);
     const std::uint32_t length = std::min(left, capacity);
     left -= length;
-    posted_[ring_.slot(index)] = descriptor.word0;
-    sink(before + parts, data, length, capacity, std::uint32_t{ring_.slot(index)}, left != 0);
+    posted_[ring_.slot(index)] = bound(descriptor);
+    sink(before + parts, data, Extent::of(length, left != 0), capacity, std::size_t{ring_.slot(index)});
   }
   return parts;
 }
@@ -393,9 +398,12 @@ TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
   if (written.buffers != count) [[unlikely]]
     counters_.rejected.add(1);
   // Whole packets only.
-  while (written.buffers != 0 && source.more(written.buffers - 1) != 0) {
+  while (written.buffers != 0) {
+    const Extent last = source.extent(written.buffers - 1);
+    if (!last.more()) break;
+    --written.buffers;
     --written.continued;
-    written.bytes -= source.length(--written.buffers);
+    written.bytes -= last.length();
   }
   if (written.buffers == 0) return {};
 
@@ -413,37 +421,33 @@ TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
 template <bool offsets_vary, class Source>
 TxQueue::Written TxQueue::write_own(std::uint16_t first, std::size_t count, std::size_t from, Source source) noexcept {
   static_assert(wire::descriptor_flag_next == 1, "a source's more() goes into the descriptor as it is");
-  wire::Descriptor* const begin = ring_.descriptor(first);
-  wire::Descriptor* const end = begin + count;
-  [[maybe_unused]] const std::uint32_t* start = offsets_ + ring_.slot(first);
+  wire::Descriptor* const shared = ring_.descriptor(first);
+  [[maybe_unused]] const std::uint32_t* const offsets = offsets_ + ring_.slot(first);
   [[maybe_unused]] std::byte* const base = base_;
-  const std::uint32_t tag = own_tag_;
+  const std::uint64_t tag = own_tag_;
   const std::uint32_t room = buffer_size_;
   std::uint64_t sum = 0;
-  wire::Descriptor* shared = begin;
-  MEMIF_UNROLL
-  for (; shared != end; ++shared, ++from) {
-    const std::uint32_t length = source.length(from);
+  const std::size_t written = detail::run_of(count, [&](std::size_t i) {
+    const Extent extent = source.extent(from + i);
     // An empty part wraps round to more than any buffer has; so does data before the buffer's start.
-    if (checked && length - 1 >= room) [[unlikely]]
-      break;
-    const std::uint64_t word = RawDescriptor::make_word0(source.more(from), length);
-    const std::uint64_t word0 = word | tag;
+    if (checked && extent.word - Extent::of(1).word >= Extent::of(room).word) [[unlikely]]
+      return false;
     if constexpr (offsets_vary) {
-      std::uint32_t offset = *start++;
+      std::uint32_t offset = offsets[i];
       if constexpr (moves<Source>) {
-        const auto moved = static_cast<std::uint64_t>(source.data(from) - base) - offset;
-        if (checked && moved > room - length) [[unlikely]]
-          break;
+        const auto moved = static_cast<std::uint64_t>(source.data(from + i) - base) - offset;
+        if (checked && moved > room - extent.length()) [[unlikely]]
+          return false;
         offset += static_cast<std::uint32_t>(moved);
       }
-      Ring::update(*shared, word0, offset);
+      Ring::update(shared[i], extent.word | tag, offset);
     } else {
-      Ring::update_word0(*shared, word0);
+      Ring::update_word0(shared[i], extent.word | tag);
     }
-    sum += word;
-  }
-  return {static_cast<std::size_t>(shared - begin), static_cast<std::uint32_t>(sum), sum >> 32};
+    sum += extent.word;
+    return true;
+  });
+  return {written, static_cast<std::uint32_t>(sum), sum >> 32};
 }
 
 // As a server: length and NEXT are this side's to say; region and offset stay as the client posted them.
@@ -451,22 +455,19 @@ template <class Source>
 TxQueue::Written TxQueue::write_posted(std::uint16_t first, std::size_t count, std::size_t from,
                                        Source source) noexcept {
   constexpr std::uint64_t region_bits = 0xffff0000;
-  wire::Descriptor* const begin = ring_.descriptor(first);
-  wire::Descriptor* const end = begin + count;
-  const std::uint64_t* posted = posted_ + ring_.slot(first);
+  wire::Descriptor* const shared = ring_.descriptor(first);
+  const std::uint64_t* const posted = posted_ + ring_.slot(first);
   std::uint64_t sum = 0;
-  wire::Descriptor* shared = begin;
-  MEMIF_UNROLL
-  for (; shared != end; ++shared, ++posted, ++from) {
-    const std::uint32_t length = source.length(from);
-    if (checked && length - 1 >= RawDescriptor{*posted, 0}.length()) [[unlikely]]
-      break;
-    const std::uint64_t word = RawDescriptor::make_word0(source.more(from), length);
-    const std::uint64_t word0 = word | (*posted & region_bits);
-    if (word0 != *posted) Ring::store_word0(*shared, word0);
-    sum += word;
-  }
-  return {static_cast<std::size_t>(shared - begin), static_cast<std::uint32_t>(sum), sum >> 32};
+  const std::size_t written = detail::run_of(count, [&](std::size_t i) {
+    const Extent extent = source.extent(from + i);
+    // An empty part wraps round to beyond any bound.
+    if (checked && extent.word - Extent::of(1).word > posted[i]) [[unlikely]]
+      return false;
+    Ring::store_word0(shared[i], extent.word | (posted[i] & region_bits));
+    sum += extent.word;
+    return true;
+  });
+  return {written, static_cast<std::uint32_t>(sum), sum >> 32};
 }
 
 }  // namespace memif

@@ -52,8 +52,8 @@ TEST(BadDescriptors, AreGivenBackOnlyWhenTheCallEnds) {
   ring.descriptor(0).length = ring.descriptor(1).length = 0;
   std::array<std::uint16_t, 2> tails{};
   RxQueue& rx = pair.server->rx(0);
-  const RxQueue::Taken taken = rx.take(
-      64, [&](std::size_t, std::byte*, std::uint32_t, std::uint32_t, std::uint32_t, bool) { tails[0] = ring.tail(); });
+  const RxQueue::Taken taken =
+      rx.take(64, [&](std::size_t, std::byte*, Extent, std::uint32_t, std::size_t) { tails[0] = ring.tail(); });
   tails[1] = ring.tail();
   EXPECT_EQ(taken.packets, 1u);
   EXPECT_EQ(tails, (std::array<std::uint16_t, 2>{0, 2}));
@@ -108,7 +108,7 @@ TEST(Headroom, ThatIsGivenUpLeavesNoDescriptorThatReachesBeyondItsBuffer) {
     ASSERT_EQ(rx.receive(buffers).size(), packets);
   };
   // All buffers are posted with headroom, then some of them without.
-  const auto ignore = [](std::size_t, std::byte*, std::uint32_t, std::uint32_t, std::uint32_t, bool) {};
+  const auto ignore = [](std::size_t, std::byte*, Extent, std::uint32_t, std::size_t) {};
   for (const std::uint32_t headroom : {64u, 0u}) {
     const std::size_t count = headroom != 0 ? 16 : 3;
     for (std::size_t i = 0; i < count; ++i) ASSERT_TRUE(tx.send_copy(payload));
