@@ -103,10 +103,11 @@ class Receiver {
     const std::uint64_t packets = rx.counters().packets.get(), bytes = rx.counters().bytes.get();
     const auto taken = rx.take(
         max,
-        [&](std::size_t i, std::byte* data, std::uint32_t length, std::uint32_t capacity, auto slot, bool more) {
+        [&](std::size_t i, std::byte* data, Extent extent, std::uint32_t capacity, std::size_t index) {
+          const auto slot = static_cast<std::uint32_t>(index);
           require(i < max, "no more buffers than asked for");
-          check(rx, data, length, capacity, slot);
-          parts[i] = {data, length, capacity, slot, more};
+          check(rx, data, extent.length(), capacity, slot);
+          parts[i] = {data, extent.length(), capacity, slot, extent.more()};
         },
         policy);
     require(taken.buffers <= max && taken.packets <= taken.buffers, "a burst is no larger than asked for");

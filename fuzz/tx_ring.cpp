@@ -19,8 +19,7 @@ struct Part {
 // Sources for TxQueue::publish().
 struct InPlace {
   const Part* parts;
-  std::uint32_t length(std::size_t i) const { return parts[i].length; }
-  std::uint32_t more(std::size_t i) const { return parts[i].more ? 1 : 0; }
+  Extent extent(std::size_t i) const { return Extent::of(parts[i].length, parts[i].more); }
 };
 struct Elsewhere : InPlace {
   std::byte* data(std::size_t i) const { return parts[i].data; }
@@ -107,14 +106,15 @@ class Sender {
     std::array<std::uint32_t, most_buffers> slots{};
     parts_.assign(max, {});
     begin_call();
-    const std::size_t shown = tx.reserve(
-        packets, size, max, after,
-        [&](std::size_t i, std::byte* data, std::uint32_t length, std::uint32_t capacity, auto slot, bool more) {
-          require(i < max, "no more buffers than asked for");
-          check(tx, data, length, capacity, slot);
-          parts_[i] = {data, length, more};
-          slots[i] = slot;
-        });
+    const std::size_t shown =
+        tx.reserve(packets, size, max, after,
+                   [&](std::size_t i, std::byte* data, Extent extent, std::uint32_t capacity, std::size_t index) {
+                     const auto slot = static_cast<std::uint32_t>(index);
+                     require(i < max, "no more buffers than asked for");
+                     check(tx, data, extent.length(), capacity, slot);
+                     parts_[i] = {data, extent.length(), extent.more()};
+                     slots[i] = slot;
+                   });
     require(shown <= max, "no more buffers than asked for");
     check_shown(tx, size, std::span(slots).first(shown), after);
     parts_.resize(after == 0 ? shown : 0);  // else they are not the next to be sent
