@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,16 @@ def wait_until(condition, what, timeout=PATIENCE):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout} s for {what}")
         time.sleep(0.02)
+
+
+def help_text(*subcommand):
+    """What `memif [SUBCOMMAND] --help` prints."""
+    return subprocess.run([MEMIF, *subcommand, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def subcommands():
+    """Those that the command itself lists."""
+    return re.findall(r"^  (\w+)", help_text().split("Subcommands:")[1], re.MULTILINE)
 
 
 class Process:

@@ -225,11 +225,13 @@ void add_bridge(CLI::App& app, Action& action) {
                    "memif:PATH[,role=ROLE,id=N,...], tap:NAME[,address=A/N,mtu=N,mac=M,netns=NS], "
                    "xdp:INTERFACE[,queue=N,mode=auto|copy|zero-copy,netns=NS], "
                    "pcap:in=FILE[,loop=N,pace=recorded|top] or pcap:out=FILE")
+      ->type_name("memif:PATH|tap:NAME|xdp:INTERFACE|pcap:in=FILE|pcap:out=FILE")
       ->required();
   command->add_option("--age", options->age, "forget an address not seen for so long (with three ports or more)")
+      ->type_name("TIME")
       ->capture_default_str();
-  command->add_option("-i,--interval", options->interval, "report what passed this often");
-  command->add_option("-t,--time", options->time, "end after so long");
+  command->add_option("-i,--interval", options->interval, "report what passed this often")->type_name("TIME");
+  command->add_option("-t,--time", options->time, "end after so long")->type_name("TIME");
   command->add_flag("--json", options->json, "reports as JSON: one object, or one a line with --interval");
   command->footer(
       "Two ports are a wire, more are a learning switch. Ends on Ctrl+C; a TAP that it made goes with it.\n"

@@ -38,7 +38,8 @@ class UsageError : public Failure {
 using Action = std::function<int()>;
 
 // Each subcommand lives in a source file of its own and registers itself by one of these: options, help, and a
-// callback that sets `action` when the subcommand is chosen. A new one is declared here and listed in main.cpp.
+// callback that sets `action` when the subcommand is chosen. A new one is declared here and listed in app.cpp; its help
+// has an example, which the tests run.
 void add_respond(CLI::App& app, Action& action);
 void add_ping(CLI::App& app, Action& action);
 void add_dump(CLI::App& app, Action& action);

@@ -9,20 +9,12 @@
 
 #include <memif/memif.hpp>
 
-#include "command.hpp"
+#include "app.hpp"
 #include "output.hpp"
 
 namespace {
 
 using namespace memif::tool;
-
-constexpr auto about =
-    "Tools for memif, packet interfaces made of shared memory between programs such as VPP and DPDK.\n"
-    "Results are on standard output, everything else on standard error.";
-
-constexpr auto epilogue =
-    "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 no peer, 4 a limit that was set was missed.\n"
-    "Example: memif ping --socket /run/vpp/memif.sock --source 192.168.1.1/24 192.168.1.2";
 
 // Wrong usage: the message, and where to read more.
 int report_usage(const std::string& message) {
@@ -55,18 +47,9 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, so that sockets and captures are closed in order
   try {
-    CLI::App app{about, "memif"};
+    CLI::App app;
     Action action;
-    app.set_version_flag("--version", std::string("memif " MEMIF_VERSION));
-    app.require_subcommand(1);
-    app.footer(epilogue);
-    add_respond(app, action);
-    add_ping(app, action);
-    add_dump(app, action);
-    add_info(app, action);
-    add_bridge(app, action);
-    add_replay(app, action);
-    add_perf(app, action);
+    build_app(app, action);
     return run(app, action, argc, argv);
   } catch (const UsageError& error) {
     return report_usage(error.what());

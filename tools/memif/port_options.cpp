@@ -92,8 +92,9 @@ constexpr std::array settings{
             [](PortOptions& o, std::string_view v) {
               o.config.id = static_cast<std::uint32_t>(parse_number(v, 0, std::numeric_limits<std::uint32_t>::max()));
             }},
-    Setting{"role", "--role", "ROLE", "client (slave): connects; server (master): listens", set_role},
-    Setting{"mode", "--mode", "MODE", "what a packet is: ethernet, ip or punt; the same on both sides", set_mode},
+    Setting{"role", "--role", "client|server", "client (slave): connects; server (master): listens", set_role},
+    Setting{"mode", "--mode", "ethernet|ip|punt", "what a packet is: ethernet, ip or punt; the same on both sides",
+            set_mode},
     Setting{"secret", "--secret", "TEXT", "at most 24 bytes; other users can see it in the process list",
             [](PortOptions& o, std::string_view v) { o.config.secret = v; }},
     Setting{"secret-file", "--secret-file", "FILE", "a file whose first line is the secret", set_secret_file},
@@ -112,7 +113,7 @@ constexpr std::array settings{
               o.config.buffer_size = static_cast<std::uint32_t>(size);
             }},
     Setting{"wait", "--wait", "DURATION", "how long to wait for the peer, or 'forever'", set_wait},
-    Setting{"rx-mode", "--rx-mode", "MODE", "how to wait for packets: polling, interrupt or adaptive", set_rx_mode},
+    Setting{"rx-mode", "--rx-mode", "polling|interrupt|adaptive", "how to wait for packets", set_rx_mode},
     Setting{"name", "--name", "NAME", "name of the interface, told to the peer",
             [](PortOptions& o, std::string_view v) { o.config.name = v; }},
 };

@@ -1,0 +1,41 @@
+#include "app.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace memif::tool {
+namespace {
+
+constexpr auto about =
+    "Tools for memif, packet interfaces made of shared memory between programs such as VPP and DPDK.\n"
+    "Results are on standard output, everything else on standard error.";
+
+constexpr auto example = "memif ping --socket /run/vpp/memif.sock --source 192.168.1.1/24 192.168.1.2";
+
+std::string epilogue() {
+  std::string codes;
+  for (const ExitMeaning& exit : exit_meanings)
+    codes += fmt::format("{}{} {}", codes.empty() ? "" : ", ", static_cast<int>(exit.code), exit.meaning);
+  return fmt::format("{}{}.\n{}{}", exit_codes_label, codes, example_label, example);
+}
+
+}  // namespace
+
+std::string version_text() { return "memif " MEMIF_VERSION; }
+
+void build_app(CLI::App& app, Action& action) {
+  app.name("memif");
+  app.description(about);
+  app.set_version_flag("--version", version_text());
+  app.require_subcommand(1);
+  app.footer(epilogue());
+  add_respond(app, action);
+  add_ping(app, action);
+  add_dump(app, action);
+  add_info(app, action);
+  add_bridge(app, action);
+  add_replay(app, action);
+  add_perf(app, action);
+}
+
+}  // namespace memif::tool
