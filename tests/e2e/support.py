@@ -14,6 +14,7 @@ from pathlib import Path
 
 MEMIF = os.environ.get("MEMIF_BIN", "memif")
 HELPERS = Path(os.environ.get("MEMIF_BIN_DIR", "."))
+DOCUMENTS = Path(__file__).resolve().parents[2] / "docs"
 PATIENCE = 20  # seconds that anything may take before a test gives up on it
 
 
@@ -37,6 +38,13 @@ def help_text(*subcommand):
 def subcommands():
     """Those that the command itself lists."""
     return re.findall(r"^  (\w+)", help_text().split("Subcommands:")[1], re.MULTILINE)
+
+
+def keys(value):
+    """All names in a JSON value."""
+    if isinstance(value, list):
+        return set().union(*map(keys, value))
+    return set(value).union(*map(keys, value.values())) if isinstance(value, dict) else set()
 
 
 class Process:
@@ -183,8 +191,17 @@ class E2ETest(unittest.TestCase):
         """The JSON object that a successful process printed."""
         self.assert_exit(process, 0, timeout)
         report = json.loads(process.stdout)
-        self.assertIn("schema", report)
+        self.assert_documented(report)
         return report
+
+    def assert_documented(self, report):
+        """The schema, and each name in the report, are in the subcommand's document."""
+        self.assertRegex(report["schema"], r"^memif-\w+/\d+$")
+        name = report["schema"].removeprefix("memif-").split("/")[0]
+        document = (DOCUMENTS / f"{name}.md").read_text(encoding="utf-8")
+        self.assertIn(report["schema"], document)
+        missing = [key for key in keys(report) - {"schema"} if f"`{key}`" not in document]
+        self.assertEqual(missing, [], f"not in docs/{name}.md")
 
     def assert_all_answered(self, ping, count, timeout=PATIENCE):
         report = self.report(ping, timeout)

@@ -9,12 +9,10 @@ import signal
 import subprocess
 import time
 import unittest
-from pathlib import Path
 
-from support import MEMIF, PATIENCE, E2ETest, help_text, subcommands
+from support import DOCUMENTS, PATIENCE, E2ETest, help_text, subcommands
 
 MANUAL = os.environ.get("MEMIF_MANUAL", "memif-manual")
-DOCUMENTS = Path(__file__).resolve().parents[2] / "docs"
 
 
 class ManualCase(E2ETest):
@@ -49,6 +47,11 @@ class ManualPageTest(ManualCase):
                 self.assertIn(" ".join(example.split()), page)
             for heading in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"):
                 self.assertIn(heading, page)
+
+    def test_what_prints_json_says_what_is_in_it(self):
+        for name in subcommands():
+            if "--json" in help_text(name):
+                self.assertIn(f"memif-{name}/1", self.words_of(f"man1/memif-{name}.1"))
 
     def test_whole_page_lists_the_subcommands_and_exit_codes(self):
         page = self.words_of("man1/memif.1")

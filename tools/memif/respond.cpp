@@ -3,6 +3,7 @@
 #include <array>
 #include <fmt/format.h>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct RespondOptions {
   std::string mac;
   std::optional<Reflect> reflect;
   std::uint64_t count = 0;
+  bool json = false;
 };
 
 struct Totals {
@@ -172,6 +174,15 @@ void RespondCommand::count(const Answer& answer) {
 }
 
 void RespondCommand::summary() const {
+  if (options_.json) {
+    print_json({{"schema", "memif-respond/1"},
+                {"received", totals_.received},
+                {"echo_replies", totals_.echoes},
+                {"resolutions", totals_.resolutions},
+                {"reflected", totals_.reflected},
+                {"not_sent", totals_.no_room}});
+    return;
+  }
   const std::string answered =
       options_.reflect ? fmt::format("{} reflected", totals_.reflected)
                        : fmt::format("{} echo replies, {} address resolutions", totals_.echoes, totals_.resolutions);
@@ -197,6 +208,7 @@ void add_respond(CLI::App& app, Action& action) {
   });
   command->add_option("--count", options->count, "end after so many echo replies or reflected packets");
   command->add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)");
+  command->add_flag("--json", options->json, "print one JSON object at the end");
   add_port_options(*command, options->port);
   command->footer(
       "Waits for peers for ever unless --wait says otherwise, and for the next when one is gone.\n"
