@@ -110,7 +110,8 @@ TEST(ManualPage, NamesEverythingOfItsCommand) {
   EXPECT_THAT(page, HasSubstr(".TH sample\\-one 1 2026-01-31 \"sample 1.0\""));
   EXPECT_THAT(page, HasSubstr("sample\\-one \\- do one\\(aqs work\n"));
   EXPECT_THAT(page, HasSubstr("\\fIFILE\\fR..."));
-  EXPECT_THAT(page, HasSubstr("\\fB\\-k\\fR, \\fB\\-\\-kind\\fR \\fItap:NAME|raw|cooked\\fR\nWhat [kind]: it\\(aqs.\n"));
+  EXPECT_THAT(page,
+              HasSubstr("\\fB\\-k\\fR, \\fB\\-\\-kind\\fR \\fItap:NAME|raw|cooked\\fR\nWhat [kind]: it\\(aqs.\n"));
   EXPECT_THAT(page, HasSubstr(".SH EXTRA\nMore.\n"));
   EXPECT_THAT(page, HasSubstr("sample one \\-q c\n"));
   EXPECT_THAT(page, Not(HasSubstr("secret")));

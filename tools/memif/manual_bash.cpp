@@ -7,7 +7,8 @@
 namespace memif::tool {
 namespace {
 
-// Readline's words end at '=' and ':' too. What comes after those in an option is its value, and in a port's word a file.
+// Readline's words end at '=' and ':' too. What comes after those in an option is its value, and in a port's word a
+// file.
 constexpr auto beginning = R"(# bash completion for memif, made from the texts of its --help
 
 _memif() {

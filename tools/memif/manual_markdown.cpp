@@ -47,7 +47,8 @@ Row cells(std::string_view line) {
 }
 
 bool rule(const Row& row) {
-  return std::all_of(row.begin(), row.end(), [](const auto& cell) { return cell.find_first_not_of("-:") == cell.npos; });
+  return std::all_of(row.begin(), row.end(),
+                     [](const auto& cell) { return cell.find_first_not_of("-:") == cell.npos; });
 }
 
 // The text without what marks it.

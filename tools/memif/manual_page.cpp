@@ -89,8 +89,8 @@ std::string man_page(const ManualCommand& root, const ManualCommand& command, st
   Roff page(name, command_section, edition.date, edition.version);
   page.heading("Name");
   const bool whole = &command == &root;
-  page.line(fmt::format("{} \\- {}", roff_escape(name), whole ? "tools for memif, packet interfaces in shared memory"
-                                                              : roff_escape(command.summary)));
+  page.line(fmt::format("{} \\- {}", roff_escape(name),
+                        whole ? "tools for memif, packet interfaces in shared memory" : roff_escape(command.summary)));
   write_synopsis(page, root, command);
   page.heading("Description");
   page.paragraph(roff_escape(sentence(command.summary) + " " + command.notes));

@@ -1,4 +1,5 @@
-// Manual pages: one for the command and each of its subcommands, from the texts of --help, and those that are documents.
+// Manual pages: one for the command and each of its subcommands, from the texts of --help, and those that are
+// documents.
 #pragma once
 
 #include <string>

@@ -52,7 +52,8 @@ std::string action(const ManualOption& option) {
   if (option.path()) return "_files";
   const auto choices = option.choices();
   if (choices.empty()) return " ";
-  const bool goes_on = std::any_of(choices.begin(), choices.end(), [](const auto& word) { return word.ends_with(':'); });
+  const bool goes_on =
+      std::any_of(choices.begin(), choices.end(), [](const auto& word) { return word.ends_with(':'); });
   const std::string words = escape(fmt::format("{}", fmt::join(choices, " ")));
   return goes_on ? fmt::format(" _memif_port {}", words) : fmt::format("({})", words);
 }
@@ -74,8 +75,7 @@ std::string specification(const ManualOption& option) {
 
 std::string specifications(const ManualCommand& command) {
   std::string result;
-  for (const ManualOption& option : command.options)
-    result += fmt::format(" \\\n          {}", specification(option));
+  for (const ManualOption& option : command.options) result += fmt::format(" \\\n          {}", specification(option));
   std::size_t position = 0;
   for (const ManualOption& argument : command.arguments) {
     const std::string place = argument.repeated ? "*" : std::to_string(++position);
