@@ -42,6 +42,7 @@ class PackagesRelease(Installed):
     def use(self):
         """Nothing but the names that the packages give: no paths."""
         self.assertIn("usage", run("memif", "--help").lower())
+        self.assertRegex(run("tshark", "-D"), r"(?m)^\d+\. memif \(")
         source = self.scratch / "main.c"
         source.write_text("#include <libmemif.h>\nint main (void) { return memif_get_version () != 0x0200; }\n")
         for package in ("libmemif", "libmemif2", "libmemif3"):

@@ -1,6 +1,7 @@
 """memif replay: what arrives is what the capture has, as tshark reads it."""
 
 import json
+import signal
 import struct
 import subprocess
 import unittest
@@ -108,6 +109,32 @@ class ReplayTest(ReplayCase):
         self.assertGreaterEqual(report["duration_s"], 0.39)
         self.assertLess(report["duration_s"], 5)
 
+    def test_queues_take_turns(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(1000)])
+        queues = ("--queues", "3")
+        got, report = self.replay(source, "--topspeed", *queues, count=1000, dump_port=queues)
+        self.assertEqual(report["sent"], 1000)
+        self.assertEqual(sum(report["sent_by_queue"]), 1000)
+        self.assertGreater(min(report["sent_by_queue"]), 100)
+        self.assertEqual(sorted(fields(got, "udp.srcport")), sorted(fields(source, "udp.srcport")))
+
+    def test_interfaces_of_a_pcapng_are_sent_in_the_order_of_the_file(self):
+        first = write_pcap(self.dir / "a.pcap", [udp_frame(i) for i in range(0, 20, 2)], gap_ns=2000)
+        second = write_pcap(self.dir / "b.pcap", [udp_frame(i) for i in range(1, 21, 2)], gap_ns=2001)
+        both = self.dir / "both.pcapng"
+        subprocess.run(["mergecap", "-I", "none", "-w", str(both), str(first), str(second)], check=True)
+        self.assertEqual(len(set(fields(both, "frame.interface_id"))), 2)
+        got, _ = self.replay(both, "--topspeed", count=20)
+        self.assertEqual(fields(got, "udp.srcport"), fields(both, "udp.srcport"))
+
+    def test_progress_on_a_terminal(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(1500)])
+        self.listening(self.memif("dump", "-q", role="server"))
+        command = f"{MEMIF} replay --socket {self.socket} --pps 1000 {source}"
+        terminal = self.start("script", "-qec", command, "/dev/null")
+        self.assert_exit(terminal, 0)
+        self.assertRegex(terminal.stdout, r"\d+ packets, \d+ a second, \d+ %, [0-9.]+ m?s left")
+
     def test_as_server(self):
         source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(50)])
         replay = self.listening(self.memif("replay", "--json", "--topspeed", source, role="server"))
@@ -126,11 +153,25 @@ class ReplayFailureTest(E2ETest):
         source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(3)])
         source.write_bytes(source.read_bytes()[:-10])
         dump = self.listening(self.memif("dump", "-c", "2", "-q", role="server"))
-        replay = self.replay("--topspeed", source)
+        replay = self.replay("--topspeed", "--json", source)
         self.assert_exit(replay, 1)
         self.assertIn("beyond packet 2", replay.stderr)
         self.assertIn("truncated", replay.stderr)
-        dump.terminate()
+        report = json.loads(replay.stdout)
+        self.assertEqual((report["sent"], report["complete"]), (2, False))
+        self.assert_exit(dump, 0)
+
+    def test_what_could_not_be_sent_is_counted(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(200)])
+        dump = self.listening(self.memif("dump", role="server"))
+        replay = self.replay("--pps", "100", "--stall", "100ms", "--ring-size", "16", "--json", source)
+        dump.wait_for_output("10.0.0.1:1024")
+        dump.popen.send_signal(signal.SIGSTOP)  # it takes no more, and its ring is short
+        self.assert_exit(replay, 1)
+        report = json.loads(replay.stdout)
+        self.assertEqual(report["sent"] + report["not_sent"], 200)
+        self.assertGreater(report["not_sent"], 0)
+        self.assertIn(f"{report['not_sent']} packets could not be sent", replay.stderr)
 
     def test_not_a_capture(self):
         source = self.dir / "in.pcap"
@@ -176,8 +217,8 @@ class ReplayTimingTest(ReplayCase):
         report = self.report(self.memif("replay", "--json", "--pps", "1Mpps", "--loop", "1000", source))
         dump.terminate()
         self.assertEqual(report["sent"], 1_000_000)
-        self.assertLess(report["rate_pps"], 1.05e6)
-        self.assertGreater(report["rate_pps"], 0.3e6)  # a busy machine slows it; it never runs ahead
+        self.assertLess(report["rate_pps"], 1.01e6)  # it never runs ahead
+        self.assertGreater(report["rate_pps"], 1e4)  # a busy machine slows it
 
 
 if __name__ == "__main__":

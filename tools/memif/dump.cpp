@@ -27,14 +27,18 @@ struct DumpOptions {
 CaptureEnd copy(CaptureReader& reader, CaptureSink& sink) {
   const Session session;
   sink.start();
-  while (!session.stopped()) {
-    const auto packet = reader.next();
-    if (!packet) return CaptureEnd::end_of_file;
-    const auto room = sink.room();
-    const View kept = packet->data.first(std::min(packet->data.size(), room.size()));
-    std::copy(kept.begin(), kept.end(), room.begin());
-    sink.take(0, packet->time, kept.size(), packet->original_size);
-    if (const auto end = sink.end()) return *end;
+  try {
+    while (!session.stopped()) {
+      const auto packet = reader.next();
+      if (!packet) return CaptureEnd::end_of_file;
+      const auto room = sink.room();
+      const View kept = packet->data.first(std::min(packet->data.size(), room.size()));
+      std::copy(kept.begin(), kept.end(), room.begin());
+      sink.take(0, packet->time, kept.size(), packet->original_size);
+      if (const auto end = sink.end()) return *end;
+    }
+  } catch (const CaptureDamaged&) {
+    if (!session.stopped()) throw;  // else it is no damage: the signal ended the wait for a pipe
   }
   return CaptureEnd::signal;
 }

@@ -103,6 +103,7 @@ class ReplayCommand {
 
   bool loaded_ = false;  // copy_ holds a packet that is to be sent
   bool finished_ = false;
+  std::optional<std::string> damage_;  // of the capture: it cannot be read any further
   std::size_t size_ = 0;
   nanoseconds due_{0};
   Bytes copy_;
@@ -120,7 +121,15 @@ class ReplayCommand {
 bool ReplayCommand::load() {
   if (loaded_) return true;
   while (!finished_) {
-    const auto packet = reader_.next();
+    std::optional<CapturedPacket> packet;
+    try {
+      packet = reader_.next();
+    } catch (const CaptureDamaged& damage) {  // what comes before it is sent
+      if (StopSignals::requested()) break;    // no damage: a signal ended the wait for a pipe
+      damage_ = damage.what();
+      finished_ = true;
+      break;
+    }
     if (!packet) {
       ++loop_;
       finished_ = loop_packets_ == 0 || (options_.loops != 0 && loop_ >= options_.loops);
@@ -248,21 +257,30 @@ void ReplayCommand::progress(bool last) {
   fmt::print(stderr, "\r\x1b[K{}", line);
 }
 
+// Packets, over all connections.
+std::vector<std::uint64_t> sent_by_queue(const Port& port) {
+  std::vector<std::uint64_t> sent;
+  for (std::size_t i = 0; i < port.config().tx_queues; ++i)
+    sent.push_back(port.interface().tx(i).counters().packets.get());
+  return sent;
+}
+
 int ReplayCommand::finish(const Port& port) {
   if (loaded_) ++not_sent_;
   const bool stopped = StopSignals::requested();
-  const bool whole = finished_ && not_sent_ == 0;
+  const bool complete = finished_ && !damage_;
   const double seconds = start_ ? std::chrono::duration<double>(end_ - *start_).count() : 0.0;
   const double rate = seconds > 0 ? static_cast<double>(sent_ > 0 ? sent_ - 1 : 0) / seconds : 0.0;
   if (options_.json) {
     print_json({{"schema", "memif-replay/1"},
                 {"read", read_},
                 {"sent", sent_},
+                {"sent_by_queue", sent_by_queue(port)},
                 {"bytes", bytes_},
                 {"not_sent", not_sent_},
                 {"shortened", shortened_},
                 {"loops", loop_},
-                {"complete", finished_},
+                {"complete", complete},
                 {"duration_s", seconds},
                 {"rate_pps", rate}});
   } else {
@@ -270,7 +288,11 @@ int ReplayCommand::finish(const Port& port) {
                            bytes_, seconds, rate, not_sent_));
     if (shortened_ != 0) notice(fmt::format("{} packets are shorter in the capture than they were", shortened_));
   }
-  if (whole || stopped) return exit_done;
+  if (damage_) {
+    complain(*damage_);
+    return exit_failed;
+  }
+  if (stopped || (complete && not_sent_ == 0)) return exit_done;
   if (!port.up() && !finished_)
     complain(fmt::format("the link on {} is down: {} (--reconnect goes on when the peer returns)",
                          port_name(port.config()), port.why_down()));
