@@ -15,14 +15,15 @@ using namespace bench;
 
 class CApi {
  public:
-  explicit CApi(const Traffic& traffic) : traffic_(traffic), source_(traffic.size + 64), target_(traffic.size + 64) {
+  explicit CApi(const Traffic& traffic)
+      : traffic_(traffic), source_(traffic.shape.size + 64), target_(traffic.shape.size + 64) {
     static int count = 0;
     memif_socket_args_t socket{};
     std::snprintf(socket.path, sizeof socket.path, "@memifpp-bench-c-%d-%d", ::getpid(), count++);
     check(memif_create_socket(&socket_, &socket, nullptr));
     memif_conn_args_t args{};
     args.socket = socket_;
-    while ((std::size_t{1} << args.log2_ring_size) < traffic.ring) ++args.log2_ring_size;
+    while ((std::size_t{1} << args.log2_ring_size) < traffic.shape.ring) ++args.log2_ring_size;
     args.is_master = 1;
     check(memif_create(&server_, &args, connected, nullptr, nullptr, &connected_));
     args.is_master = 0;
@@ -45,16 +46,16 @@ class CApi {
   void send() {
     std::uint16_t count = 0, sent = 0;
     memif_buffer_alloc(sender(), 0, out_.data(), static_cast<std::uint16_t>(traffic_.burst), &count,
-                       static_cast<std::uint16_t>(traffic_.size));
+                       static_cast<std::uint16_t>(traffic_.shape.size));
     for (std::size_t i = 0; i < count; ++i)
-      produce(static_cast<std::byte*>(out_[i].data), out_[i].len, traffic_.touch, counter_++, source_.data());
+      produce(static_cast<std::byte*>(out_[i].data), out_[i].len, traffic_.shape.touch, counter_++, source_.data());
     memif_tx_burst(sender(), 0, out_.data(), count, &sent);
   }
   std::size_t receive() {
     std::uint16_t count = 0;
     memif_rx_burst(receiver(), 0, in_.data(), static_cast<std::uint16_t>(traffic_.burst), &count);
     for (std::size_t i = 0; i < count; ++i)
-      sum_ += consume(static_cast<std::byte*>(in_[i].data), in_[i].len, traffic_.touch, target_.data());
+      sum_ += consume(static_cast<std::byte*>(in_[i].data), in_[i].len, traffic_.shape.touch, target_.data());
     keep(sum_);
     memif_refill_queue(receiver(), 0, count, 0);
     return count;
@@ -84,8 +85,8 @@ class CApi {
     check(memif_set_rx_mode(connection, MEMIF_RX_MODE_POLLING, 0));
     return memif_refill_queue(connection, 0, UINT16_MAX, 0);
   }
-  memif_conn_handle_t sender() const { return traffic_.to_server ? client_ : server_; }
-  memif_conn_handle_t receiver() const { return traffic_.to_server ? server_ : client_; }
+  memif_conn_handle_t sender() const { return traffic_.shape.to_server ? client_ : server_; }
+  memif_conn_handle_t receiver() const { return traffic_.shape.to_server ? server_ : client_; }
 
   Traffic traffic_;
   memif_socket_handle_t socket_ = nullptr;
@@ -108,9 +109,10 @@ void compare(const Traffic& traffic, int rounds, std::chrono::milliseconds slice
     ratios.push_back(c_rates.back() / cpp_rates.back());
   }
   std::printf(
-      "{\"size\": %zu, \"burst\": %zu, \"direction\": \"%s\", \"cpp_mpps\": %.2f, \"c_mpps\": %.2f, \"ratio\": %.3f}\n",
-      traffic.size, traffic.burst, traffic.to_server ? "client_to_server" : "server_to_client", median(cpp_rates) / 1e6,
-      median(c_rates) / 1e6, median(ratios));
+      "{\"bench\": \"capi\", \"size\": %zu, \"burst\": %zu, \"direction\": \"%s\", \"cpp_mpps\": %.2f, \"c_mpps\": "
+      "%.2f, \"ratio\": %.3f}\n",
+      traffic.shape.size, traffic.burst, traffic.direction(), median(cpp_rates) / 1e6, median(c_rates) / 1e6,
+      median(ratios));
   std::fflush(stdout);
 }
 
@@ -119,7 +121,7 @@ void compare(const Traffic& traffic, int rounds, std::chrono::milliseconds slice
 int main(int argc, char** argv) {
   const std::string first = argc > 1 ? argv[1] : "";
   if (argc == 3 && first.find("_to_") != std::string::npos) {
-    CApi c({.to_server = first == "client_to_server"});
+    CApi c({.shape = {.to_server = first == "client_to_server"}});
     std::size_t received = 0;
     for (long i = std::atol(argv[2]); i != 0; --i) {
       c.bare_send();
@@ -130,7 +132,7 @@ int main(int argc, char** argv) {
   }
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 7;
   const auto slice = std::chrono::milliseconds(argc > 2 ? std::atoi(argv[2]) : 50);
-  for (const bool to_server : {true, false}) compare({.to_server = to_server}, rounds, slice);
+  for (const bool to_server : {true, false}) compare({.shape = {.to_server = to_server}}, rounds, slice);
   for (const bool to_server : {true, false})
-    compare({.size = 1500, .to_server = to_server, .touch = Touch::copy}, rounds, slice);
+    compare({.shape = {.size = 1500, .to_server = to_server, .touch = Touch::copy}}, rounds, slice);
 }

@@ -32,6 +32,21 @@ inline double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+// `values` is sorted by this. Nearest rank.
+inline double percentile(std::vector<double>& values, double percent) {
+  if (values.empty()) return 0;
+  if (!std::is_sorted(values.begin(), values.end())) std::sort(values.begin(), values.end());
+  const auto rank = static_cast<std::size_t>(percent / 100 * static_cast<double>(values.size()));
+  return values[std::min(rank, values.size() - 1)];
+}
+
+// What a spinning thread does between two looks.
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 // Keeps a value that the optimizer would otherwise find useless.
 template <class T>
 void keep(const T& value) {
@@ -40,6 +55,27 @@ void keep(const T& value) {
 
 // How an application handles a packet's bytes. All kinds move each of its cache lines once.
 enum class Touch { lines, copy };
+
+// Which packets move through which ring. A constant of the probe's loops.
+struct Shape {
+  std::size_t size = 64;    // bytes a packet
+  std::size_t ring = 1024;  // descriptors
+  bool to_server = true;
+  Touch touch = Touch::lines;
+  std::size_t buffer = 2048;  // bytes; longer packets are chains
+
+  constexpr std::size_t parts() const { return (size + buffer - 1) / buffer; }  // buffers a packet
+  constexpr std::size_t part(std::size_t p) const { return p + 1 < parts() ? buffer : size - p * buffer; }
+};
+
+struct Traffic {
+  Shape shape{};
+  std::size_t burst = 32;  // packets
+  std::size_t queues = 1;  // one thread a side serves them in turn
+
+  const char* direction() const { return shape.to_server ? "client_to_server" : "server_to_client"; }
+  const char* touch() const { return shape.touch == Touch::copy ? "copy" : "in_place"; }
+};
 
 inline void produce(std::byte* data, std::size_t size, Touch touch, std::uint64_t value, const std::byte* source) {
   if (touch == Touch::copy) {
@@ -63,38 +99,57 @@ inline std::uint64_t consume(const std::byte* data, std::size_t size, Touch touc
   return sum;
 }
 
+// One stretch of time, as its two threads see it.
+struct Stretch {
+  std::chrono::milliseconds time;
+  std::atomic<bool> ready{false}, stop{false};
+  double rate = 0;
+};
+
+template <class Turn>
+void produce_until_stopped(void* turn, Stretch& stretch) {
+  pin(0);
+  stretch.ready.store(true, std::memory_order_release);
+  while (!stretch.stop.load(std::memory_order_relaxed)) (*static_cast<Turn*>(turn))();
+}
+
+template <class Turn>
+void consume_for_a_while(void* turn, Stretch& stretch) {
+  Turn& consume_some = *static_cast<Turn*>(turn);
+  pin(1);
+  while (!stretch.ready.load(std::memory_order_acquire)) {
+  }
+  const auto warm = Clock::now() + stretch.time / 10;
+  while (Clock::now() < warm) consume_some();
+  std::uint64_t packets = 0;
+  const auto start = Clock::now();
+  const auto end = start + stretch.time;
+  auto now = start;
+  do {
+    for (int i = 0; i < 64; ++i) packets += consume_some();
+    now = Clock::now();
+  } while (now < end);
+  stretch.rate = static_cast<double>(packets) / std::chrono::duration<double>(now - start).count();
+  stretch.stop.store(true, std::memory_order_relaxed);
+}
+
+// Not a template: a thread's making is compiled once, however many loops there are.
+inline double run_threads(std::chrono::milliseconds time, void (*produce_loop)(void*, Stretch&), void* producer,
+                          void (*consume_loop)(void*, Stretch&), void* consumer) {
+  Stretch stretch{.time = time};
+  std::thread other([&] { produce_loop(producer, stretch); });
+  std::thread own([&] { consume_loop(consumer, stretch); });
+  own.join();
+  other.join();
+  return stretch.rate;
+}
+
 // Runs `produce_some` on one CPU and `consume_some` on another for `time`; the latter returns the packets it got.
 // Returns packets a second.
 template <class Producer, class Consumer>
-double measure(std::chrono::milliseconds time, Producer&& produce_some, Consumer&& consume_some) {
-  std::atomic<bool> stop{false}, ready{false};
-  std::thread producer([&] {
-    pin(0);
-    ready.store(true, std::memory_order_release);
-    while (!stop.load(std::memory_order_relaxed)) produce_some();
-  });
-  double rate = 0;
-  std::thread consumer([&] {
-    pin(1);
-    while (!ready.load(std::memory_order_acquire)) {
-    }
-    const auto warm = Clock::now() + time / 10;
-    while (Clock::now() < warm) consume_some();
-    std::uint64_t packets = 0;
-    const auto start = Clock::now();
-    const auto end = start + time;
-    auto now = start;
-    do {
-      for (int i = 0; i < 64; ++i) packets += consume_some();
-      now = Clock::now();
-    } while (now < end);
-    rate = static_cast<double>(packets) / std::chrono::duration<double>(now - start).count();
-    stop.store(true, std::memory_order_relaxed);
-  });
-  consumer.join();
-  stop.store(true, std::memory_order_relaxed);
-  producer.join();
-  return rate;
+double measure(std::chrono::milliseconds time, Producer produce_some, Consumer consume_some) {
+  return run_threads(time, produce_until_stopped<Producer>, &produce_some, consume_for_a_while<Consumer>,
+                     &consume_some);
 }
 
 }  // namespace bench

@@ -24,7 +24,7 @@ __attribute__((noinline)) std::size_t allocate_and_send(memif::TxQueue& tx, std:
 // instructions client_to_server|server_to_client BURSTS
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  bench::Library library({.to_server = std::string(argv[1]) == "client_to_server"});
+  bench::Library library({.shape = {.to_server = std::string(argv[1]) == "client_to_server"}});
   std::array<memif::Buffer, burst> buffers;
   std::size_t sent = 0, received = 0;
   for (long i = std::atol(argv[2]); i != 0; --i) {

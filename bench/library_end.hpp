@@ -4,25 +4,29 @@
 #include <array>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <memif/memif.hpp>
 
-#include "limit_probe.hpp"
+#include "harness.hpp"
 
 namespace bench {
 
 class Library {
  public:
-  explicit Library(const Traffic& traffic, memif::RxMode mode = memif::RxMode::polling, std::uint16_t queues = 1)
-      : traffic_(traffic), source_(traffic.size + 64), target_(traffic.size + 64) {
+  explicit Library(const Traffic& traffic, memif::RxMode mode = memif::RxMode::polling,
+                   std::chrono::microseconds spin = std::chrono::microseconds(50))
+      : traffic_(traffic), source_(traffic.shape.size + 64), target_(traffic.shape.size + 64) {
     static int count = 0;
     memif::InterfaceConfig config{
         .socket = "@memifpp-bench-" + std::to_string(::getpid()) + "-" + std::to_string(count++),
-        .rx_queues = queues,
-        .tx_queues = queues,
-        .ring_size = static_cast<std::uint32_t>(traffic.ring),
+        .rx_queues = static_cast<std::uint16_t>(traffic.queues),
+        .tx_queues = static_cast<std::uint16_t>(traffic.queues),
+        .ring_size = static_cast<std::uint32_t>(traffic.shape.ring),
+        .buffer_size = static_cast<std::uint32_t>(traffic.shape.buffer),
         .rx_mode = mode,
+        .spin = spin,
         .prefault = true};
     config.role = memif::Role::server;
     server_ = &context_.add(config);
@@ -31,38 +35,50 @@ class Library {
     while (!(server_->connected() && client_->connected())) context_.poll(std::chrono::milliseconds(10));
   }
 
-  memif::TxQueue& tx(std::size_t queue = 0) { return (traffic_.to_server ? client_ : server_)->tx(queue); }
-  memif::RxQueue& rx(std::size_t queue = 0) { return (traffic_.to_server ? server_ : client_)->rx(queue); }
+  memif::TxQueue& tx(std::size_t queue = 0) { return (traffic_.shape.to_server ? client_ : server_)->tx(queue); }
+  memif::RxQueue& rx(std::size_t queue = 0) { return (traffic_.shape.to_server ? server_ : client_)->rx(queue); }
   memif::Interface& server() { return *server_; }
   memif::Interface& client() { return *client_; }
 
   double run(std::chrono::milliseconds time) {
-    return measure(
-        time, [this] { send(); }, [this] { return receive(); });
+    if (traffic_.shape.touch == Touch::copy) return run_as<Touch::copy, false>(time);
+    return traffic_.shape.size <= 64 ? run_as<Touch::lines, true>(time) : run_as<Touch::lines, false>(time);
   }
 
+  // What the application does with a packet is settled when it is compiled, as it is in the probe.
+  template <Touch touch = Touch::lines, bool one_line = false>
   void send(std::size_t queue = 0) {
-    memif::TxBurst out = tx(queue).allocate(out_, static_cast<std::uint32_t>(traffic_.size), traffic_.burst);
+    memif::TxBurst out = tx(queue).allocate(out_, static_cast<std::uint32_t>(traffic_.shape.size), traffic_.burst);
     std::size_t at = 0;
     for (memif::Buffer& buffer : out.buffers()) {
-      produce(buffer.data(), buffer.size(), traffic_.touch, counter_++, source_.data() + at);
-      at = buffer.more() ? at + buffer.size() : 0;
+      produce(buffer.data(), one_line ? 8 : buffer.size(), touch, counter_++, source_.data() + at);
+      if constexpr (touch == Touch::copy) at = buffer.more() ? at + buffer.size() : 0;
     }
     out.send();
   }
+  template <Touch touch = Touch::lines, bool one_line = false>
   std::size_t receive(std::size_t queue = 0) {
     const memif::RxBurst in = rx(queue).receive(std::span(in_).first(buffers()));
     std::size_t at = 0;
+    std::uint64_t sum = 0;
     for (const memif::Buffer& buffer : in.buffers()) {
-      sum_ += consume(buffer.data(), buffer.size(), traffic_.touch, target_.data() + at);
-      at = buffer.more() ? at + buffer.size() : 0;
+      sum += consume(buffer.data(), one_line ? 8 : buffer.size(), touch, target_.data() + at);
+      if constexpr (touch == Touch::copy) at = buffer.more() ? at + buffer.size() : 0;
     }
-    keep(sum_);
+    keep(sum);
     return in.size();
   }
 
  private:
-  std::size_t buffers() const { return traffic_.burst * ((traffic_.size + 2047) / 2048); }
+  template <Touch touch, bool one_line>
+  double run_as(std::chrono::milliseconds time) {
+    const auto turn = [n = traffic_.queues](std::size_t& at) { return n == 1 ? 0 : std::exchange(at, (at + 1) % n); };
+    std::size_t out = 0, in = 0;
+    return measure(
+        time, [&] { send<touch, one_line>(turn(out)); }, [&] { return receive<touch, one_line>(turn(in)); });
+  }
+
+  std::size_t buffers() const { return traffic_.burst * traffic_.shape.parts(); }
 
   Traffic traffic_;
   memif::Context context_;
@@ -72,7 +88,6 @@ class Library {
   alignas(128) std::array<memif::Buffer, 2048> out_;
   std::uint64_t counter_ = 0;
   alignas(128) std::array<memif::Buffer, 2048> in_;
-  std::uint64_t sum_ = 0;
 };
 
 }  // namespace bench

@@ -1,14 +1,18 @@
-// The limit probe: the fastest that two cores can move packets through a ring of memif's layout.
+// The limit probe: the fastest that two cores can move packets through rings of memif's layout.
 //
-// It moves the cache lines that the protocol makes them move, and nothing else: no checks, no library, no interrupts,
-// roles and sizes known. Its variants are the tricks that might help; the limit is the best of them.
+// It moves the cache lines that the protocol makes them move, and nothing else: no checks, no descriptor written that
+// need not change, no library, no interrupts; role, packet size and ring size are constants. Its variants are the
+// tricks that might help; the limit is the best.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <cstdlib>
+#include <memory>
 #include <sys/mman.h>
+#include <utility>
 #include <vector>
 
 #include <memif/wire.hpp>
@@ -17,157 +21,261 @@
 
 namespace bench {
 
-struct Traffic {
-  std::size_t size = 64;    // bytes a packet
-  std::size_t burst = 32;   // packets
-  std::size_t ring = 1024;  // descriptors
-  bool to_server = true;
-  Touch touch = Touch::lines;
-  std::size_t buffer = 2048;  // bytes; longer packets are chains
-};
-
 struct Variant {
   const char* name;
-  bool staggered;  // buffers an odd number of lines apart
-  bool prefetch;   // write prefetch some slots ahead
+  bool two_pass = false;   // all payloads of a burst, then all descriptors; else packet by packet
+  bool staggered = false;  // buffers an odd number of lines apart
+  bool prefetch = false;   // for writing, some slots ahead
+  bool patient = false;    // after a look in vain a pause, so that the index's line stays with the peer
+  bool whole = false;      // a sender waits for room for a whole burst
 };
 inline constexpr Variant variants[] = {
-    {"plain", false, false}, {"staggered", true, false}, {"prefetch", false, true}, {"staggered+prefetch", true, true}};
+    {.name = "plain"},
+    {.name = "staggered", .staggered = true},
+    {.name = "staggered, prefetch", .staggered = true, .prefetch = true},
+    {.name = "staggered, two-pass", .two_pass = true, .staggered = true},
+    {.name = "staggered, patient, whole bursts", .staggered = true, .patient = true, .whole = true},
+    {.name = "staggered, two-pass, patient, whole bursts",
+     .two_pass = true,
+     .staggered = true,
+     .patient = true,
+     .whole = true},
+};
+inline constexpr std::size_t variant_count = std::size(variants);
 
-class Probe {
+struct Slot {
+  std::uint64_t word0;  // as in wire::Descriptor
+  std::uint32_t offset, metadata;
+};
+static_assert(sizeof(Slot) == sizeof(memif::wire::Descriptor));
+
+// Rings and buffers as a client shares them, one ring a queue, used by one probe at a time.
+class Arena {
  public:
-  Probe(const Traffic& traffic, const Variant& variant)
-      : traffic_(traffic),
-        prefetch_(variant.prefetch),
-        parts_((traffic.size + traffic.buffer - 1) / traffic.buffer),
-        stride_(traffic.buffer + (variant.staggered ? 64 : 0)),
-        bytes_(memif::wire::ring_bytes(14) + traffic.ring * stride_) {
-    memory_ = static_cast<std::byte*>(
-        ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
-    header_ = reinterpret_cast<memif::wire::RingHeader*>(memory_);
-    slots_ = reinterpret_cast<Slot*>(header_ + 1);
-    buffers_ = memory_ + memif::wire::ring_bytes(14);
-    for (std::size_t i = 0; i < traffic.ring; ++i)
-      slots_[i] = {0, 1, static_cast<std::uint32_t>(traffic.buffer), static_cast<std::uint32_t>(i * stride_), 0};
-    if (!traffic.to_server) header_->head = static_cast<std::uint16_t>(traffic.ring);
-    source_.resize(traffic.size + 64);
-    target_.resize(traffic.size + 64);
+  Arena(const Shape& shape, std::size_t queues)
+      : shape_(shape), lane_bytes_(memif::wire::ring_bytes(14) + shape.ring * (shape.buffer + 64)), queues_(queues) {
+    memory_ = static_cast<std::byte*>(::mmap(nullptr, lane_bytes_ * queues, PROT_READ | PROT_WRITE,
+                                             MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
+    if (memory_ == MAP_FAILED) std::abort();
   }
-  ~Probe() { ::munmap(memory_, bytes_); }
-  Probe(const Probe&) = delete;
-  Probe& operator=(const Probe&) = delete;
+  ~Arena() { ::munmap(memory_, lane_bytes_ * queues_); }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
 
-  double run(std::chrono::milliseconds time) {
-    return traffic_.to_server ? measure(
-                                    time, [this] { client_send(); }, [this] { return server_receive(); })
-                              : measure(
-                                    time, [this] { server_send(); }, [this] { return client_receive(); });
+  memif::wire::RingHeader* header(std::size_t queue) const {
+    return reinterpret_cast<memif::wire::RingHeader*>(memory_ + queue * lane_bytes_);
+  }
+  Slot* slots(std::size_t queue) const { return reinterpret_cast<Slot*>(header(queue) + 1); }
+  std::byte* buffers(std::size_t queue) const { return memory_ + queue * lane_bytes_ + memif::wire::ring_bytes(14); }
+
+  // As at the beginning of a connection; a server's free slots are those that its client posted.
+  void reset(std::size_t stride) const {
+    for (std::size_t queue = 0; queue < queues_; ++queue) {
+      for (std::size_t i = 0; i < shape_.ring; ++i)
+        slots(queue)[i] = {std::uint64_t{shape_.buffer} << 32, static_cast<std::uint32_t>(i * stride), 0};
+      header(queue)->tail = 0;
+      header(queue)->head = static_cast<std::uint16_t>(shape_.to_server ? 0 : shape_.ring);
+    }
   }
 
  private:
-  struct Slot {
-    std::uint16_t flags, region;
-    std::uint32_t length, offset, metadata;
+  const Shape shape_;
+  const std::size_t lane_bytes_, queues_;
+  std::byte* memory_;
+};
+
+class Probe {
+ public:
+  virtual ~Probe() = default;
+  virtual double run(std::chrono::milliseconds time) = 0;  // packets a second
+};
+
+template <Shape shape, std::size_t variant_index>
+class ProbeVariant final : public Probe {
+  static constexpr Variant variant = variants[variant_index];
+  static constexpr std::size_t parts = shape.parts();
+  static constexpr std::uint16_t mask = shape.ring - 1;
+  static constexpr std::size_t stride = shape.buffer + (variant.staggered ? 64 : 0);
+  static constexpr std::size_t ahead = 8;  // slots to prefetch ahead
+
+ public:
+  ProbeVariant(const Arena& arena, std::size_t burst, std::size_t queues)
+      : arena_(arena), burst_(burst), queues_(queues), source_(shape.size + 64), target_(shape.size + 64) {}
+
+  double run(std::chrono::milliseconds time) override {
+    arena_.reset(stride);
+    std::vector<Producer> producers(queues_);
+    std::vector<Consumer> consumers(queues_);
+    for (std::size_t q = 0; q < queues_; ++q) {
+      producers[q] = {arena_.header(q), arena_.slots(q), arena_.buffers(q), 0, 0};
+      consumers[q] = {arena_.header(q), arena_.slots(q), arena_.buffers(q), 0, 0};
+    }
+    const auto turn = [n = queues_](std::size_t& at) {
+      return n == 1 ? 0 : std::exchange(at, at + 1 == n ? 0 : at + 1);
+    };
+    std::size_t out = 0, in = 0;
+    return measure(
+        time, [&] { send(producers[turn(out)]); }, [&] { return receive(consumers[turn(in)]); });
+  }
+
+ private:
+  // Each thread's own lines.
+  struct alignas(128) Producer {
+    memif::wire::RingHeader* header;
+    Slot* slots;
+    std::byte* buffers;
+    std::uint16_t next, limit;
   };
-  static_assert(sizeof(Slot) == 16);
+  struct alignas(128) Consumer {
+    memif::wire::RingHeader* header;
+    Slot* slots;
+    std::byte* buffers;
+    std::uint16_t next, limit;
+  };
 
   static std::uint16_t load(std::uint16_t& index) { return std::atomic_ref(index).load(std::memory_order_acquire); }
   static void store(std::uint16_t& index, std::uint16_t value) {
     std::atomic_ref(index).store(value, std::memory_order_release);
   }
-  Slot& slot(std::uint16_t index) { return slots_[index & (traffic_.ring - 1)]; }
-
-  std::size_t part(std::size_t p) const {
-    return p + 1 < parts_ ? traffic_.buffer : traffic_.size - p * traffic_.buffer;
+  static void pause() {
+    if constexpr (variant.patient)
+      for (int i = 0; i < 8; ++i) relax();
   }
 
-  // The packets that fit, of a burst.
-  std::size_t packets(std::uint16_t limit, std::uint16_t next) const {
-    return std::min(traffic_.burst, static_cast<std::uint16_t>(limit - next) / parts_);
+  static constexpr std::uint64_t word0(std::size_t p) {
+    return (std::uint64_t{shape.part(p)} << 32) | (p + 1 < parts ? memif::wire::descriptor_flag_next : 0);
+  }
+  static void describe(Slot& slot, std::size_t p) {
+    std::atomic_ref shared(slot.word0);
+    if (shared.load(std::memory_order_relaxed) != word0(p)) shared.store(word0(p), std::memory_order_relaxed);
   }
 
-  void fill(std::uint16_t index, std::size_t p) {
-    if (prefetch_) __builtin_prefetch(buffers_ + slot(static_cast<std::uint16_t>(index + 8)).offset, 1);
-    produce(buffers_ + slot(index).offset, part(p), traffic_.touch, index, source_.data() + p * traffic_.buffer);
-  }
-  void drain(std::uint16_t index, std::size_t p, std::size_t length) {
-    sum_ += consume(buffers_ + slot(index).offset, length, traffic_.touch, target_.data() + p * traffic_.buffer);
+  // A client knows where its buffers are; a server goes by the descriptors.
+  static std::byte* at(const auto& side, std::uint16_t index, bool client) {
+    const std::size_t slot = index & mask;
+    return side.buffers + (client ? slot * stride : side.slots[slot].offset);
   }
 
-  void client_send() {
-    auto limit = static_cast<std::uint16_t>(producer_.known + traffic_.ring);
-    if (static_cast<std::uint16_t>(limit - producer_.next) < parts_ * traffic_.burst) {
-      producer_.known = load(header_->tail);
-      limit = static_cast<std::uint16_t>(producer_.known + traffic_.ring);
+  void fill(const Producer& side, std::uint16_t index, std::size_t p) {
+    if constexpr (variant.prefetch)
+      __builtin_prefetch(at(side, static_cast<std::uint16_t>(index + ahead), shape.to_server), 1);
+    produce(at(side, index, shape.to_server), shape.part(p), shape.touch, index, source_.data() + p * shape.buffer);
+  }
+
+  void send(Producer& side) {
+    Producer own = side;
+    const std::size_t wanted = parts * burst_;
+    if (static_cast<std::uint16_t>(own.limit - own.next) < wanted)
+      own.limit =
+          static_cast<std::uint16_t>(shape.to_server ? load(own.header->tail) + shape.ring : load(own.header->head));
+    std::size_t free = std::min<std::size_t>(static_cast<std::uint16_t>(own.limit - own.next), wanted);
+    free -= parts == 1 ? 0 : free % parts;
+    if (free == 0 || (variant.whole && free < std::min(wanted, shape.ring / 2))) {
+      side.limit = own.limit;
+      pause();
+      return;
     }
-    for (std::size_t n = packets(limit, producer_.next); n != 0; --n) {
-      for (std::size_t p = 0; p < parts_; ++p, ++producer_.next) {
-        fill(producer_.next, p);
-        Slot& s = slot(producer_.next);
-        if (s.length != part(p)) s.length = static_cast<std::uint32_t>(part(p));
-        const std::uint16_t flags = p + 1 < parts_ ? 1 : 0;
-        if (s.flags != flags) s.flags = flags;
+    const auto end = static_cast<std::uint16_t>(own.next + free);
+    if constexpr (variant.two_pass) {
+      for (std::uint16_t i = own.next; i != end;)
+        for (std::size_t p = 0; p < parts; ++p, ++i) fill(own, i, p);
+      for (std::uint16_t i = own.next; i != end;)
+        for (std::size_t p = 0; p < parts; ++p, ++i) describe(own.slots[i & mask], p);
+    } else {
+      for (std::uint16_t i = own.next; i != end;)
+        for (std::size_t p = 0; p < parts; ++p, ++i) {
+          fill(own, i, p);
+          describe(own.slots[i & mask], p);
+        }
+    }
+    own.next = end;
+    store(shape.to_server ? own.header->head : own.header->tail, end);
+    side = own;
+  }
+
+  std::size_t receive(Consumer& side) {
+    Consumer own = side;
+    if (own.limit == own.next) own.limit = shape.to_server ? load(own.header->head) : load(own.header->tail);
+    std::size_t count = std::min<std::size_t>(static_cast<std::uint16_t>(own.limit - own.next), parts * burst_);
+    if (count == 0) {
+      pause();
+      return 0;
+    }
+    const auto end = static_cast<std::uint16_t>(own.next + count);
+    std::uint64_t sum = 0;
+    for (std::uint16_t i = own.next; i != end;)
+      for (std::size_t p = 0; p < parts; ++p, ++i) {
+        Slot& slot = own.slots[i & mask];
+        std::atomic_ref shared(slot.word0);
+        const std::uint64_t word = shared.load(std::memory_order_relaxed);
+        // The length is the peer's to say, but known here: what is read of it only keeps the load.
+        sum += word >> 32;
+        sum += consume(at(own, i, !shape.to_server), shape.part(p), shape.touch, target_.data() + p * shape.buffer);
+        // A client posts the slot again with the whole buffer.
+        constexpr std::uint64_t posted = std::uint64_t{shape.buffer} << 32;
+        if constexpr (!shape.to_server)
+          if (word != posted) shared.store(posted, std::memory_order_relaxed);
       }
-    }
-    store(header_->head, producer_.next);
-  }
-  std::size_t server_receive() {
-    if (consumer_.known == consumer_.next) consumer_.known = load(header_->head);
-    const std::size_t count = packets(consumer_.known, consumer_.next);
-    if (count == 0) return 0;
-    for (std::size_t n = count; n != 0; --n)
-      for (std::size_t p = 0; p < parts_; ++p, ++consumer_.next) drain(consumer_.next, p, slot(consumer_.next).length);
-    store(header_->tail, consumer_.next);
-    keep(sum_);
-    return count;
+    keep(sum);
+    own.next = end;
+    if constexpr (shape.to_server)
+      store(own.header->tail, end);
+    else
+      store(own.header->head, static_cast<std::uint16_t>(end + shape.ring));
+    side = own;
+    return count / parts;
   }
 
-  void server_send() {
-    if (static_cast<std::uint16_t>(producer_.known - producer_.next) < parts_ * traffic_.burst)
-      producer_.known = load(header_->head);
-    for (std::size_t n = packets(producer_.known, producer_.next); n != 0; --n) {
-      for (std::size_t p = 0; p < parts_; ++p, ++producer_.next) {
-        fill(producer_.next, p);
-        Slot& s = slot(producer_.next);
-        s.length = static_cast<std::uint32_t>(part(p));
-        const std::uint16_t flags = p + 1 < parts_ ? 1 : 0;
-        if (s.flags != flags) s.flags = flags;
-      }
-    }
-    store(header_->tail, producer_.next);
-  }
-  std::size_t client_receive() {
-    if (consumer_.known == consumer_.next) consumer_.known = load(header_->tail);
-    const std::size_t count = packets(consumer_.known, consumer_.next);
-    if (count == 0) return 0;
-    for (std::size_t n = count; n != 0; --n) {
-      for (std::size_t p = 0; p < parts_; ++p, ++consumer_.next) {
-        Slot& s = slot(consumer_.next);
-        drain(consumer_.next, p, s.length);
-        s.length = static_cast<std::uint32_t>(traffic_.buffer);
-      }
-    }
-    store(header_->head, static_cast<std::uint16_t>(consumer_.next + traffic_.ring));
-    keep(sum_);
-    return count;
-  }
-
-  struct alignas(128) Side {
-    std::uint16_t next = 0, known = 0;
-  };
-
-  const Traffic traffic_;
-  const bool prefetch_;
-  const std::size_t parts_;
-  const std::size_t stride_;
-  const std::size_t bytes_;
-  std::byte* memory_;
-  memif::wire::RingHeader* header_;
-  Slot* slots_;
-  std::byte* buffers_;
+  const Arena& arena_;
+  const std::size_t burst_, queues_;
   std::vector<std::byte> source_, target_;
-  Side producer_, consumer_;
-  alignas(128) std::uint64_t sum_ = 0;
 };
+
+// All variants for one shape.
+class Limit {
+ public:
+  template <Shape shape>
+  static Limit make(std::size_t burst, std::size_t queues) {
+    return {std::make_unique<Arena>(shape, queues), [=
+    ]<std::size_t... i>(const Arena& arena, std::index_sequence<i...>){std::vector<std::unique_ptr<Probe>> probes;
+    (probes.push_back(std::make_unique<ProbeVariant<shape, i>>(arena, burst, queues)), ...);
+    return probes;
+  }
+};
+}  // namespace bench
+
+// Runs every variant for a moment and keeps the `count` that were fastest.
+void qualify(std::size_t count, std::chrono::milliseconds time) {
+  std::vector<std::pair<double, std::size_t>> rates;
+  for (std::size_t i = 0; i < probes_.size(); ++i) rates.emplace_back(-probes_[i]->run(time), i);
+  std::sort(rates.begin(), rates.end());
+  finalists_.clear();
+  for (std::size_t i = 0; i < std::min(count, rates.size()); ++i) finalists_.push_back({rates[i].second, {}});
+}
+
+// One more run of each.
+void run(std::chrono::milliseconds time) {
+  for (Finalist& finalist : finalists_) finalist.rates.push_back(probes_[finalist.variant]->run(time));
+}
+
+struct Finalist {
+  std::size_t variant;
+  std::vector<double> rates;
+};
+const Finalist& best() const {
+  return *std::max_element(finalists_.begin(), finalists_.end(),
+                           [](const Finalist& a, const Finalist& b) { return median(a.rates) < median(b.rates); });
+}
+
+private:
+template <class Make>
+Limit(std::unique_ptr<Arena> arena, Make make)
+    : arena_(std::move(arena)), probes_(make(*arena_, std::make_index_sequence<variant_count>())) {}
+
+std::unique_ptr<Arena> arena_;
+std::vector<std::unique_ptr<Probe>> probes_;
+std::vector<Finalist> finalists_;
+}
+;
 
 }  // namespace bench

@@ -1,46 +1,79 @@
 // Throughput as a fraction of the limit probe, both interleaved in one process. One JSON object a line.
+//   throughput [--quick] [--rounds N] [--slice MILLISECONDS]    --quick: the base case and long packets only
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
-#include <string>
+#include <cstring>
 
 #include "library_end.hpp"
+#include "limit_probe.hpp"
 
 namespace {
 
 using namespace bench;
 
-void run(const Traffic& traffic, int rounds, std::chrono::milliseconds slice) {
-  std::vector<std::unique_ptr<Probe>> probes;
-  for (const Variant& variant : variants) probes.push_back(std::make_unique<Probe>(traffic, variant));
+struct Plan {
+  bool quick = false;
+  int rounds = 5;
+  std::chrono::milliseconds slice{30};
+};
+
+// Where the probe's variants differ little, noise decides between them, so more than one goes on to the interleaved
+// rounds.
+constexpr std::size_t finalists = 3;
+
+template <Shape shape>
+void run(const Plan& plan, std::size_t burst = 32, std::size_t queues = 1) {
+  const Traffic traffic{shape, burst, queues};
+  Limit limit = Limit::make<shape>(burst, queues);
+  limit.qualify(finalists, plan.slice / 2);
   Library library(traffic);
-  std::vector<std::vector<double>> limits(probes.size());
   std::vector<double> rates, ratios;
-  for (int round = 0; round < rounds; ++round) {
-    for (std::size_t i = 0; i < probes.size(); ++i) limits[i].push_back(probes[i]->run(slice));
-    rates.push_back(library.run(slice));
+  for (int round = 0; round < plan.rounds; ++round) {
+    limit.run(plan.slice);
+    rates.push_back(library.run(plan.slice));
   }
-  std::size_t best = 0;
-  for (std::size_t i = 0; i < probes.size(); ++i)
-    if (median(limits[i]) > median(limits[best])) best = i;
-  for (std::size_t r = 0; r < rates.size(); ++r) ratios.push_back(rates[r] / limits[best][r]);
+  const Limit::Finalist& best = limit.best();
+  for (std::size_t r = 0; r < rates.size(); ++r) ratios.push_back(rates[r] / best.rates[r]);
   std::printf(
-      "{\"size\": %zu, \"burst\": %zu, \"ring\": %zu, \"direction\": \"%s\", \"touch\": \"%s\", \"library_mpps\": "
-      "%.2f, "
-      "\"limit_mpps\": %.2f, \"limit_variant\": \"%s\", \"ratio\": %.3f}\n",
-      traffic.size, traffic.burst, traffic.ring, traffic.to_server ? "client_to_server" : "server_to_client",
-      traffic.touch == Touch::copy ? "copy" : "in_place", median(rates) / 1e6, median(limits[best]) / 1e6,
-      variants[best].name, median(ratios));
+      "{\"bench\": \"throughput\", \"size\": %zu, \"burst\": %zu, \"ring\": %zu, \"queues\": %zu, \"direction\": "
+      "\"%s\", \"touch\": \"%s\", \"library_mpps\": %.2f, \"limit_mpps\": %.2f, \"limit_variant\": \"%s\", \"ratio\": "
+      "%.3f}\n",
+      shape.size, burst, shape.ring, queues, traffic.direction(), traffic.touch(), median(rates) / 1e6,
+      median(best.rates) / 1e6, variants[best.variant].name, median(ratios));
   std::fflush(stdout);
+}
+
+template <bool to_server>
+void run_direction(const Plan& plan) {
+  constexpr Shape base{.to_server = to_server};
+  run<base>(plan);
+  run<Shape{.size = 1500, .to_server = to_server}>(plan);
+  run<Shape{.size = 1500, .to_server = to_server, .touch = Touch::copy}>(plan);
+  if (plan.quick) return;
+  run<Shape{.size = 128, .to_server = to_server}>(plan);
+  run<Shape{.size = 512, .to_server = to_server}>(plan);
+  run<Shape{.size = 9000, .to_server = to_server}>(plan);
+  run<Shape{.to_server = to_server, .touch = Touch::copy}>(plan);
+  for (const std::size_t burst : {1, 8, 64, 256}) run<base>(plan, burst);
+  run<Shape{.ring = 256, .to_server = to_server}>(plan);
+  run<Shape{.ring = 4096, .to_server = to_server}>(plan);
+  run<base>(plan, 32, 2);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int rounds = argc > 1 ? std::atoi(argv[1]) : 7;
-  const auto slice = std::chrono::milliseconds(argc > 2 ? std::atoi(argv[2]) : 50);
-  for (const bool to_server : {true, false}) run({.to_server = to_server}, rounds, slice);
-  for (const bool to_server : {true, false})
-    for (const Touch touch : {Touch::lines, Touch::copy})
-      run({.size = 1500, .to_server = to_server, .touch = touch}, rounds, slice);
+  Plan plan;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--quick") == 0)
+      plan.quick = true;
+    else if (std::strcmp(argv[i], "--rounds") == 0 && i + 1 < argc)
+      plan.rounds = std::max(1, std::atoi(argv[++i]));
+    else if (std::strcmp(argv[i], "--slice") == 0 && i + 1 < argc)
+      plan.slice = std::chrono::milliseconds(std::max(2, std::atoi(argv[++i])));
+    else
+      return std::fprintf(stderr, "usage: %s [--quick] [--rounds N] [--slice MILLISECONDS]\n", argv[0]), 2;
+  }
+  run_direction<true>(plan);
+  run_direction<false>(plan);
 }
