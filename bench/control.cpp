@@ -97,7 +97,7 @@ double idle_cpu(std::chrono::seconds time) {
   for (memif::Interface* end : links.ends()) waiting.emplace_back([end, time] { end->rx(0).wait(time); });
   std::this_thread::sleep_for(200ms);  // until all of them sleep
   const double before = cpu_ms();
-  links.poll(time / 2 - 200ms);  // the two contexts wait one after the other
+  links.poll(std::chrono::milliseconds(time) / 2 - 150ms);  // the two contexts wait one after the other
   const double spent = cpu_ms() - before;
   for (std::thread& thread : waiting) thread.join();
   return spent;

@@ -76,22 +76,33 @@ InterfaceImpl* Listener::find(std::uint32_t id) const noexcept {
   return found != interfaces_.end() ? found->second : nullptr;
 }
 
-bool Listener::add(std::uint32_t id, InterfaceImpl& interface) { return interfaces_.emplace(id, &interface).second; }
+bool Listener::add(std::uint32_t id, InterfaceImpl& interface) {
+  if (!interfaces_.emplace(id, &interface).second) return false;
+  if (identity_) widen(*identity_, interface.config());
+  return true;
+}
 
-handshake::ServerIdentity Listener::identity() const {
-  std::uint16_t rx = 1, tx = 1;
-  auto timeout = std::chrono::milliseconds(0);
-  for (const auto& [id, interface] : interfaces_) {
-    rx = std::max(rx, interface->config().rx_queues);
-    tx = std::max(tx, interface->config().tx_queues);
-    timeout = std::max(timeout, interface->config().handshake_timeout);
-  }
-  return {.app_name = context_.config().app_name,
-          .max_region = wire::max_regions - 1,
-          .max_m2s_ring = static_cast<std::uint16_t>(tx - 1),
-          .max_s2m_ring = static_cast<std::uint16_t>(rx - 1),
-          .max_log2_ring_size = wire::max_log2_ring_size,
-          .timeout = timeout};
+void Listener::remove(std::uint32_t id) noexcept {
+  interfaces_.erase(id);
+  identity_.reset();
+}
+
+void Listener::widen(handshake::ServerIdentity& identity, const InterfaceConfig& config) {
+  identity.max_s2m_ring = std::max(identity.max_s2m_ring, static_cast<std::uint16_t>(config.rx_queues - 1));
+  identity.max_m2s_ring = std::max(identity.max_m2s_ring, static_cast<std::uint16_t>(config.tx_queues - 1));
+  identity.timeout = std::max(identity.timeout, config.handshake_timeout);
+}
+
+// Gathered once for as many connections as come before an interface goes: their time must not grow with the number of
+// interfaces.
+const handshake::ServerIdentity& Listener::identity() {
+  if (identity_) return *identity_;
+  identity_.emplace();
+  identity_->app_name = context_.config().app_name;
+  identity_->max_region = wire::max_regions - 1;
+  identity_->max_log2_ring_size = wire::max_log2_ring_size;
+  for (const auto& [id, interface] : interfaces_) widen(*identity_, interface->config());
+  return *identity_;
 }
 
 void Listener::spoken(ServerConnection& connection) noexcept {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "connection.hpp"
@@ -23,11 +24,11 @@ class Listener final : public Handler {
 
   InterfaceImpl* find(std::uint32_t id) const noexcept;
   bool add(std::uint32_t id, InterfaceImpl& interface);
-  void remove(std::uint32_t id) noexcept { interfaces_.erase(id); }
+  void remove(std::uint32_t id) noexcept;
   bool idle() const noexcept { return interfaces_.empty() && !adopted_; }
 
   // What HELLO offers: the most that any of its interfaces takes.
-  handshake::ServerIdentity identity() const;
+  const handshake::ServerIdentity& identity();
 
   // A connection has named its interface: it is no longer the listener's to evict.
   void spoken(ServerConnection& connection) noexcept;
@@ -42,6 +43,7 @@ class Listener final : public Handler {
   const ListenerStats& stats() const noexcept { return stats_; }
 
  private:
+  static void widen(handshake::ServerIdentity& identity, const InterfaceConfig& config);
   void accept_one(Fd socket);
   void pause();
 
@@ -51,6 +53,7 @@ class Listener final : public Handler {
   bool adopted_;
   bool watched_ = false;
   std::unordered_map<std::uint32_t, InterfaceImpl*> interfaces_;
+  std::optional<handshake::ServerIdentity> identity_;  // kept, since each connection asks for it
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections_;  // not admitted yet
   std::list<ServerConnection*> silent_;                                                   // of these, oldest first
   Timer resume_;
