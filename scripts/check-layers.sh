@@ -7,12 +7,12 @@ shopt -s globstar nullglob extglob
 
 # A part is a pattern of file names without their extensions.
 layers=(
-  "error fd"
-  "wire config stats sigbus message address packet layout"
+  "error fd usdt"
+  "wire config stats published sigbus message address packet layout"
   "ring"
-  "handshake* channel listen_socket region @(event|epoll)_loop interrupt"
-  "link?(_*) port?(_*) ?([rt]x_)queue?(_*) reactor"
-  "connection probe context?(_*) interface?(_*) listener?(_*)"
+  "handshake* channel listen_socket region @(event|epoll)_loop interrupt foreign_memory"
+  "link?(_*) port?(_*) ?([rt]x_)queue?(_*) publication reactor"
+  "connection probe observe context?(_*) interface?(_*) listener?(_*)"
   "memif"
 )
 siblings=" 0 1 4 5 "

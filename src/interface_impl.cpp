@@ -12,15 +12,26 @@ constexpr auto first_backoff = std::chrono::milliseconds(10);
 // A link that lasted less is not reconnected at once: a peer that fails right after connecting would be hammered.
 constexpr auto settled = std::chrono::milliseconds(100);
 
+// Nobody can look at an interface that cannot publish, but it works.
+std::optional<Publication> make_publication(const ContextImpl& context, const InterfaceConfig& config) {
+  if (!context.config().publish) return std::nullopt;
+  Result<Publication> made = Publication::create(context.config().app_name, config);
+  if (made) return std::move(*made);
+  context.log(LogLevel::warning, config.name + ": not published: " + made.error().message);
+  return std::nullopt;
+}
+
 }  // namespace
 
 InterfaceImpl::InterfaceImpl(ContextImpl& context, InterfaceConfig config, Address address)
     : context_(context),
       config_(std::move(config)),
       address_(std::move(address)),
-      port_(std::make_shared<Port>(config_, [waker = context.waker()] { waker->wake(waker->alarm); })),
+      port_(std::make_shared<Port>(config_, make_publication(context, config_),
+                                   [waker = context.waker()] { waker->wake(waker->alarm); })),
       reconnect_(context.reactor(), [this] { connect(); }) {
   face_.impl_ = this;
+  publish();
 }
 
 InterfaceImpl::~InterfaceImpl() = default;
@@ -62,6 +73,7 @@ void InterfaceImpl::shut_down() {
   reconnect_.set(std::nullopt);
   if (connection_ != nullptr) connection_->disconnect({Errc::closed, false, "interface removed"});
   port_->set_link(nullptr);
+  if (Publication* const publication = port_->publication()) publication->withdraw();
 }
 
 void InterfaceImpl::admitted(std::unique_ptr<Connection> connection) { connection_ = std::move(connection); }
@@ -75,7 +87,9 @@ void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
     info_.connected = true;
     info_.peer = std::move(peer);
   }
+  MEMIF_PROBE(connect, port_.get(), config_.name.c_str(), config_.id, info_.peer->credentials.pid);
   port_->set_link(std::move(link));
+  publish();
   if (config_.on_connected) config_.on_connected(face_);
 }
 
@@ -86,6 +100,7 @@ void InterfaceImpl::ended(const Reason& reason, bool was_up) {
   port_->set_link(nullptr);
   note(reason, was_up ? &InterfaceInfo::disconnects : &InterfaceInfo::refusals);
   context_.log(LogLevel::info, config_.name + (was_up ? ": disconnected: " : ": not connected: ") + reason.text);
+  MEMIF_PROBE(disconnect, port_.get(), config_.name.c_str(), reason.text.c_str(), was_up ? 1 : 0);
   if (was_up && reason.code != Errc::closed)
     backoff_ = Clock::now() - up_since_ > settled ? Clock::duration::zero() : first_backoff;
   else if (backoff_ == Clock::duration::zero())
@@ -100,14 +115,23 @@ void InterfaceImpl::refused(const Reason& reason) {
     ++info_.refusals;
     if (!info_.connected) info_.last_reason = reason;
   }
+  publish();
 }
 
 void InterfaceImpl::note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) {
-  const std::lock_guard lock(mutex_);
-  if (counter != nullptr) ++(info_.*counter);
-  info_.connected = false;
-  info_.peer.reset();
-  info_.last_reason = reason;
+  {
+    const std::lock_guard lock(mutex_);
+    if (counter != nullptr) ++(info_.*counter);
+    info_.connected = false;
+    info_.peer.reset();
+    info_.last_reason = reason;
+  }
+  publish();
+}
+
+// What has changed, for observers.
+void InterfaceImpl::publish() const {
+  if (Publication* const publication = port_->publication()) publication->update(info());
 }
 
 void InterfaceImpl::check_port() {

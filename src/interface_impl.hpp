@@ -51,6 +51,7 @@ class InterfaceImpl final : public Handler {
  private:
   void retry();
   void note(const Reason& reason, std::uint64_t InterfaceInfo::*counter);
+  void publish() const;
 
   ContextImpl& context_;
   InterfaceConfig config_;

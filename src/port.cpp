@@ -4,10 +4,13 @@
 
 namespace memif::detail {
 
-Port::Port(const InterfaceConfig& config, std::function<void()> alarm) : alarm_(std::move(alarm)) {
+Port::Port(const InterfaceConfig& config, std::optional<Publication> publication, std::function<void()> alarm)
+    : alarm_(std::move(alarm)), publication_(std::move(publication)) {
   for (std::uint16_t i = 0; i < config.rx_queues; ++i)
-    rx_.push_back(std::unique_ptr<RxQueue>(new RxQueue(*this, i, config)));
-  for (std::uint16_t i = 0; i < config.tx_queues; ++i) tx_.push_back(std::unique_ptr<TxQueue>(new TxQueue(*this, i)));
+    rx_.push_back(
+        std::unique_ptr<RxQueue>(new RxQueue(*this, i, config, publication_ ? &publication_->rx(i) : nullptr)));
+  for (std::uint16_t i = 0; i < config.tx_queues; ++i)
+    tx_.push_back(std::unique_ptr<TxQueue>(new TxQueue(*this, i, publication_ ? &publication_->tx(i) : nullptr)));
 }
 
 Port::~Port() = default;

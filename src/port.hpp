@@ -11,6 +11,7 @@
 #include <memif/queue.hpp>
 
 #include "link.hpp"
+#include "publication.hpp"
 
 namespace memif::detail {
 
@@ -19,7 +20,8 @@ namespace memif::detail {
 class Port final : public FaultObserver {
  public:
   // `alarm` is called on a queue's thread when it finds its peer broken; it must only wake the control thread.
-  Port(const InterfaceConfig& config, std::function<void()> alarm);
+  // With a publication, the queues count where observers see it.
+  Port(const InterfaceConfig& config, std::optional<Publication> publication, std::function<void()> alarm);
   ~Port();
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
@@ -35,6 +37,9 @@ class Port final : public FaultObserver {
 
   // Control thread. Makes `link` (or none) the present one, tells every queue, and wakes those that wait.
   void set_link(std::shared_ptr<Link> link) noexcept;
+
+  // Control thread; nullptr: nobody is to see it.
+  Publication* publication() noexcept { return publication_ ? &*publication_ : nullptr; }
 
   // Queue threads. The first report about the present link counts.
   void report(const std::shared_ptr<Link>& link, const char* what) noexcept;
@@ -60,6 +65,7 @@ class Port final : public FaultObserver {
   std::shared_ptr<Link> link_;
   const char* report_ = nullptr;
   std::function<void()> alarm_;
+  std::optional<Publication> publication_;
   std::vector<std::unique_ptr<RxQueue>> rx_;
   std::vector<std::unique_ptr<TxQueue>> tx_;
 };

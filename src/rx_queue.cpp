@@ -37,8 +37,12 @@ nanoseconds left_until(const std::optional<SteadyTime>& deadline) noexcept {
 
 }  // namespace
 
-RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig& config) noexcept
-    : Queue(port, index), headroom_(config.headroom), mode_(config.rx_mode), spin_(config.spin) {}
+RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept
+    : Queue(port, index),
+      headroom_(config.headroom),
+      mode_(config.rx_mode),
+      spin_(config.spin),
+      counters_(published != nullptr ? *published : own_counters_) {}
 
 void RxQueue::refresh() noexcept {
   if (adopt_link()) {

@@ -31,7 +31,8 @@ void copy(const Packet& from, const Packet& to) noexcept {
 
 }  // namespace
 
-TxQueue::TxQueue(detail::Port& port, std::uint16_t index) noexcept : Queue(port, index) {}
+TxQueue::TxQueue(detail::Port& port, std::uint16_t index, TxCounters* published) noexcept
+    : Queue(port, index), counters_(published != nullptr ? *published : own_counters_) {}
 
 void TxQueue::refresh() noexcept {
   if (!adopt_link()) return;
@@ -66,6 +67,7 @@ std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
 
 // Server: the slots from the front up to `end` go back without a packet, since one of their buffers cannot be used.
 void TxQueue::give_back(std::uint16_t end) noexcept {
+  MEMIF_PROBE(tx_drop, &port_, index_, static_cast<std::uint16_t>(end - next_), 0);
   for (; next_ != end; ++next_) {
     const RawDescriptor descriptor = ring_.load(next_);
     ring_.store_word0(next_, RawDescriptor::make_word0(RawDescriptor::make_tag(descriptor.region(), false), 0));

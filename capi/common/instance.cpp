@@ -8,6 +8,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <memif/observe.hpp>
+
 #include "connection.hpp"
 
 namespace memif::capi {
@@ -67,7 +69,7 @@ void Instance::start() {
     add(cancel_.get(), event_read).value();
   }
   add(timer_.get(), event_read).value();
-  context_.emplace(ContextConfig{.app_name = app_name_, .log = log, .loop = this});
+  context_.emplace(ContextConfig{.app_name = app_name_, .log = log, .publish = publishing_wanted(), .loop = this});
 }
 
 Code Instance::create(Instance*& made, const Setup& setup) noexcept {

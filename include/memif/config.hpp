@@ -116,6 +116,8 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 struct ContextConfig {
   std::string app_name = "memifpp";                       // told to peers, at most 32 bytes
   std::function<void(LogLevel, std::string_view)> log{};  // default: silence
+  // Lets observers (memif/observe.hpp, memif top) see the interfaces: only this user and root. docs/observing.md
+  bool publish = false;
   EventLoop* loop = nullptr;  // default: the built-in epoll loop; else must outlive the context
   // Connections a listener keeps that have not said for which interface they are. Beyond that the oldest is dropped.
   unsigned max_silent_connections = 256;

@@ -6,5 +6,6 @@
 #include <memif/error.hpp>
 #include <memif/event_loop.hpp>
 #include <memif/fd.hpp>
+#include <memif/observe.hpp>
 #include <memif/queue.hpp>
 #include <memif/stats.hpp>

@@ -17,6 +17,7 @@
 #include <memif/packet.hpp>
 #include <memif/ring.hpp>
 #include <memif/stats.hpp>
+#include <memif/usdt.hpp>
 
 namespace memif::detail {
 

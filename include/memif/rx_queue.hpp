@@ -95,7 +95,7 @@ class alignas(128) RxQueue : public detail::Queue {
   friend class TxQueue;
   friend class detail::Port;
 
-  RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig& config) noexcept;
+  RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept;
 
   void refresh() noexcept;
   bool look() noexcept;
@@ -141,7 +141,8 @@ class alignas(128) RxQueue : public detail::Queue {
   std::uint32_t idle_interrupts_ = 0;  // in a row, without a packet in between
   std::atomic<RxMode> mode_;
   std::chrono::nanoseconds spin_;
-  RxCounters counters_;
+  RxCounters own_counters_;
+  RxCounters& counters_;  // its own, or where observers see them
 };
 
 // Packets taken from a queue. Ends when destroyed or release()d: the buffers go back to the peer.
@@ -250,9 +251,11 @@ RxQueue::Taken RxQueue::take(std::size_t max, Sink sink, LongPackets policy) noe
     give_back(0);
 
   if (burst.buffers != 0) {
-    counters_.packets.add(burst.packets);
-    counters_.bytes.add(burst.bytes);
-    counters_.bursts.add(1);
+    RxCounters& counters = counters_;
+    counters.packets.add(burst.packets);
+    counters.bytes.add(burst.bytes);
+    counters.bursts.add(1);
+    MEMIF_PROBE(rx_burst, &port_, index_, burst.packets, burst.bytes);
   }
   return {burst.buffers, burst.packets};
 }
@@ -384,6 +387,7 @@ RxQueue::Burst RxQueue::take_packet(Burst burst, Sink sink) noexcept {
     for (std::uint16_t i = burst.next; i != at; ++i) ring_.store_word0(i, posted_word0_);
   if (!good || parts > space) {
     (good ? counters_.dropped_long : counters_.dropped_descriptor).add(1);
+    MEMIF_PROBE(rx_drop, &port_, index_, parts, good ? 1 : 0);
     drop(burst.next, parts);
   } else {
     burst.add(parts, 1, bytes);

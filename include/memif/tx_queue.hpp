@@ -87,7 +87,7 @@ class alignas(128) TxQueue : public detail::Queue {
   friend class TxBurst;
   friend class detail::Port;
 
-  TxQueue(detail::Port& port, std::uint16_t index) noexcept;
+  TxQueue(detail::Port& port, std::uint16_t index, TxCounters* published) noexcept;
 
   static auto filler(Buffer* to) noexcept {
     return [to](std::size_t i, std::byte* data, Extent extent, std::uint32_t capacity, std::size_t) {
@@ -157,7 +157,8 @@ class alignas(128) TxQueue : public detail::Queue {
   bool offsets_vary_ = false;        // client: descriptors may point elsewhere than to the start of their slot's buffer
   std::uint64_t* posted_ = nullptr;  // server: of each posted descriptor, as it was read and checked, its bound()
   std::uint64_t usual_ = 0;          // server: word0 of the last posted descriptor found good; its region is view_
-  TxCounters counters_;
+  TxCounters own_counters_;
+  TxCounters& counters_;  // its own, or where observers see them
 };
 
 // Packets being prepared. Dropping it sends nothing and loses nothing.
@@ -395,8 +396,10 @@ TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
     written.bytes += part.bytes;
     if (part.buffers != run) break;
   }
-  if (written.buffers != count) [[unlikely]]
+  if (written.buffers != count) [[unlikely]] {
     counters_.rejected.add(1);
+    MEMIF_PROBE(tx_drop, &port_, index_, count - written.buffers, 1);
+  }
   // Whole packets only.
   while (written.buffers != 0) {
     const Extent last = source.extent(written.buffers - 1);
@@ -410,9 +413,11 @@ TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
   const std::size_t packets = written.buffers - written.continued;
   next_ = static_cast<std::uint16_t>(next_ + written.buffers);
   if (ring_.publish_to_receiver(next_)) notify();
-  counters_.packets.add(packets);
-  counters_.bytes.add(written.bytes);
-  counters_.bursts.add(1);
+  TxCounters& counters = counters_;
+  counters.packets.add(packets);
+  counters.bytes.add(written.bytes);
+  counters.bursts.add(1);
+  MEMIF_PROBE(tx_burst, &port_, index_, packets, written.bytes);
   return {written.buffers, packets};
 }
 

@@ -36,6 +36,8 @@ void build_app(CLI::App& app, Action& action) {
   add_bridge(app, action);
   add_replay(app, action);
   add_perf(app, action);
+  add_top(app, action);
+  add_metrics(app, action);
 }
 
 }  // namespace memif::tool

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <memif/observe.hpp>
+
 #include "bridge_switch.hpp"
 #include "command.hpp"
 #include "output.hpp"
@@ -73,7 +75,7 @@ class BridgeCommand {
 
   bool json_;
   std::optional<std::chrono::nanoseconds> interval_, time_;
-  Context context_{{.app_name = "memif"}};
+  Context context_{{.app_name = "memif", .publish = publishing_wanted()}};
   StopSignals signals_{context_};
   std::vector<Demand> demands_;
   bool replays_ = false;

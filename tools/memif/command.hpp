@@ -47,5 +47,7 @@ void add_info(CLI::App& app, Action& action);
 void add_bridge(CLI::App& app, Action& action);
 void add_replay(CLI::App& app, Action& action);
 void add_perf(CLI::App& app, Action& action);
+void add_top(CLI::App& app, Action& action);
+void add_metrics(CLI::App& app, Action& action);
 
 }  // namespace memif::tool

@@ -1,7 +1,6 @@
 // memif info: what is at the other end of a socket.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,7 +8,10 @@
 #include <memif/memif.hpp>
 
 #include "command.hpp"
+#include "info_program.hpp"
+#include "observed.hpp"
 #include "output.hpp"
+#include "process.hpp"
 #include "session.hpp"
 
 namespace memif::tool {
@@ -19,30 +21,13 @@ using Json = nlohmann::ordered_json;
 
 struct InfoOptions {
   PortOptions port;
-  bool json = false, connect = false;
+  std::vector<pid_t> pids;
+  bool json = false, connect = false, list = false;
 };
-
-std::string version_text(std::uint16_t version) { return fmt::format("{}.{}", version >> 8, version & 0xff); }
-
-// What the system calls the process; empty if it does not tell.
-std::string process_name(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/comm", pid));
-  std::string name;
-  std::getline(file, name);
-  return printable(name);
-}
-
-Json process_json(const Credentials& process) {
-  return {{"pid", process.pid}, {"uid", process.uid}, {"gid", process.gid}, {"name", process_name(process.pid)}};
-}
 
 void line(std::string_view label, const std::string& text) { print_line(fmt::format("{:<12} {}", label, text)); }
 
-void process_line(const Credentials& process) {
-  const std::string name = process_name(process.pid);
-  line("process", fmt::format("{}{}pid {}, uid {}, gid {}", name, name.empty() ? "" : ", ", process.pid, process.uid,
-                              process.gid));
-}
+void process_line(const Credentials& process) { line("process", process_text(process)); }
 
 // --- HELLO only ---
 
@@ -168,15 +153,27 @@ int show_connected(const InfoOptions& options) {
 
 void add_info(CLI::App& app, Action& action) {
   auto options = std::make_shared<InfoOptions>();
-  CLI::App* command = app.add_subcommand("info", "ask a listener for its versions, limits and process; or connect");
-  command->add_flag("--connect", options->connect, "take the interface and show its regions, rings and peer");
+  CLI::App* command =
+      app.add_subcommand("info", "ask a listener for its versions, limits and process; or show interfaces in use");
+  CLI::Option* connect =
+      command->add_flag("--connect", options->connect, "take the interface and show its regions, rings and peer");
+  CLI::Option* list = command->add_flag("--list", options->list, "list the interfaces of running programs");
+  CLI::Option* pid = add_pid_option(*command, options->pids, "show all that these programs publish");
+  list->excludes(connect);
+  pid->excludes(connect)->excludes(list);
   command->add_flag("--json", options->json, "print one JSON object");
   add_port_options(*command, options->port);
   command->footer(
       "Without --connect, only the listener's greeting is read: no interface is disturbed.\n"
-      "Example: memif info --socket /run/vpp/memif.sock --json");
+      "--pid and --list show programs that publish: those of the C API and this command when they are started with\n"
+      "MEMIF_PUBLISH=1, others by their own choice.\n"
+      "Example: memif info --socket /run/vpp/memif.sock --json\n"
+      "Example: memif info --list");
   command->callback([&action, options] {
-    action = [options] { return options->connect ? show_connected(*options) : show_listener(*options); };
+    action = [options] {
+      if (options->list || !options->pids.empty()) return show_programs(options->pids, options->list, options->json);
+      return options->connect ? show_connected(*options) : show_listener(*options);
+    };
   });
 }
 

@@ -48,7 +48,7 @@ std::string describe_reason(const Reason& reason) {
   return reason.from_peer ? "the peer says: " + printable(reason.text) : reason.text;
 }
 
-Session::Session() : context_({.app_name = "memif"}) {}
+Session::Session() : context_({.app_name = "memif", .publish = publishing_wanted()}) {}
 
 Port& Session::add(const PortOptions& options) {
   check_port(options);

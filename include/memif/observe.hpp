@@ -1,0 +1,91 @@
+// Observing programs from outside: what those that publish (ContextConfig::publish) let this user see. docs/observing.md
+//
+// Nothing here slows or disturbs the program that is looked at: it runs on while its memory is read, and need not even
+// run. What is read is not believed: a damaged publication is an Error, and texts have no control characters.
+//
+// All of this is for any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include <memif/config.hpp>
+#include <memif/error.hpp>
+#include <memif/stats.hpp>
+
+namespace memif {
+
+// The values of RxCounters and TxCounters at one moment.
+struct RxTotals {
+  std::uint64_t packets = 0, bytes = 0, bursts = 0, dropped_descriptor = 0, dropped_long = 0, interrupts = 0,
+                sleeps = 0;
+};
+struct TxTotals {
+  std::uint64_t packets = 0, bytes = 0, bursts = 0, ring_full = 0, dropped_buffer = 0, rejected = 0, interrupts = 0;
+};
+
+// The ring of a queue, of the present link.
+struct ObservedRing {
+  std::uint32_t ring_size = 0;    // descriptors
+  std::uint32_t buffer_size = 0;  // bytes; 0 where the peer chose the buffers
+  std::uint16_t region = 0;
+  std::uint64_t offset = 0;  // of the ring in its region
+
+  // As they were in shared memory when this was read; nothing if that memory cannot be read by this user.
+  struct Live {
+    std::uint16_t head = 0, tail = 0, flags = 0;
+    std::uint32_t used = 0;  // descriptors that the sender could not fill: with packets on their way, or held
+  };
+  std::optional<Live> live;
+};
+
+struct ObservedRx {
+  RxTotals totals;
+  std::optional<ObservedRing> ring;  // nothing: the queue is down
+};
+struct ObservedTx {
+  TxTotals totals;
+  std::optional<ObservedRing> ring;
+};
+
+struct ObservedRegion {
+  std::uint64_t size = 0;  // bytes
+  bool external = false;
+  bool sealed = false;  // the peer cannot shrink it
+};
+
+struct ObservedInterface {
+  Credentials program;  // the pid as this process sees it
+  std::string app_name, name, socket;
+  std::uint32_t id = 0;
+  Role role = Role::client;
+  Mode mode = Mode::ethernet;
+  std::chrono::system_clock::time_point started;  // when the interface was added
+
+  bool connected = false;
+  std::chrono::system_clock::time_point changed;  // when it went up or down, or was added
+  std::optional<PeerInfo> peer;                   // of the present link
+  std::uint64_t connects = 0, disconnects = 0, refusals = 0;
+  std::optional<Reason> last_reason;
+  std::vector<ObservedRegion> regions;  // of the present link, the first 16
+  std::vector<ObservedRx> rx;           // by queue
+  std::vector<ObservedTx> tx;
+};
+
+// The interfaces that a program publishes, ordered by socket and id; none if it publishes nothing. Errors: there is no
+// such program (ESRCH), it is another user's (EACCES), or what it publishes cannot be (Errc::bad_region).
+Result<std::vector<ObservedInterface>> observe(pid_t pid);
+
+// The programs of this machine that publish something and can be observed by this user, by ascending pid. Looks at the
+// descriptors of every process: a few milliseconds where there are many.
+std::vector<pid_t> find_publishers();
+
+// Whether the environment asks for publishing: MEMIF_PUBLISH is set, and neither empty nor 0. What programs do that
+// leave it to their user, such as the memif command and those that use the C API.
+bool publishing_wanted() noexcept;
+
+}  // namespace memif

@@ -1,0 +1,15 @@
+// Counters in the text format that Prometheus reads, version 0.0.4.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <memif/observe.hpp>
+
+namespace memif::tool {
+
+// Every metric with its help and type, all samples of one together. No two interfaces of `seen` have the same pid,
+// socket, id and role. docs/observing.md lists the names.
+std::string metrics_text(const std::vector<ObservedInterface>& seen);
+
+}  // namespace memif::tool

@@ -1,0 +1,73 @@
+#include "screen.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fmt/format.h>
+#include <string_view>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "command.hpp"
+
+namespace memif::tool {
+namespace {
+
+void write_all(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) throw Failure(exit_failed, fmt::format("cannot write to the terminal: {}", std::strerror(errno)));
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+constexpr std::string_view enter = "\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J", leave = "\x1b[?25h\x1b[?1049l";
+
+}  // namespace
+
+Screen::Screen() {
+  termios now{};
+  if (::tcgetattr(STDIN_FILENO, &now) == 0) {
+    before_ = now;
+    now.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+    now.c_cc[VMIN] = 0;
+    now.c_cc[VTIME] = 0;
+    now.c_cc[VSUSP] = _POSIX_VDISABLE;  // stopped, it would leave the terminal as it is
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &now);
+  }
+  write_all(enter);
+}
+
+Screen::~Screen() {
+  [[maybe_unused]] const ssize_t ignored = ::write(STDOUT_FILENO, leave.data(), leave.size());
+  if (before_) ::tcsetattr(STDIN_FILENO, TCSANOW, &*before_);
+}
+
+Screen::Size Screen::size() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {80, 24};
+  return {size.ws_col, size.ws_row};
+}
+
+void Screen::draw(const std::vector<std::string>& lines) {
+  const auto [columns, rows] = size();
+  std::string text = "\x1b[H";
+  for (std::size_t i = 0; i < std::min(lines.size(), rows - 1); ++i) {
+    const std::string_view line = std::string_view(lines[i]).substr(0, columns);
+    text += i == 0 ? fmt::format("\x1b[7m{:<{}}\x1b[0m\n", line, columns) : fmt::format("{}\x1b[K\n", line);
+  }
+  write_all(text + "\x1b[J");
+}
+
+int Screen::keys() const noexcept { return before_ && !ended_ ? STDIN_FILENO : -1; }
+
+std::optional<char> Screen::key() {
+  char key = 0;
+  if (keys() < 0) return std::nullopt;
+  if (::read(STDIN_FILENO, &key, 1) == 1) return key;
+  ended_ = true;
+  return std::nullopt;
+}
+
+}  // namespace memif::tool
