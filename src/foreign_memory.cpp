@@ -49,8 +49,7 @@ bool is_memory_file(const struct statx& status) {
 Status each_memory_file(pid_t pid, std::string_view name, const std::function<bool(int)>& found) {
   const std::string link = "/memfd:" + std::string(name) + " (deleted)";
   const Directory directory(::opendir(process_path(pid, "/fd").c_str()));
-  if (directory == nullptr)
-    return system_error(errno == ENOENT ? ESRCH : errno, "process " + std::to_string(pid));
+  if (directory == nullptr) return system_error(errno == ENOENT ? ESRCH : errno, "process " + std::to_string(pid));
   std::array<char, 64> target;
   while (const dirent* const entry = ::readdir(directory.get())) {
     const ssize_t length = ::readlinkat(::dirfd(directory.get()), entry->d_name, target.data(), target.size());

@@ -1,5 +1,3 @@
-#include <memif/observe.hpp>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -16,6 +14,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include <memif/observe.hpp>
 #include <memif/wire.hpp>
 
 #include "foreign_memory.hpp"
@@ -162,14 +161,15 @@ std::optional<ObservedRing> ring_of(pid_t pid, const RingState& ring, bool to_se
 
 // --- Interfaces ---
 
-// Nothing: the interface is gone, or was never this process's own.
-Result<std::optional<ObservedInterface>> read_interface(const Credentials& program, const Mapping& mapping) {
+// Nothing: the interface is gone, or was never this process's own, which calls itself `own_pid`.
+Result<std::optional<ObservedInterface>> read_interface(const Credentials& program, pid_t own_pid,
+                                                        const Mapping& mapping) {
   const auto identity = mapping.copy<Identity>(0);
   if (identity.magic != published::magic) return std::optional<ObservedInterface>();
   if (identity.version != published::version)
     return damaged("its layout is version " + std::to_string(identity.version) + ", and only " +
                    std::to_string(published::version) + " is known here");
-  if (identity.pid != detail::innermost_pid(program.pid)) return std::optional<ObservedInterface>();
+  if (identity.pid != own_pid) return std::optional<ObservedInterface>();
   const std::size_t rx_queues = identity.rx_queues, tx_queues = identity.tx_queues;
   const Layout layout(rx_queues, tx_queues);
   if (identity.role > static_cast<int>(Role::server) || identity.mode > static_cast<int>(Mode::punt_inject) ||
@@ -215,6 +215,7 @@ Result<std::optional<ObservedInterface>> read_interface(const Credentials& progr
 Result<std::vector<ObservedInterface>> observe(pid_t pid) {
   const Result<Credentials> program = detail::credentials_of(pid);
   if (!program) return program.error();
+  const pid_t own_pid = detail::innermost_pid(pid);
   std::vector<ObservedInterface> interfaces;
   std::optional<Error> failure;
   const auto look = [&](int fd) {
@@ -223,7 +224,7 @@ Result<std::vector<ObservedInterface>> observe(pid_t pid) {
     // Closed meanwhile; or from a peer, who can give its memory files any name.
     if (!file || (owner != program->uid && owner != 0)) return true;
     const Result<Mapping> mapping = Mapping::open(*file);
-    auto seen = mapping ? read_interface(*program, *mapping) : mapping.error();
+    auto seen = mapping ? read_interface(*program, own_pid, *mapping) : mapping.error();
     if (!seen) failure = seen.error();
     if (seen && *seen) interfaces.push_back(std::move(**seen));
     return seen.ok();

@@ -30,7 +30,7 @@ struct Text32 {
 struct alignas(64) Identity {
   std::uint64_t magic;
   std::uint32_t version;
-  std::int32_t pid;  // as the program itself sees it: a child that inherited the file by fork() has another
+  std::int32_t pid;          // as the program itself sees it: a child that inherited the file by fork() has another
   std::uint64_t started_ns;  // when the interface was added: CLOCK_REALTIME
   std::uint32_t id;
   std::uint8_t role, mode;

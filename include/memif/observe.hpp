@@ -1,4 +1,5 @@
-// Observing programs from outside: what those that publish (ContextConfig::publish) let this user see. docs/observing.md
+// Observing programs from outside: what those that publish (ContextConfig::publish) let this user see.
+// docs/observing.md
 //
 // Nothing here slows or disturbs the program that is looked at: it runs on while its memory is read, and need not even
 // run. What is read is not believed: a damaged publication is an Error, and texts have no control characters.

@@ -20,7 +20,8 @@ ObservedInterface an_interface() {
 }
 
 TEST(MetricsText, LabelsAreEscaped) {
-  EXPECT_THAT(metrics_text({an_interface()}), HasSubstr(R"(memif_up{pid="12",socket="a\"b\\c",id="3",role="client"} 0)"));
+  EXPECT_THAT(metrics_text({an_interface()}),
+              HasSubstr(R"(memif_up{pid="12",socket="a\"b\\c",id="3",role="client"} 0)"));
 }
 
 TEST(MetricsText, EveryQueueHasItsCounters) {

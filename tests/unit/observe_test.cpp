@@ -19,10 +19,10 @@
 namespace memif {
 namespace {
 
+using test::poll_until;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-using test::poll_until;
 
 // What this process publishes on a socket, server first.
 std::vector<ObservedInterface> seen_on(const std::string& socket) {

@@ -167,8 +167,7 @@ void add_info(CLI::App& app, Action& action) {
       "Without --connect, only the listener's greeting is read: no interface is disturbed.\n"
       "--pid and --list show programs that publish: those of the C API and this command when they are started with\n"
       "MEMIF_PUBLISH=1, others by their own choice.\n"
-      "Example: memif info --socket /run/vpp/memif.sock --json\n"
-      "Example: memif info --list");
+      "Example: memif info --socket /run/vpp/memif.sock --json");
   command->callback([&action, options] {
     action = [options] {
       if (options->list || !options->pids.empty()) return show_programs(options->pids, options->list, options->json);

@@ -94,7 +94,8 @@ void print_interface(const ObservedInterface& seen) {
 }
 
 void print_brief(const std::vector<ObservedInterface>& all) {
-  print_line(fmt::format("{:>7} {:<15} {:<16} {:<6} {}", "PID", "PROGRAM", "INTERFACE", "ROLE", "SOCKET, ID AND STATE"));
+  print_line(
+      fmt::format("{:>7} {:<15} {:<16} {:<6} {}", "PID", "PROGRAM", "INTERFACE", "ROLE", "SOCKET, ID AND STATE"));
   for (const ObservedInterface& seen : all)
     print_line(fmt::format("{:>7} {:<15} {:<16} {:<6} {} id {}, {}", seen.program.pid, program_name(seen), seen.name,
                            to_string(seen.role), seen.socket, seen.id, state(seen)));

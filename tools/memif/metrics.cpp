@@ -55,8 +55,10 @@ void replace_file(const std::string& path, const std::string& text) {
 
 class MetricsCommand {
  public:
-  explicit MetricsCommand(const MetricsOptions& options) : options_(options), interval_(parse_duration(options.interval)) {
-    if (interval_ < milliseconds(100)) throw UsageError(fmt::format("--interval: '{}' is below 100ms", options.interval));
+  explicit MetricsCommand(const MetricsOptions& options)
+      : options_(options), interval_(parse_duration(options.interval)) {
+    if (interval_ < milliseconds(100))
+      throw UsageError(fmt::format("--interval: '{}' is below 100ms", options.interval));
     if (options.once && !options.listen.empty()) throw UsageError("--once and --listen exclude each other");
   }
 

@@ -102,10 +102,10 @@ MetricsServer::MetricsServer(const std::string& address, std::function<std::stri
   Fd listening = listen_on(address, *resolved);
   loopback_ = is_loopback(resolved->ai_addr);
   bound_ = bound_address(listening.get());
-  daemon_ = MHD_start_daemon(MHD_USE_EPOLL, 0, nullptr, nullptr, &handle, this,                   //
-                             MHD_OPTION_LISTEN_SOCKET, listening.get(),                           //
-                             MHD_OPTION_CONNECTION_LIMIT, most_connections,                       //
-                             MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds,                         //
+  daemon_ = MHD_start_daemon(MHD_USE_EPOLL, 0, nullptr, nullptr, &handle, this,  //
+                             MHD_OPTION_LISTEN_SOCKET, listening.get(),          //
+                             MHD_OPTION_CONNECTION_LIMIT, most_connections,      //
+                             MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds,        //
                              MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory, MHD_OPTION_END);
   if (daemon_ == nullptr) throw Failure(exit_failed, fmt::format("cannot serve HTTP on {}", bound_));
   static_cast<void>(listening.release());  // the daemon closes it
@@ -113,9 +113,7 @@ MetricsServer::MetricsServer(const std::string& address, std::function<std::stri
 
 MetricsServer::~MetricsServer() { MHD_stop_daemon(daemon_); }
 
-int MetricsServer::fd() const noexcept {
-  return MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-}
+int MetricsServer::fd() const noexcept { return MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd; }
 
 std::optional<std::chrono::milliseconds> MetricsServer::run_within() const {
   MHD_UNSIGNED_LONG_LONG milliseconds = 0;

@@ -11,7 +11,8 @@ struct MHD_Daemon;
 namespace memif::tool {
 
 // Answers GET and HEAD of /metrics with what `document` returns at that moment, and everything else with an error. At
-// most 32 connections, each dropped after ten idle seconds, of 16 KiB memory each. One thread: the one that calls run().
+// most 32 connections, each dropped after ten idle seconds, of 16 KiB memory each. One thread: the one that calls
+// run().
 class MetricsServer {
  public:
   // `address` is ADDRESS:PORT in numbers, [ADDRESS]:PORT for IPv6; port 0 means any. Throws UsageError, Failure.

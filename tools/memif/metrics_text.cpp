@@ -18,7 +18,9 @@ std::string escape(std::string_view value) {
   return result;
 }
 
-std::string label(std::string_view name, std::string_view value) { return fmt::format("{}=\"{}\"", name, escape(value)); }
+std::string label(std::string_view name, std::string_view value) {
+  return fmt::format("{}=\"{}\"", name, escape(value));
+}
 
 // What tells interfaces apart. The rest of what is known is in memif_interface_info.
 std::string identity(const ObservedInterface& seen) {
@@ -91,7 +93,8 @@ void write_interfaces(Writer& out) {
                  [](const auto& one) { return one.connected ? 1 : 0; });
   out.interfaces("memif_interface_start_time_seconds", "gauge", "When the interface was added, since the Unix epoch.",
                  [](const auto& one) { return std::chrono::duration<double>(one.started.time_since_epoch()).count(); });
-  out.interfaces("memif_connects_total", "counter", "Links that came up.", [](const auto& one) { return one.connects; });
+  out.interfaces("memif_connects_total", "counter", "Links that came up.",
+                 [](const auto& one) { return one.connects; });
   out.interfaces("memif_disconnects_total", "counter", "Links that ended.",
                  [](const auto& one) { return one.disconnects; });
   out.interfaces("memif_refusals_total", "counter", "Handshakes that ended before the link was up.",

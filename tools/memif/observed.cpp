@@ -27,8 +27,9 @@ std::vector<ObservedInterface> look_at(pid_t pid) {
   auto seen = observe(pid);
   if (!seen) {
     const bool denied = seen.error().code == std::errc::permission_denied;
-    throw Failure(denied ? exit_failed : exit_no_peer,
-                  denied ? seen.error().message + " (only its own user and root can observe it)" : seen.error().message);
+    throw Failure(
+        denied ? exit_failed : exit_no_peer,
+        denied ? seen.error().message + " (only its own user and root can observe it)" : seen.error().message);
   }
   if (seen->empty())
     throw Failure(exit_no_peer,
@@ -41,8 +42,8 @@ std::vector<ObservedInterface> look_at(pid_t pid) {
 // The members that every queue has.
 Json queue_json(std::size_t queue, const std::optional<ObservedRing>& ring, std::uint64_t packets, std::uint64_t bytes,
                 std::uint64_t bursts, std::uint64_t interrupts) {
-  Json json{{"queue", queue}, {"up", ring.has_value()}, {"packets", packets}, {"bytes", bytes}, {"bursts", bursts},
-            {"interrupts", interrupts}};
+  Json json{{"queue", queue}, {"up", ring.has_value()}, {"packets", packets},
+            {"bytes", bytes}, {"bursts", bursts},       {"interrupts", interrupts}};
   if (!ring) return json;
   json["ring_size"] = ring->ring_size;
   json["buffer_size_bytes"] = ring->buffer_size;
@@ -60,10 +61,7 @@ Json queue_json(std::size_t queue, const std::optional<ObservedRing>& ring, std:
 }  // namespace
 
 CLI::Option* add_pid_option(CLI::App& app, std::vector<pid_t>& pids, const std::string& help) {
-  return app.add_option("--pid", pids, help)
-      ->type_name("PID")
-      ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+  return app.add_option("--pid", pids, help)->type_name("PID")->delimiter(',')->check(CLI::PositiveNumber);
 }
 
 std::vector<ObservedInterface> look(const std::vector<pid_t>& pids) {

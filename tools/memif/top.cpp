@@ -185,8 +185,9 @@ void TopCommand::print_json_line() const {
     interfaces.push_back(std::move(one));
   }
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
-  print_json({{"schema", "memif-top/1"}, {"time_unix_s", now.count()}, {"interval_s", seconds_}, {"interfaces", interfaces}},
-             -1);
+  print_json(
+      {{"schema", "memif-top/1"}, {"time_unix_s", now.count()}, {"interval_s", seconds_}, {"interfaces", interfaces}},
+      -1);
   if (std::fflush(stdout) != 0) throw Failure(exit_failed, "cannot write to standard output");
 }
 

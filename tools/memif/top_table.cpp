@@ -78,7 +78,8 @@ std::string line(const std::vector<const Column*>& chosen, std::size_t available
   for (const Column* column : chosen) {
     const std::string content = cell(*column).substr(0, width(*column));
     text += text.empty() ? "" : " ";
-    text += column->width < 0 ? fmt::format("{:<{}}", content, width(*column)) : fmt::format("{:>{}}", content, width(*column));
+    text += column->width < 0 ? fmt::format("{:<{}}", content, width(*column))
+                              : fmt::format("{:>{}}", content, width(*column));
   }
   return text.substr(0, available);
 }
