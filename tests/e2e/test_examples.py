@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import unittest
+import unittest.mock
 
 from support import MEMIF, E2ETest, help_text, subcommands, wait_until
 from test_bridge import REASON as NO_NAMESPACES
@@ -92,6 +93,25 @@ class ExamplesTest(E2ETest):
             self.assertEqual(words.count("--port"), 2)  # both ends are in it
             words[words.index("--time") + 1] = "500ms"
             self.assertGreater(self.report(self.start(*words))["received"], 0)
+
+    def test_top(self):
+        self.publisher()
+        for words in self.examples("top"):
+            top = self.start(*words)
+            self.assert_exit(top, 0)
+            self.assertIn("memif/0", top.stdout)
+
+    def test_metrics(self):
+        self.publisher()
+        for words in self.examples("metrics"):
+            metrics = self.start(*words)
+            self.assert_exit(metrics, 0)
+            self.assertIn("memif_rx_packets_total{", metrics.stdout)
+
+    def publisher(self):
+        """A program that can be observed."""
+        with unittest.mock.patch.dict(os.environ, MEMIF_PUBLISH="1"):
+            self.respond("192.168.1.2/24", role="server")
 
     @unittest.skipIf(NO_NAMESPACES, NO_NAMESPACES)
     def test_bridge(self):

@@ -9,7 +9,7 @@
 namespace memif::tool {
 
 // Every metric with its help and type, all samples of one together. No two interfaces of `seen` have the same pid,
-// socket, id and role. docs/observing.md lists the names.
+// socket, id and role. docs/metrics.md lists the names.
 std::string metrics_text(const std::vector<ObservedInterface>& seen);
 
 }  // namespace memif::tool

@@ -31,7 +31,7 @@ std::string program_name(const ObservedInterface& seen);
 // Descriptors in use, if known: ObservedRing::Live::used.
 std::optional<std::uint32_t> used(const std::optional<ObservedRing>& ring);
 
-// docs/observing.md, "JSON".
+// docs/info.md, "--json".
 nlohmann::ordered_json to_json(const ObservedInterface& seen);
 
 }  // namespace memif::tool
