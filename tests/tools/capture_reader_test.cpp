@@ -111,8 +111,8 @@ TEST_F(CaptureReaderTest, InterfacesOfTwoLinkTypesAreRefused) {
 TEST_F(CaptureReaderTest, NoCapture) {
   EXPECT_THROW(read({}), Failure);
   EXPECT_THROW(read(Bytes(100, 'x')), Failure);
-  EXPECT_THROW(CaptureReader("/nonexistent/x.pcap"), Failure);
-  EXPECT_THROW(CaptureReader(testing::TempDir()), Failure);
+  EXPECT_THROW(CaptureReader{"/nonexistent/x.pcap"}, Failure);
+  EXPECT_THROW(CaptureReader{testing::TempDir()}, Failure);
 }
 
 TEST_F(CaptureReaderTest, ModeByLinkType) {
