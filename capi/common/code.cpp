@@ -88,47 +88,17 @@ Code code_of_errno(int error) noexcept {
   }
 }
 
+// What functions fail with. How a handshake ends is no function's result, but a Reason in words.
 Code code_of_memif(Errc error) noexcept {
   switch (error) {
     case Errc::not_a_socket:
       return Code::file_not_sock;
-    case Errc::unknown_id:
-      return Code::id;
     case Errc::already_connected:
       return Code::alrconn;
-    case Errc::role_mismatch:
-      return Code::accslave;
-    case Errc::mode_mismatch:
-      return Code::mode;
-    case Errc::secret_required:
-      return Code::nosecret;
-    case Errc::wrong_secret:
-      return Code::secret;
-    case Errc::unsupported_version:
-      return Code::proto;
-    case Errc::too_many_regions:
-      return Code::maxreg;
-    case Errc::too_many_rings:
-      return Code::maxring;
-    case Errc::wrong_cookie:
-      return Code::cookie;
-    case Errc::missing_fd:
-    case Errc::bad_region:
-      return Code::no_shmfd;
-    case Errc::not_an_eventfd:
-      return Code::no_intfd;
-    case Errc::unknown_message:
-      return Code::unknown_msg;
-    case Errc::malformed_message:
-    case Errc::unexpected_message:
-    case Errc::unexpected_fd:
-      return Code::mfmsg;
     case Errc::address_in_use:
       return Code::syscall;
-    case Errc::invalid_config:
-      return Code::inval_arg;
     default:
-      return Code::disconnect;
+      return Code::inval_arg;
   }
 }
 
@@ -143,6 +113,14 @@ int threshold() noexcept {
     return 4;
   }();
   return level;
+}
+
+// With what the thread's last failure was about, if it was that.
+char* describe(int code, bool failed) noexcept {
+  const char* const text = texts[static_cast<std::size_t>(code)];
+  if (code == 0 || !failed) return const_cast<char*>(text);
+  std::snprintf(failure.text.data(), failure.text.size(), "%s: %s", text, failure.detail.data());
+  return failure.text.data();
 }
 
 }  // namespace
@@ -168,13 +146,14 @@ Code fail(const Error& error) noexcept {
 char* explain(int code) noexcept {
   // The C API says char*, but nobody may write there.
   if (code < 0 || code >= code_count) return const_cast<char*>("not an error code of memif");
-  const char* const text = texts[static_cast<std::size_t>(code)];
-  if (code == 0 || failure.code != static_cast<Code>(code)) return const_cast<char*>(text);
-  std::snprintf(failure.text.data(), failure.text.size(), "%s: %s", text, failure.detail.data());
-  return failure.text.data();
+  return describe(code, static_cast<int>(failure.code) == code);
 }
 
-char* explain_v2(int code) noexcept { return explain(code > static_cast<int>(Code::syscall) ? code + 1 : code); }
+char* explain_v2(int code) noexcept {
+  constexpr int syscall = static_cast<int>(Code::syscall);
+  if (code == syscall) return describe(code, code_v2(failure.code) == syscall);
+  return explain(code > syscall && code < code_count ? code + 1 : code);
+}
 
 void log(LogLevel level, std::string_view text) noexcept {
   constexpr std::array names = {"debug", "info", "warning", "error"};

@@ -1,4 +1,5 @@
-// The data calls, for each generation's own buffer type. What a packet costs is in the inlined loops of the core.
+// The data calls but memif_tx_burst, for each generation's own buffer type. What a packet costs is in the inlined loops
+// of the core.
 //
 // One thread at a time uses a queue, but a program may refill it from on_connect while its worker is at it: each call
 // holds the queue's lock. Calls on different queues do not meet.
@@ -105,7 +106,9 @@ std::size_t count_packets(const Buffer* buffers, std::size_t count) noexcept {
   return packets;
 }
 
-// `count` packets of `size` bytes; how many buffers those are is up to the ring, and the program's array has them.
+// `count` packets of `size` bytes. How long a chain is, is up to whoever posted the buffers, and the API has no word
+// for the length of the array: it must hold what packets of that size are in buffers of the interface's own
+// buffer_size, and is not written beyond that. So a slave that posts smaller ones overruns nobody's array.
 template <class Buffer>
 Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t count, std::uint16_t* allocated,
                   std::uint16_t size) noexcept {
@@ -117,16 +120,15 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
   TxQueue& queue = *state->queue;
+  const std::size_t each = connection->buffer_size();
+  const std::size_t most = count * std::max<std::size_t>(1, (size + each - 1) / each);
   if (const auto offset = connection->regions().get_offset; offset != nullptr && connection->client()) [[unlikely]] {
     const std::size_t room = queue.room();
     forget_former_link(*state);
-    const std::size_t each = connection->buffer_size();
-    const std::size_t parts = std::max<std::size_t>(1, (size + each - 1) / each);
-    const std::size_t placed = std::min(room - std::min<std::size_t>(room, state->allocated), count * parts);
+    const std::size_t placed = std::min(room - std::min<std::size_t>(room, state->allocated), most);
     for (std::size_t i = 0; i < placed; ++i)
       if (!queue.place(state->allocated + i, offset(connection->context()))) return Code::inval_arg;
   }
-  constexpr std::size_t any = 0xffff;
   bool chains = false;
   const bool whole = size == 0;
   if (whole) size = 1;
@@ -135,51 +137,15 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
     chains |= extent.more();
     sink(i, data, whole ? Extent::of(room, extent.more()) : extent, room, slot);
   };
-  std::size_t shown = queue.reserve(count, size, any, state->allocated, show);
+  std::size_t shown = queue.reserve(count, size, most, state->allocated, show);
   if (forget_former_link(*state)) [[unlikely]]
-    shown = queue.reserve(count, size, any, 0, show);
+    shown = queue.reserve(count, size, most, 0, show);
   if (!queue.up()) [[unlikely]]
     return connection->down_code(false, index);
   state->allocated = static_cast<std::uint16_t>(state->allocated + shown);
   *allocated = static_cast<std::uint16_t>(shown);
   const std::size_t packets = chains ? count_packets(buffers, shown) : shown;
   return packets == count ? Code::success : Code::nobuf_ring;
-}
-
-// What the program's buffers say of packets to be sent. A buffer that is not the one of its slot counts as empty, which
-// none may be.
-template <class Buffer>
-struct BufferSource {
-  const Buffer* buffers;
-  std::uint32_t first, mask;  // slot of the first; the ring's size less one
-
-  Extent extent(std::size_t i) const noexcept {
-    const bool in_place = ((buffers[i].desc_index ^ (first + i)) & mask) == 0;
-    return Extent::of(in_place ? buffers[i].len : 0, (buffers[i].flags & 1) != 0);
-  }
-  std::byte* data(std::size_t i) const noexcept { return static_cast<std::byte*>(buffers[i].data); }
-};
-
-// Sends from the next slot on. Stops before the first packet that has a buffer that is not the one of its slot, is
-// empty, or leaves its memory.
-template <class Buffer>
-Code tx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t count, std::uint16_t* sent) noexcept {
-  auto* const connection = static_cast<Connection*>(handle);
-  if (connection == nullptr) return Code::noconn;
-  if (sent == nullptr || (buffers == nullptr && count != 0)) return Code::inval_arg;
-  *sent = 0;
-  TxState* const state = connection->tx(index);
-  if (state == nullptr) return Code::qid;
-  const std::lock_guard guard(state->lock);
-  TxQueue& queue = *state->queue;
-  if (!queue.renew()) [[unlikely]]
-    return connection->down_code(false, index);
-  forget_former_link(*state);
-  const BufferSource<Buffer> source{buffers, queue.slot(0), queue.ring_size() - 1};
-  const std::size_t published = queue.publish(std::min(count, state->allocated), source).buffers;
-  state->allocated = static_cast<std::uint16_t>(state->allocated - published);
-  *sent = static_cast<std::uint16_t>(published);
-  return published == count ? Code::success : Code::inval_arg;
 }
 
 }  // namespace memif::capi

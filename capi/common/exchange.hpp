@@ -5,14 +5,9 @@
 #include <mutex>
 #include <utility>
 
-#include "data.hpp"
+#include "send.hpp"
 
 namespace memif::capi {
-
-// How far beyond the next slot to be sent a slot is.
-inline std::size_t distance(const TxState& state, std::uint16_t slot) noexcept {
-  return static_cast<std::uint16_t>(slot - state.queue->slot(0)) & (state.queue->ring_size() - 1);
-}
 
 // The buffers received become the next ones to be sent; what lay there takes their places.
 template <class Buffer>

@@ -115,7 +115,8 @@ Status Instance::tell(int operation, const Watched& watched, unsigned events) no
     return system_error(errno, "cannot watch a file descriptor: epoll_ctl");
   }
   const unsigned change = operation == EPOLL_CTL_DEL ? fd_delete : operation == EPOLL_CTL_MOD ? fd_modify : 0;
-  if (tell_(*this, watched.fd, events | change, token) >= 0) return Nothing{};
+  // That the program does not know the descriptor any more is no failure: it may have stopped watching it by itself.
+  if (tell_(*this, watched.fd, events | change, token) >= 0 || operation == EPOLL_CTL_DEL) return Nothing{};
   callback_failed_ = true;
   return Error{Errc::invalid_config, "the program's callback refused a file descriptor"};
 }

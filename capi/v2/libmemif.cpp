@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "connection.hpp"
-#include "data.hpp"
 #include "details.hpp"
 #include "legacy.hpp"
+#include "send.hpp"
 
 #define MEMIF_API __attribute__((visibility("default")))
 
@@ -106,7 +106,7 @@ MEMIF_API int memif_buffer_alloc(memif_conn_handle_t conn, uint16_t qid, memif_b
 
 MEMIF_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
                              uint16_t* tx) {
-  return number(tx_burst(conn, qid, bufs, count, tx));
+  return number(tx_burst(conn, qid, bufs, count, tx, Surplus::ignored));
 }
 
 }  // extern "C"

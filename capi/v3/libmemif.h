@@ -318,15 +318,18 @@ int memif_rx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs
 int memif_refill_queue (memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom);
 
 /* Shows free buffers for `count` packets of `size` bytes. *count_out counts buffers: a packet longer than a buffer is a
- * chain of them, with MEMIF_BUFFER_FLAG_NEXT on all but the last, and the array must have room for those. `len` is what
- * the packet needs of each. They are to be sent in this order. Size 0: a whole buffer for each packet.
+ * chain of them, with MEMIF_BUFFER_FLAG_NEXT on all but the last. `len` is what the packet needs of each. They are to be
+ * sent in this order. Size 0: a whole buffer for each packet. The array has room for what the packets are in buffers of
+ * this interface's buffer_size; if a slave posts smaller ones, what needs more room is not shown.
  * NOBUF_RING: fewer packets than asked for. */
 int memif_buffer_alloc (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count,
 			uint16_t *count_out, uint16_t size);
 
 /* Sends allocated buffers, beginning with the oldest. `len` and NEXT may have been changed, and `data` moved forward
- * (slave). INVAL_ARG: bufs[*tx] is not the next one, is empty, or does not lie within its buffer; those before it are
- * sent, it and those after it are still allocated. */
+ * (slave). Buffers that are left out are given up, and those after them copied to where they were; so are those after a
+ * packet of no bytes, which counts as sent. More than is allocated: as many as are.
+ * INVAL_ARG: bufs[*tx] is out of order, or does not lie within its buffer; those before it are sent, it and those
+ * after it are still allocated. */
 int memif_tx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count, uint16_t *tx);
 
 /* --- Packets without copies (slave only, else INVAL_ARG) ----------------------------------------------------------- */

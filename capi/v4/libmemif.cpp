@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "connection.hpp"
-#include "data.hpp"
 #include "details.hpp"
 #include "exchange.hpp"
 

@@ -53,6 +53,8 @@ class alignas(128) TxQueue : public detail::Queue {
   // packet that has an empty part or one outside its buffer. A source is a small value with
   //     Extent extent(std::size_t i);          of buffer i
   //     std::byte* data(std::size_t i);        optional: where they begin, if not at the buffer's start (client only)
+  //     bool in_place(std::size_t i);          optional: whether buffer i is the one of its slot, where data() cannot
+  //     tell
   template <class Source>
   Published publish(std::size_t count, Source source) noexcept;
 
@@ -134,6 +136,11 @@ class alignas(128) TxQueue : public detail::Queue {
   static constexpr bool moves = requires(Source source) {
     source.data(std::size_t{0});
   };
+  template <class Source>
+  static bool in_place(const Source& source, std::size_t i) noexcept {
+    if constexpr (requires { source.in_place(i); }) return source.in_place(i);
+    return true;
+  }
 
   // Buffers as they were handed out.
   struct Unmoved {
@@ -383,18 +390,18 @@ template <class Source>
 TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
   const std::size_t free = static_cast<std::uint16_t>(limit_ - next_);
   const std::size_t possible = std::min(count, free);
-  if constexpr (moves<Source>) offsets_vary_ = true;
   Written written;
   while (written.buffers != possible) {  // mostly one run; another from the start of the array, after its end
     const auto first = static_cast<std::uint16_t>(next_ + written.buffers);
     const std::size_t run = std::min({possible - written.buffers, std::size_t{ring_.until_end(first)}, max_run});
-    const Written part = !client_                         ? write_posted(first, run, written.buffers, source)
-                         : moves<Source> || offsets_vary_ ? write_own<true>(first, run, written.buffers, source)
-                                                          : write_own<false>(first, run, written.buffers, source);
+    const Written part = !client_        ? write_posted(first, run, written.buffers, source)
+                         : offsets_vary_ ? write_own<true>(first, run, written.buffers, source)
+                                         : write_own<false>(first, run, written.buffers, source);
     written.buffers += part.buffers;
     written.continued += part.continued;
     written.bytes += part.bytes;
-    if (part.buffers != run) break;
+    if (part.buffers == run) continue;
+    if (!moves<Source> || !client_ || std::exchange(offsets_vary_, true)) break;  // else: perhaps one that was moved
   }
   if (written.buffers != count) [[unlikely]] {
     counters_.rejected.add(1);
@@ -422,7 +429,8 @@ TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
 }
 
 // As a client: the whole descriptor is this side's. Fields that already hold their value are left alone. The offset is
-// looked at only if it ever was another than the start of the slot's buffer.
+// looked at only if it ever was another than the start of the slot's buffer: until then the run ends before the first
+// packet that begins elsewhere.
 template <bool offsets_vary, class Source>
 TxQueue::Written TxQueue::write_own(std::uint16_t first, std::size_t count, std::size_t from, Source source) noexcept {
   static_assert(wire::descriptor_flag_next == 1, "a source's more() goes into the descriptor as it is");
@@ -437,6 +445,12 @@ TxQueue::Written TxQueue::write_own(std::uint16_t first, std::size_t count, std:
     // An empty part wraps round to more than any buffer has; so does data before the buffer's start.
     if (checked && extent.word - Extent::of(1).word >= Extent::of(room).word) [[unlikely]]
       return false;
+    if constexpr (moves<Source> && !offsets_vary) {
+      if (source.data(from + i) != base + offsets[i]) [[unlikely]]
+        return false;
+    } else if (!in_place(source, from + i)) [[unlikely]] {
+      return false;
+    }
     if constexpr (offsets_vary) {
       std::uint32_t offset = offsets[i];
       if constexpr (moves<Source>) {
@@ -466,7 +480,7 @@ TxQueue::Written TxQueue::write_posted(std::uint16_t first, std::size_t count, s
   const std::size_t written = detail::run_of(count, [&](std::size_t i) {
     const Extent extent = source.extent(from + i);
     // An empty part wraps round to beyond any bound.
-    if (checked && extent.word - Extent::of(1).word > posted[i]) [[unlikely]]
+    if (!in_place(source, from + i) || (checked && extent.word - Extent::of(1).word > posted[i])) [[unlikely]]
       return false;
     Ring::store_word0(shared[i], extent.word | (posted[i] & region_bits));
     sum += extent.word;

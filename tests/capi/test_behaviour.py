@@ -1,5 +1,5 @@
 """The behaviour that programs depend on: a C program for each generation, compiled as C99 from the installed tree."""
-from support import PREFIX, LIBDIR, PROGRAMS, Installed, run
+from support import PREFIX, LIBDIR, PROGRAMS, Installed, program_environment, run
 
 
 def sources_of_generation_4():
@@ -19,6 +19,11 @@ class Generations(Installed):
             with self.subTest(source.name):
                 self.run_program(self.compile(source, "libmemif", "-lrt"))
 
+    def test_every_error_of_every_generation(self):
+        for generation, package in ((2, "libmemif2"), (3, "libmemif3"), (4, "libmemif")):
+            with self.subTest(package):
+                self.run_program(self.compile(PROGRAMS / "errors.c", package, f"-DGENERATION={generation}"))
+
     def test_generations_2_and_4_meet_in_one_process(self):
         libdir = PREFIX / LIBDIR
         sides = []
@@ -29,6 +34,33 @@ class Generations(Installed):
         program = self.compile(PROGRAMS / "both.c", "libmemif", f"-L{self.scratch}", *sides,
                                f"-Wl,-rpath,{self.scratch}", f"-Wl,-rpath,{libdir}", f"-Wl,-rpath-link,{libdir}")
         self.run_program(program)
+
+
+class Logging(Installed):
+    """What MEMIF_LOG makes the library say. Programs of generation 2 have no other way to learn of a refusal."""
+
+    def lines(self, source, case, level):
+        program = self.compile(PROGRAMS / source, "libmemif", "-lrt")
+        output = run(program, case, env=program_environment(MEMIF_LOG=level), cwd=self.scratch)
+        return [line for line in output.splitlines() if line.startswith("libmemif: ")]
+
+    def test_silence_is_the_default(self):
+        for level in ("", "nonsense"):
+            self.assertEqual(self.lines("v4_links.c", "refusals_tell_why", level), [])
+
+    def test_refusals_are_told_and_secrets_are_not(self):
+        for level in ("debug", "info"):
+            with self.subTest(level):
+                log = "\n".join(self.lines("v4_links.c", "refusals_tell_why", level))
+                self.assertRegex(log, "libmemif: info: .*: wrong secret")
+                self.assertNotIn("abracadabra", log)
+                self.assertNotIn("hocus pocus", log)
+
+    def test_debug_tells_which_call_failed_on_which_path(self):
+        log = "\n".join(self.lines("v4_calls.c", "masters_that_cannot_listen", "debug"))
+        self.assertRegex(log, r"libmemif: debug: .*/nonexistent/dir/m\.sock.*: No such file or directory")
+        self.assertRegex(log, r"libmemif: debug: .*/tmp/memif-capi-.*in use")
+        self.assertEqual(self.lines("v4_calls.c", "masters_that_cannot_listen", "error"), [])
 
 
 class ThreadsOfPrograms(Installed):

@@ -236,8 +236,8 @@ refusals_tell_why (void)
   const char *path = unique_path ();
   open_socket (&pair.master, path, "m");
   open_socket (&pair.slave, path, "s");
-  create_end (&pair.master, (memif_conn_args_t){ .secret = "right" }, 1);
-  create_end (&pair.slave, (memif_conn_args_t){ .secret = "wrong" }, 0);
+  create_end (&pair.master, (memif_conn_args_t){ .secret = "abracadabra" }, 1);
+  create_end (&pair.slave, (memif_conn_args_t){ .secret = "hocus pocus" }, 0);
   memif_details_t md = { 0 };
   char buf[4096];
   UNTIL (md.error != NULL && strstr ((char *) md.error, "secret") != NULL, {

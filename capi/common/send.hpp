@@ -1,0 +1,154 @@
+// memif_tx_burst. Mostly that is one call of the core, which publishes the next slots as the program's buffers say.
+//
+// But a ring has no holes, and programs leave some: they allocate more buffers than they send, or send a packet of no
+// bytes. The packets behind such a gap move up into the buffers that were left out. That costs a copy; a program that
+// sends what it has allocated never gets there.
+#pragma once
+
+#include <cstring>
+
+#include "data.hpp"
+
+namespace memif::capi {
+
+// What the program's buffers say of packets to be sent. None may be empty, and each must be the one of its slot.
+template <class Buffer>
+struct BufferSource {
+  const Buffer* buffers;
+  std::uint32_t first, mask;  // slot of the first; the ring's size less one
+
+  Extent extent(std::size_t i) const noexcept { return Extent::of(buffers[i].len, (buffers[i].flags & 1) != 0); }
+  std::byte* data(std::size_t i) const noexcept { return static_cast<std::byte*>(buffers[i].data); }
+  bool in_place(std::size_t i) const noexcept { return ((buffers[i].desc_index ^ (first + i)) & mask) == 0; }
+};
+
+// How far beyond the next slot to be sent a slot is.
+inline std::size_t distance(const TxState& state, std::uint16_t slot) noexcept {
+  return static_cast<std::uint16_t>(slot - state.queue->slot(0)) & (state.queue->ring_size() - 1);
+}
+
+// Sends packets that begin beyond the next slot. One call's work, under the queue's lock.
+template <class Buffer>
+class GapCloser {
+ public:
+  explicit GapCloser(TxState& state) noexcept : state_(state), queue_(*state.queue) {}
+
+  // The buffers that are done with, sent or empty; allocated ones between them are given up. Out of order: none.
+  std::size_t send(const Buffer* buffers, std::size_t count) noexcept {
+    if (!ascending(buffers, count)) return 0;
+    std::size_t done = 0;
+    std::size_t used = 0;  // slots that the program has no more use for, from the next on
+    while (const std::size_t parts = whole_packet(buffers + done, count - done)) {
+      const Buffer* const packet = buffers + done;
+      const std::size_t end = distance(state_, packet[parts - 1].desc_index) + 1;
+      const bool empty = parts == 1 && packet[0].len == 0;
+      if (!empty && !(end == parts ? publish_in_place(packet, parts) : move_up(packet, parts))) break;
+      used = empty ? end : end - parts;
+      done += parts;
+    }
+    if (used >= state_.allocated) state_.allocated = 0;
+    return done;
+  }
+
+ private:
+  struct Place {
+    std::byte* data = nullptr;
+    std::uint32_t room = 0;
+  };
+  // What a packet is once its bytes lie at the start of the next buffers.
+  struct Moved {
+    const Buffer* buffers;
+    Extent extent(std::size_t i) const noexcept { return Extent::of(buffers[i].len, (buffers[i].flags & 1) != 0); }
+  };
+
+  bool ascending(const Buffer* buffers, std::size_t count) const noexcept {
+    std::size_t least = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t at = distance(state_, buffers[i].desc_index);
+      if (at < least || at >= state_.allocated) return false;
+      least = at + 1;
+    }
+    return true;
+  }
+
+  static std::size_t whole_packet(const Buffer* buffers, std::size_t count) noexcept {
+    for (std::size_t i = 0; i < count; ++i)
+      if ((buffers[i].flags & 1) == 0) return i + 1;
+    return 0;
+  }
+
+  template <class Source>
+  bool publish(std::size_t parts, Source source) noexcept {
+    const std::size_t published = queue_.publish(parts, source).buffers;
+    state_.allocated = static_cast<std::uint16_t>(state_.allocated - published);
+    return published == parts;
+  }
+
+  bool publish_in_place(const Buffer* packet, std::size_t parts) noexcept {
+    return publish(parts, BufferSource<Buffer>{packet, queue_.slot(0), queue_.ring_size() - 1});
+  }
+
+  // A buffer moves to a slot before its own, or stays: in this order none is overwritten that is still to be moved.
+  bool move_up(const Buffer* packet, std::size_t parts) noexcept {
+    for (std::size_t i = 0; i < parts; ++i)
+      if (!can_move(packet[i], i)) return false;
+    for (std::size_t i = 0; i < parts; ++i) {
+      const Place to = place(i);  // read anew: the peer may have changed it
+      if (packet[i].len > to.room) return false;
+      std::memmove(to.data, packet[i].data, packet[i].len);
+    }
+    return publish(parts, Moved{packet});
+  }
+
+  bool can_move(const Buffer& buffer, std::size_t to) noexcept {
+    const Place from = place(distance(state_, buffer.desc_index));
+    if (from.data == nullptr || buffer.len == 0 || buffer.len > place(to).room) return false;
+    const auto before = reinterpret_cast<std::uintptr_t>(buffer.data) - reinterpret_cast<std::uintptr_t>(from.data);
+    return before <= from.room && buffer.len <= from.room - before;
+  }
+
+  // The buffer of an allocated slot, as it is now: a peer may have withdrawn it, and with it what the program holds.
+  Place place(std::size_t after) noexcept {
+    const std::uint16_t first = queue_.slot(0);
+    Place found;
+    queue_.reserve(1, 1, 1, after, [&found](std::size_t, std::byte* data, Extent, std::uint32_t room, std::size_t) {
+      found = {data, room};
+    });
+    if (queue_.slot(0) != first) state_.allocated = 0;
+    return found;
+  }
+
+  TxState& state_;
+  TxQueue& queue_;
+};
+
+// What a burst of more buffers than are allocated is: an error, or (generations 2 and 3) a burst of those.
+enum class Surplus { refused, ignored };
+
+// Sends from the next slot on, closing the gaps that given-up buffers and empty packets leave. Stops before the first
+// packet that has a buffer which is not allocated, or leaves its memory.
+template <class Buffer>
+Code tx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t count, std::uint16_t* sent,
+              Surplus surplus = Surplus::refused) noexcept {
+  auto* const connection = static_cast<Connection*>(handle);
+  if (connection == nullptr) return Code::noconn;
+  if (sent == nullptr || (buffers == nullptr && count != 0)) return Code::inval_arg;
+  *sent = 0;
+  TxState* const state = connection->tx(index);
+  if (state == nullptr) return Code::qid;
+  const std::lock_guard guard(state->lock);
+  TxQueue& queue = *state->queue;
+  if (!queue.renew()) [[unlikely]]
+    return connection->down_code(false, index);
+  forget_former_link(*state);
+  const std::size_t allocated = std::min(count, state->allocated);
+  const BufferSource<Buffer> source{buffers, queue.slot(0), queue.ring_size() - 1};
+  std::size_t done = queue.publish(allocated, source).buffers;
+  state->allocated = static_cast<std::uint16_t>(state->allocated - done);
+  if (done != allocated) [[unlikely]]
+    done += GapCloser<Buffer>(*state).send(buffers + done, allocated - done);
+  *sent = static_cast<std::uint16_t>(done);
+  return done == (surplus == Surplus::refused ? count : allocated) ? Code::success : Code::inval_arg;
+}
+
+}  // namespace memif::capi

@@ -1,0 +1,408 @@
+/* Every error code that a function can return, in the generation that GENERATION names; compiled once for each. A
+ * system call of the library's is this program's own, so that it can fail in every way. */
+#define _GNU_SOURCE
+#include <memif/libmemif.h>
+
+#include "check.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+
+/* --- What differs between the generations ------------------------------------------------------------------------ */
+
+static const char *path;
+
+#if GENERATION == 2
+static int
+start (memif_control_fd_update_t *update)
+{
+  return memif_init (update, "errors", NULL, NULL);
+}
+
+static int
+stop (void)
+{
+  return memif_cleanup ();
+}
+
+static int
+create (memif_conn_handle_t *conn, memif_conn_args_t args)
+{
+  args.socket_filename = (uint8_t *) path;
+  return memif_create (conn, &args, NULL, NULL, NULL, NULL);
+}
+
+#define on_fd_arguments int fd, uint8_t events
+#define event_bits events
+#define poll_once() memif_poll_event (1)
+#define cancel() memif_cancel_poll_event ()
+#define refill(conn, qid) memif_refill_queue (conn, qid, 1)
+#elif GENERATION == 3
+static memif_socket_handle_t sock;
+
+static int
+start (memif_control_fd_update_t *update)
+{
+  const int err = memif_init (update, "errors", NULL, NULL, NULL);
+  return err != MEMIF_ERR_SUCCESS ? err : memif_create_socket (&sock, path, NULL);
+}
+
+static int
+stop (void)
+{
+  return memif_cleanup ();
+}
+
+#define on_fd_arguments int fd, uint8_t events, void *ctx
+#define event_bits ((void) ctx, events)
+#define poll_once() memif_poll_event (1)
+#define cancel() memif_cancel_poll_event ()
+#define refill(conn, qid) memif_refill_queue (conn, qid, 1, 0)
+#else
+static memif_socket_handle_t sock;
+
+static int
+start (memif_control_fd_update_t *update)
+{
+  memif_socket_args_t args = { .on_control_fd_update = update };
+  snprintf (args.path, sizeof args.path, "%s", path);
+  return memif_create_socket (&sock, &args, NULL);
+}
+
+static int
+stop (void)
+{
+  return memif_delete_socket (&sock);
+}
+
+#define on_fd_arguments memif_fd_event_t event, void *ctx
+#define event_bits ((void) ctx, (unsigned) event.type)
+#define poll_once() memif_poll_event (sock, 1)
+#define cancel() memif_cancel_poll_event (sock)
+#define refill(conn, qid) memif_refill_queue (conn, qid, 1, 0)
+#endif
+
+#if GENERATION != 2
+static int
+create (memif_conn_handle_t *conn, memif_conn_args_t args)
+{
+  args.socket = sock;
+  return memif_create (conn, &args, NULL, NULL, NULL, NULL);
+}
+#endif
+
+#define CREATE(conn, ...) create (conn, (memif_conn_args_t){ __VA_ARGS__ })
+
+static void
+start_at (const char *at)
+{
+  path = at;
+  OK (start (NULL));
+}
+
+/* --- Failed system calls -------------------------------------------------------------------------------------------
+ */
+
+static int failure; /* the errno that timerfd_create fails with */
+
+int
+timerfd_create (clockid_t clock, int flags)
+{
+  if (failure == 0)
+    return (int) syscall (SYS_timerfd_create, clock, flags);
+  errno = failure;
+  return -1;
+}
+
+static void *
+explain_elsewhere (void *code)
+{
+  return strdup (memif_strerror (*(int *) code));
+}
+
+static void
+failed_calls_are_told_apart_and_explained (void)
+{
+  static const struct
+  {
+    int number, code;
+  } expected[]
+      = { { EIO, MEMIF_ERR_SYSCALL },
+          { EACCES, MEMIF_ERR_ACCES },
+          { EPERM, MEMIF_ERR_ACCES },
+          { ENOENT, MEMIF_ERR_NO_FILE },
+          { ENFILE, MEMIF_ERR_FILE_LIMIT },
+          { EMFILE, MEMIF_ERR_PROC_FILE_LIMIT },
+          { EALREADY, MEMIF_ERR_ALREADY },
+          { EAGAIN, MEMIF_ERR_AGAIN },
+          { EBADF, MEMIF_ERR_BAD_FD },
+          { ENOMEM, MEMIF_ERR_NOMEM },
+          { ENOTSOCK, MEMIF_ERR_FILE_NOT_SOCK },
+#if GENERATION == 2
+          { ECONNREFUSED, MEMIF_ERR_SYSCALL },
+#else
+          { ECONNREFUSED, MEMIF_ERR_CONNREFUSED },
+#endif
+        };
+  path = unique_path ();
+  for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
+    {
+      int code = expected[i].code;
+      char *plain = strdup (memif_strerror (code));
+      failure = expected[i].number;
+      CHECK_ERR (start (NULL), code);
+      CHECK (errno == failure);
+      failure = 0;
+      CHECK (strncmp (memif_strerror (code), plain, strlen (plain)) == 0);
+      CHECK (strstr (memif_strerror (code), "timerfd_create") != NULL);
+      CHECK (strstr (memif_strerror (code), strerror (expected[i].number)) != NULL);
+      /* That is this code's, and this thread's, until its next call. */
+      CHECK (strstr (memif_strerror (code == MEMIF_ERR_QID ? MEMIF_ERR_ID : MEMIF_ERR_QID), "timerfd") == NULL);
+      pthread_t thread;
+      void *elsewhere;
+      CHECK (pthread_create (&thread, NULL, explain_elsewhere, &code) == 0 && pthread_join (thread, &elsewhere) == 0);
+      CHECK (strcmp (elsewhere, plain) == 0);
+      OK (start (NULL));
+      CHECK (strcmp (memif_strerror (code), plain) == 0);
+      OK (stop ());
+      free (elsewhere);
+      free (plain);
+    }
+}
+
+static void
+no_number_is_out_of_range (void)
+{
+  static const int strange[] = { -1, INT_MIN, INT_MAX, 40, 41, 1000 };
+  for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++)
+    CHECK (strcmp (memif_strerror (strange[i]), memif_strerror (-2)) == 0);
+  CHECK (strlen (memif_strerror (-2)) > 3);
+}
+
+/* --- Files ---------------------------------------------------------------------------------------------------------
+ */
+
+static void
+sockets_that_cannot_be_made (void)
+{
+  memif_conn_handle_t conn = NULL;
+  start_at ("/nonexistent/dir/m.sock");
+  CHECK_ERR (CREATE (&conn, .is_master = 1), MEMIF_ERR_NO_FILE);
+  CHECK (errno == ENOENT && strstr (memif_strerror (MEMIF_ERR_NO_FILE), path) != NULL);
+  OK (stop ());
+
+  start_at (unique_path ());
+  close (open (path, O_CREAT | O_WRONLY, 0600));
+  CHECK_ERR (CREATE (&conn, .is_master = 1), MEMIF_ERR_FILE_NOT_SOCK);
+  CHECK (strstr (memif_strerror (MEMIF_ERR_FILE_NOT_SOCK), path) != NULL);
+  unlink (path);
+  OK (stop ());
+}
+
+/* Nobody may look into the directory; root may, so a child becomes somebody else. */
+static void
+sockets_without_permission (void)
+{
+  static char inside[108];
+  const char *directory = unique_path ();
+  CHECK (mkdir (directory, 0) == 0);
+  snprintf (inside, sizeof inside, "%s/m.sock", directory);
+  const pid_t child = fork ();
+  if (child == 0)
+    {
+      if (geteuid () == 0)
+        CHECK (setgid (65534) == 0 && setuid (65534) == 0);
+      memif_conn_handle_t conn = NULL;
+      start_at (inside);
+      CHECK_ERR (CREATE (&conn, .is_master = 1), MEMIF_ERR_ACCES);
+      CHECK (conn == NULL && errno == EACCES);
+      CHECK (strstr (memif_strerror (MEMIF_ERR_ACCES), inside) != NULL);
+      OK (CREATE (&conn, .is_master = 0)); /* it may get better */
+#if GENERATION != 2
+      CHECK_ERR (memif_request_connection (conn), MEMIF_ERR_ACCES);
+      CHECK (strstr (memif_strerror (MEMIF_ERR_ACCES), inside) != NULL);
+#endif
+      OK (memif_delete (&conn));
+      OK (stop ());
+      _exit (0);
+    }
+  int status = 1;
+  CHECK (waitpid (child, &status, 0) == child && status == 0);
+  CHECK (rmdir (directory) == 0);
+}
+
+/* --- The program's callback ----------------------------------------------------------------------------------------
+ */
+
+static int refuse_adds, refuse_deletes;
+
+static int
+on_fd (on_fd_arguments)
+{
+#if GENERATION == 4
+  CHECK (event.fd >= 0);
+#else
+  CHECK (fd >= 0);
+#endif
+  return (event_bits & MEMIF_FD_EVENT_DEL ? refuse_deletes : refuse_adds) ? -1 : 0;
+}
+
+static void
+descriptors_that_the_program_refuses (void)
+{
+  memif_conn_handle_t conn = NULL;
+  path = unique_path ();
+  refuse_adds = 1;
+  CHECK_ERR (start (on_fd), MEMIF_ERR_CB_FDUPDATE);
+  refuse_adds = 0;
+  OK (start (on_fd));
+  refuse_adds = 1;
+  CHECK_ERR (CREATE (&conn, .is_master = 1), MEMIF_ERR_CB_FDUPDATE);
+  CHECK (conn == NULL && access (path, F_OK) != 0);
+  refuse_adds = 0;
+  /* A program may have stopped to watch what it is told to stop watching: that hurts nobody. */
+  refuse_deletes = 1;
+  for (int i = 0; i < 3; i++)
+    {
+      OK (CREATE (&conn, .is_master = 1));
+      OK (memif_delete (&conn));
+    }
+  OK (stop ());
+  refuse_deletes = 0;
+}
+
+/* --- Interfaces and packets ----------------------------------------------------------------------------------------
+ */
+
+static void
+handles_ids_and_queues (void)
+{
+  memif_conn_handle_t conn = NULL, twin = NULL, none = NULL;
+  memif_buffer_t buf;
+  memif_details_t md;
+  char text[256];
+  uint16_t n = 0;
+  int fd;
+  start_at (unique_path ());
+  CHECK_ERR (CREATE (&conn, .log2_ring_size = 15), MEMIF_ERR_MAX_RING);
+  CHECK_ERR (CREATE (&conn, .mode = 7), MEMIF_ERR_INVAL_ARG);
+  OK (CREATE (&conn, .is_master = 1, .interface_id = 5));
+  CHECK_ERR (CREATE (&conn, .is_master = 1, .interface_id = 6), MEMIF_ERR_CONN);
+  CHECK_ERR (CREATE (&twin, .is_master = 1, .interface_id = 5), MEMIF_ERR_ID);
+  CHECK_ERR (memif_delete (&none), MEMIF_ERR_NOCONN);
+  CHECK_ERR (memif_rx_burst (NULL, 0, &buf, 1, &n), MEMIF_ERR_NOCONN);
+  CHECK_ERR (memif_rx_burst (conn, 0, &buf, 1, &n), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (memif_tx_burst (conn, 0, &buf, 1, &n), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (memif_buffer_alloc (conn, 0, &buf, 1, &n, 1), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (refill (conn, 0), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (memif_get_queue_efd (conn, 0, &fd), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (memif_rx_burst (conn, 3, &buf, 1, &n), MEMIF_ERR_QID);
+  CHECK_ERR (memif_set_rx_mode (conn, MEMIF_RX_MODE_POLLING, 3), MEMIF_ERR_QID);
+  CHECK_ERR (memif_get_details (conn, &md, text, 10), MEMIF_ERR_NOBUF_DET);
+  OK (memif_get_details (conn, &md, text, sizeof text));
+
+  memif_conn_handle_t slave = NULL;
+  OK (CREATE (&slave, .interface_id = 5, .log2_ring_size = 1));
+  UNTIL (memif_get_queue_efd (slave, 0, &fd) == MEMIF_ERR_SUCCESS
+             && memif_get_queue_efd (conn, 0, &fd) == MEMIF_ERR_SUCCESS,
+         OK (poll_once ()));
+#if GENERATION != 2
+  CHECK_ERR (memif_request_connection (slave), MEMIF_ERR_ALRCONN);
+#endif
+  CHECK_ERR (memif_buffer_alloc (conn, 0, &buf, 1, &n, 1), MEMIF_ERR_NOBUF_RING);
+  memif_buffer_t two[2];
+  OK (memif_buffer_alloc (slave, 0, two, 2, &n, 1));
+#if GENERATION != 4
+  /* More than were allocated: those. */
+  memif_buffer_t three[3] = { two[0], two[1], two[1] };
+  OK (memif_tx_burst (slave, 0, three, 3, &n));
+#else
+  OK (memif_tx_burst (slave, 0, two, 2, &n));
+#endif
+  CHECK (n == 2);
+  CHECK_ERR (memif_rx_burst (conn, 0, &buf, 1, &n), MEMIF_ERR_NOBUF);
+  OK (memif_rx_burst (conn, 0, &buf, 1, &n));
+  CHECK (n == 1);
+  OK (memif_delete (&slave));
+  OK (memif_delete (&conn));
+#if GENERATION != 2
+  OK (CREATE (&slave, .interface_id = 5));
+  CHECK_ERR (memif_request_connection (slave), MEMIF_ERR_CONNREFUSED);
+  OK (memif_delete (&slave));
+#endif
+  OK (stop ());
+}
+
+/* --- Waking up -----------------------------------------------------------------------------------------------------
+ */
+
+static int deleted_in_callback;
+
+static int
+delete_again (memif_conn_handle_t conn, void *ctx)
+{
+  (void) ctx;
+  deleted_in_callback = memif_delete (&conn);
+  return 0;
+}
+
+static void
+an_interface_is_deleted_once (void)
+{
+  memif_conn_handle_t master = NULL, slave = NULL;
+  int fd;
+  start_at (unique_path ());
+  OK (CREATE (&master, .is_master = 1));
+  memif_conn_args_t args = { 0 };
+#if GENERATION == 2
+  args.socket_filename = (uint8_t *) path;
+#else
+  args.socket = sock;
+#endif
+  OK (memif_create (&slave, &args, NULL, delete_again, NULL, NULL));
+  UNTIL (memif_get_queue_efd (slave, 0, &fd) == MEMIF_ERR_SUCCESS, OK (poll_once ()));
+  OK (memif_delete (&slave));
+  CHECK_ERR (deleted_in_callback, MEMIF_ERR_ALREADY);
+  OK (memif_delete (&master));
+  OK (stop ());
+}
+
+static void
+a_wake_up_that_cannot_be_written (void)
+{
+  start_at (unique_path ());
+  OK (cancel ());
+  CHECK_ERR (poll_once (), MEMIF_ERR_POLL_CANCEL);
+  for (int fd = 0; fd < 64; fd++)
+    {
+      char name[32], target[64] = { 0 };
+      snprintf (name, sizeof name, "/proc/self/fd/%d", fd);
+      if (readlink (name, target, sizeof target - 1) <= 0 || strstr (target, "eventfd") == NULL)
+        continue;
+      const int nothing = open ("/dev/null", O_RDONLY);
+      CHECK (dup2 (nothing, fd) == fd);
+      close (nothing);
+    }
+  CHECK_ERR (cancel (), MEMIF_ERR_INT_WRITE);
+  OK (stop ());
+}
+
+int
+main (void)
+{
+  failed_calls_are_told_apart_and_explained ();
+  no_number_is_out_of_range ();
+  sockets_that_cannot_be_made ();
+  sockets_without_permission ();
+  descriptors_that_the_program_refuses ();
+  handles_ids_and_queues ();
+  an_interface_is_deleted_once ();
+  a_wake_up_that_cannot_be_written ();
+  return 0;
+}
