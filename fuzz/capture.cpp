@@ -54,6 +54,15 @@ void look_at(const CapturedPacket& packet) {
     require(!describe(head, packet.original_size, mode).empty(), "every packet is described");
 }
 
+void append(Bytes& out, const CapturedPacket& packet) {
+  const std::size_t at = out.size(), size = packet.data.size();
+  out.resize(at + pcapng::packet_head + size + pcapng::packet_tail);
+  std::copy(packet.data.begin(), packet.data.end(),
+            out.begin() + static_cast<std::ptrdiff_t>(at + pcapng::packet_head));
+  out.resize(at + pcapng::write_packet(out.data() + at,
+                                       {.time = packet.time, .size = size, .original_size = packet.original_size}));
+}
+
 // Reads all; what can be written again goes to `out`.
 std::size_t read_all(CaptureReader& reader, Bytes& out) {
   std::size_t packets = 0;
@@ -61,7 +70,7 @@ std::size_t read_all(CaptureReader& reader, Bytes& out) {
     const auto part = reader.part_read();
     require(part && *part >= 0 && *part <= 1, "the part read is a part");
     look_at(*packet);
-    pcapng::append_packet(out, packet->time, packet->data, packet->original_size);
+    append(out, *packet);
     ++packets;
   }
   return packets;
