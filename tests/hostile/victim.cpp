@@ -13,12 +13,6 @@ using namespace std::chrono_literals;
 
 constexpr off_t external_size = 1 << 20;
 
-std::chrono::nanoseconds cpu_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
 InterfaceConfig attacked(Role role, Setup setup, const std::string& socket) {
   return {.socket = socket,
           .id = good_id,
@@ -32,6 +26,12 @@ InterfaceConfig attacked(Role role, Setup setup, const std::string& socket) {
 }
 
 }  // namespace
+
+std::chrono::nanoseconds cpu_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
 
 std::string unique_socket(const char* what) {
   static std::atomic<int> count{0};
@@ -189,6 +189,13 @@ std::uint64_t Victim::count(const Expected& expected) const {
       return 0;
   }
   return 0;
+}
+
+bool Victim::tells(const Expected& expected, std::uint64_t before) const {
+  if (count(expected) <= before) return false;
+  if (expected.outcome != Outcome::refused && expected.outcome != Outcome::lost) return true;
+  const Reason reason = last_reason(expected);
+  return reason.code == expected.code && !reason.text.empty();
 }
 
 std::uint64_t Victim::handshakes() const {

@@ -16,6 +16,7 @@
 namespace memif::hostile {
 
 std::string unique_socket(const char* what);
+std::chrono::nanoseconds cpu_time();  // of this thread
 
 // The second interface's peer, and both ends' data: a thread of its own. Every packet both ways is compared.
 class Bystander {
@@ -56,21 +57,24 @@ class Victim {
   // What part of the time goes on processor time while nothing is asked of it but to wait.
   double idle_load();
 
-  // How much of `outcome` was seen so far.
+  // How much of `outcome` was seen so far; whether more than `before`, and for the right reason.
   std::uint64_t count(const Expected& expected) const;
+  bool tells(const Expected& expected, std::uint64_t before) const;
   Reason last_reason(const Expected& expected) const;
 
-  // Connections to the attacked socket that are neither up nor over.
-  std::uint64_t handshakes() const;
+  void connect() { interface_->connect(); }
+  void hang_up() { interface_->disconnect(); }
+  // No link, and no connection to the attacked socket that is neither up nor over.
+  bool settled() const { return !interface_->connected() && handshakes() == 0; }
 
   const std::string& socket() const { return socket_; }
-  Interface& interface() { return *interface_; }
   Bystander& bystander() { return *bystander_; }
   std::uint64_t good() const { return good_; }
   std::uint64_t evil() const { return evil_; }
   std::uint64_t outside() const { return outside_; }  // buffers handed out that are not within a region
 
  private:
+  std::uint64_t handshakes() const;
   void receive();
   void send();
   bool inside(const Buffer& buffer) const;
