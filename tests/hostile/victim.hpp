@@ -68,6 +68,7 @@ class Victim {
   bool settled() const { return !interface_->connected() && handshakes() == 0; }
 
   const std::string& socket() const { return socket_; }
+  Interface& interface() { return *interface_; }
   Bystander& bystander() { return *bystander_; }
   std::uint64_t good() const { return good_; }
   std::uint64_t evil() const { return evil_; }
