@@ -49,7 +49,7 @@ TEST(OverlappingBuffers, AreForwardedAsIfTheyDidNot) {
     memory.s2m[0] = descriptor(from);
     memory.m2s[0] = descriptor(to);
     memory.s2m_header.head = memory.m2s_header.head = 1;
-    Port port({}, [] {});
+    Port port({}, std::nullopt, [] {});
     port.set_link(server_link(memory));
 
     std::array<Buffer, 4> buffers;
