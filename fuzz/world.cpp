@@ -40,7 +40,7 @@ World::World(Input& input)
   config.headroom = shape_.headroom;
   config.rx_mode = static_cast<RxMode>(input.upto(2));
   config.spin = std::chrono::microseconds(0);
-  port_ = std::make_unique<detail::Port>(config, [] {});
+  port_ = std::make_unique<detail::Port>(config, std::nullopt, [] {});
   for (std::size_t i = 0; i < rings; ++i) {
     std::byte* const at = memory_[0].data() + i * ring_stride(shape_.log2_size);
     rings_.push_back({reinterpret_cast<wire::RingHeader*>(at), std::vector<wire::Descriptor>(ring_size())});

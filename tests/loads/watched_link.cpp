@@ -8,7 +8,7 @@ namespace memif::test {
 thread_local WatchedLink* WatchedLink::current = nullptr;
 
 WatchedLink::WatchedLink(Role role)
-    : client_(role == Role::client), port_(std::make_unique<detail::Port>(InterfaceConfig{}, [] {})) {
+    : client_(role == Role::client), port_(std::make_unique<detail::Port>(InterfaceConfig{}, std::nullopt, [] {})) {
   reconnect();
   current = this;
   on_shared_load = &WatchedLink::on_load;
