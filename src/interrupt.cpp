@@ -58,7 +58,8 @@ class Notifier {
     if (context != none) return context;
     aio_context_t made = none;
     if (::syscall(SYS_io_setup, depth, &made) != 0) made = impossible;
-    if (context_.compare_exchange_strong(context, made)) return made;
+    if (context_.compare_exchange_strong(context, made, std::memory_order_acq_rel, std::memory_order_acquire))
+      return made;
     if (made != impossible) ::syscall(SYS_io_destroy, made);  // another thread was first
     return context;
   }

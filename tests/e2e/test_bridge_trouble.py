@@ -51,7 +51,9 @@ class BridgeTroubleTest(NamespaceTest):
         self.listening(bridge)
         capture = write_pcap(self.dir / "flood.pcap", [udp_frame(i) for i in range(200)])
         flood = self.memif("replay", "--topspeed", "--loop", "0", capture)
-        wait_until(lambda: ping(left, "10.9.0.2"), "an answer beside the flood")
+        bridge.wait_for_output("the link is up")
+        for _ in range(20):
+            wait_until(lambda: ping(left, "10.9.0.2"), "an answer beside the flood")
         self.assertTrue(flood.running(), str(flood))
         flood.terminate()
         report = {port["name"].split(":")[0]: port for port in self.totals(bridge)}
