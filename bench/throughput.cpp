@@ -33,7 +33,8 @@ void run(const Plan& plan, std::size_t burst = 32, std::size_t queues = 1) {
     rates.push_back(library.run(plan.slice));
   }
   const Limit::Finalist& best = limit.best();
-  for (std::size_t r = 0; r < rates.size(); ++r) ratios.push_back(rates[r] / best.rates[r]);
+  for (std::size_t r = 0; r < rates.size(); ++r)
+    if (best.rates[r] > 0) ratios.push_back(rates[r] / best.rates[r]);  // else another program had the CPU all the time
   std::printf(
       "{\"bench\": \"throughput\", \"size\": %zu, \"burst\": %zu, \"ring\": %zu, \"queues\": %zu, \"direction\": "
       "\"%s\", \"touch\": \"%s\", \"library_mpps\": %.2f, \"limit_mpps\": %.2f, \"limit_variant\": \"%s\", \"ratio\": "
