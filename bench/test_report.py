@@ -1,0 +1,41 @@
+"""scripts/bench.py: one step from the program that measures to the report and the picture."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from xml.etree import ElementTree
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "bench.py"
+BUILD = Path(os.environ.get("MEMIF_BENCH_DIR", ".")).parent
+
+
+class Report(unittest.TestCase):
+    def bench(self, directory, *arguments):
+        command = [sys.executable, SCRIPT, BUILD, directory, "--quick", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+    def test_a_step_ends_up_in_the_table_the_json_file_and_the_picture(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = self.bench(directory, "--only", "waiting")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            data = json.loads((Path(directory) / "results.json").read_text(encoding="utf-8"))
+            self.assertEqual(data["schema"], "memif-bench/1")
+            modes = {result["mode"] for result in data["steps"]["waiting"]["results"]}
+            self.assertEqual(modes, {"polling", "interrupt", "adaptive"})
+            self.assertIn("eventfd writes", (Path(directory) / "report.md").read_text(encoding="utf-8"))
+            picture = ElementTree.parse(Path(directory) / "waiting.svg").getroot()
+            self.assertEqual(len(picture.findall(".//{*}polyline[@stroke-width='2.5']")), 6)
+
+    def test_an_unknown_step_is_refused_with_the_names_of_all(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = self.bench(directory, "--only", "nonsense")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("throughput, latency, control", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Runs the benchmarks and collects what they print. Called by scripts/bench.sh; needs the standard library only."""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import bench_report
+
+BURST = 32
+DIRECTIONS = ("client_to_server", "server_to_client")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Bench:
+    def __init__(self, build):
+        self.build = Path(build)
+        self.results = []
+
+    def program(self, name):
+        return str(self.build / "bench" / f"bench_{name}")
+
+    def run(self, name, *arguments):
+        """A program that prints one JSON object a line."""
+        say(f"bench_{name} {' '.join(map(str, arguments))}")
+        command = [self.program(name), *map(str, arguments)]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
+        self.results += [json.loads(line) for line in output.splitlines()]
+
+    def checks(self, pairs):
+        """The same program with and without the library's checks, in turns."""
+        say(f"the checks' cost, {pairs} pairs of runs")
+        ratios = {direction: [] for direction in DIRECTIONS}
+        for _ in range(pairs):
+            rates = [
+                json.loads(subprocess.check_output([self.program(name), "60"])) for name in ("checks", "unchecked")
+            ]
+            for direction, values in ratios.items():
+                values.append(rates[0][direction] / rates[1][direction])
+        for direction, values in ratios.items():
+            self.results.append({"bench": "checks", "direction": direction, "ratio": round(statistics.median(values), 3)})
+
+    def instructions(self):
+        say("instructions a packet")
+        for direction in DIRECTIONS:
+            for function in ("receive_and_release", "allocate_and_send"):
+                count = instructions_per_packet(self.program("instructions"), direction, function)
+                self.results.append(
+                    {"bench": "instructions", "direction": direction, "function": function, "per_packet": count}
+                )
+
+    def testpmd(self, seconds):
+        """memif perf at one end in testpmd's place, as fractions of testpmd at both ends in the same run."""
+        if shutil.which("dpdk-testpmd") is None:
+            say("no dpdk-testpmd: not compared (scripts/install-deps.sh dpdk)")
+            return
+        for direction in DIRECTIONS:
+            say(f"testpmd, {direction}")
+            to_server = direction == "client_to_server"
+            sender, receiver = ("client", "server") if to_server else ("server", "client")
+            with tempfile.TemporaryDirectory(prefix="memif-bench-") as directory:
+                ends = Testpmd(directory, self.build / "tools" / "memif", seconds)
+                base = ends.both(sender, receiver)
+                self.results.append(
+                    {
+                        "bench": "testpmd",
+                        "direction": direction,
+                        "testpmd_mpps": round(base / 1e6, 2),
+                        "sending_ratio": round(ends.send(sender, receiver) / base, 2),
+                        "receiving_ratio": round(ends.receive(sender, receiver) / base, 2),
+                    }
+                )
+
+
+def instructions_per_packet(program, direction, function, bursts=1000):
+    """By callgrind, which counts the same every time."""
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--toggle-collect=*{function}*"]
+    done = subprocess.run([*command, program, direction, str(bursts)], check=True, capture_output=True, text=True)
+    return round(int(re.search(r"Collected : (\d+)", done.stderr).group(1)) / bursts / BURST, 1)
+
+
+class Testpmd:
+    """Runs with testpmd on one CPU and the other end on another."""
+
+    def __init__(self, directory, memif, seconds):
+        self.directory, self.memif, self.seconds = Path(directory), memif, seconds
+        self.runs = 0
+
+    def start(self, mode, role, cpu):
+        prefix = f"memif-bench-{os.getpid()}-{self.runs}-{role}"
+        command = [
+            "dpdk-testpmd", "--lcores", f"0@{cpu},2@{cpu}", "--no-huge", "-m", "128", "--no-pci",
+            "--file-prefix", prefix, f"--vdev=net_memif0,role={role},socket={self.socket()},socket-abstract=no,id=0",
+            "--", f"--forward-mode={mode}", "--txpkts=64", "--stats-period", "1", "--no-mlockall",
+            "--total-num-mbufs=4096", "-a",
+        ]  # fmt: skip
+        log = open(self.directory / f"{prefix}.log", "w+", encoding="utf-8")  # pylint: disable=consider-using-with
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return process, log
+
+    def socket(self):
+        return self.directory / f"{self.runs}.sock"
+
+    def await_socket(self):
+        deadline = time.monotonic() + 20
+        while not self.socket().is_socket():
+            if time.monotonic() > deadline:
+                raise RuntimeError("a server did not listen within 20 s")
+            time.sleep(0.05)
+
+    @staticmethod
+    def end(process):
+        process.kill()
+        process.wait()
+
+    def both(self, sender, receiver):
+        """Packets a second between two testpmds, as the receiver tells."""
+        self.runs += 1
+        modes = {sender: "txonly", receiver: "rxonly"}
+        server, server_log = self.start(modes["server"], "server", 0)
+        try:
+            self.await_socket()
+            client, client_log = self.start(modes["client"], "client", 1)
+            try:
+                time.sleep(self.seconds + 3)
+            finally:
+                self.end(client)
+        finally:
+            self.end(server)
+        log = server_log if receiver == "server" else client_log
+        log.seek(0)
+        rates = [int(rate) for rate in re.findall(r"Rx-pps:\s+(\d+)", log.read())]
+        return statistics.median([rate for rate in rates if rate > 0])
+
+    def perf(self, role, other_role, other_mode, *arguments):
+        self.runs += 1
+        command = [
+            self.memif, "perf", "--socket", self.socket(), "--role", role, "--wait", "20s", "--json",
+            "--time", f"{self.seconds}s", "--cpus", "1", "--rx-mode", "polling", *arguments,
+        ]  # fmt: skip
+        if role == "client":
+            peer, _ = self.start(other_mode, other_role, 0)
+            try:
+                self.await_socket()
+                output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+            finally:
+                self.end(peer)
+            return json.loads(output)
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as ours:
+            self.await_socket()
+            peer, _ = self.start(other_mode, other_role, 0)
+            try:
+                output = ours.communicate(timeout=60)[0]
+            finally:
+                ours.kill()  # if it has not ended
+                self.end(peer)
+        return json.loads(output)
+
+    def send(self, sender, receiver):
+        return self.perf(sender, receiver, "rxonly")["sent_pps"]
+
+    def receive(self, sender, receiver):
+        return self.perf(receiver, sender, "txonly", "--receive")["received_pps"]
+
+
+def machine():
+    info = {"kernel": platform.release(), "cpus": os.cpu_count(), "time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            info["cpu"] = line.split(":", 1)[1].strip()
+            break
+    return info
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("build", help="the build directory")
+    parser.add_argument("output", nargs="?", default="build/bench", type=Path, help="default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="the main cases, about a minute")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md as well")
+    parser.add_argument("--only", action="append", help="this step, other results stay as they are in results.json")
+    options = parser.parse_args()
+    quick = options.quick
+    bench = Bench(options.build)
+    steps = {
+        "throughput": lambda: bench.run("throughput", *(["--quick", "--rounds", 3] if quick else ["--rounds", 9])),
+        "latency": lambda: bench.run("latency", *((3, 10000) if quick else (9, 50000))),
+        "control": lambda: bench.run("control", 1 if quick else 10),
+        "waiting": lambda: bench.run("waiting", 50 if quick else 500),
+        "capi": lambda: bench.run("capi", *((3, 30) if quick else (9, 50))),
+        "checks": lambda: bench.checks(3 if quick else 15),
+        "instructions": bench.instructions,
+        "testpmd": lambda: bench.testpmd(1 if quick else 4),
+    }
+    if unknown := set(options.only or []) - set(steps):
+        parser.error(f"no step {', '.join(unknown)} (there are: {', '.join(steps)})")
+    options.output.mkdir(parents=True, exist_ok=True)
+    results = options.output / "results.json"
+    data = {"schema": "memif-bench/1", "steps": {}}
+    if options.only and results.exists():
+        data = json.loads(results.read_text(encoding="utf-8"))
+    data["machine"] = machine()
+    failed = []
+    for name in options.only or steps:
+        started = time.monotonic()
+        bench.results = []
+        try:
+            steps[name]()
+        except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+            say(f"{name} failed, and is left out: {error}")
+            failed.append(name)
+            continue
+        seconds = round(time.monotonic() - started, 1)
+        data["steps"][name] = {"seconds": seconds, "load": os.getloadavg()[0], "quick": quick, "results": bench.results}
+    results.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    bench_report.write(data, options.output)
+    if options.docs:
+        bench_report.update_docs(data, Path("docs"))
+    say(f"written: report.md, results.json and pictures in {options.output}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""What the benchmarks found, as tables in Markdown and as pictures in SVG."""
+
+from pathlib import Path
+
+import bench_svg
+
+BEGIN, END = "<!-- generated: scripts/bench.sh --docs -->", "<!-- end of the generated part -->"
+ARROWS = {"client_to_server": "client → server", "server_to_client": "server → client"}
+
+
+def of(data, bench, **fields):
+    return [
+        result
+        for step in data["steps"].values()
+        for result in step["results"]
+        if result["bench"] == bench and all(result[key] == value for key, value in fields.items())
+    ]
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def percent(value):
+    return f"{100 * value:.0f} %"
+
+
+def each(results, text):
+    """One cell for both directions."""
+    return "; ".join(f"{ARROWS[result['direction']]} {text(result)}" for result in results)
+
+
+def goals(data):
+    """Each goal, and what was reached."""
+    base = {"burst": 32, "ring": 1024, "queues": 1}
+    rows = []
+
+    def add(what, goal, results, text):
+        if results:
+            rows.append((what, goal, text(results)))
+
+    def throughput(size, touch):
+        return of(data, "throughput", size=size, touch=touch, **base)
+
+    def ratio(results):
+        return each(results, lambda result: percent(result["ratio"]))
+
+    add("64 bytes, of the limit", "≥ 90 %", throughput(64, "in_place"), ratio)
+    add("1500 bytes in place, of the limit", "≥ 90 %", throughput(1500, "in_place"), ratio)
+    add("1500 bytes copied in and out, of the limit", "≥ 90 %", throughput(1500, "copy"), ratio)
+    add(
+        "cost of all checks",
+        "≤ 5 %",
+        of(data, "checks"),
+        lambda results: each(results, lambda result: f"{100 * (1 - result['ratio']):.1f} %"),
+    )
+    add(
+        "at one end, testpmd at the other, to testpmd at both",
+        "≥ 1.5",
+        of(data, "testpmd"),
+        lambda results: each(
+            results, lambda result: f"sending {result['sending_ratio']}, receiving {result['receiving_ratio']}"
+        ),
+    )
+    for function, goal in (("receive_and_release", "≤ 24"), ("allocate_and_send", "≤ 28")):
+        add(
+            f"instructions a packet, {function.replace('_', ' ')}",
+            goal,
+            of(data, "instructions", function=function),
+            lambda results: each(results, lambda result: result["per_packet"]),
+        )
+    for mode, goal, bare in (("polling", "≤ 1.5", "ping-pong of two lines"), ("interrupt", "≤ 1.15", "eventfd and epoll")):
+        add(
+            f"round trip, {mode}, p50, to a bare {bare}",
+            goal,
+            of(data, "latency", mode=mode),
+            lambda results: f"{results[0]['ratio_p50']:.2f} ({results[0]['p50_ns'] / 1e3:.2f} µs; "
+            f"p99.9 {results[0]['p99_9_ns'] / 1e3:.1f} µs)",
+        )
+    busy = of(data, "waiting", load_pps=0, mode="interrupt")[-1:]  # the first is idle, the last at full load
+    add(
+        "eventfd writes a burst while busy, on interrupts",
+        "≤ 1",
+        busy,
+        lambda results: f"{results[0]['interrupts'] / max(results[0]['bursts'], 1):.4f} "
+        f"({results[0]['interrupts']} for {results[0]['sleeps']} sleeps)",
+    )
+    add(
+        "CPU time of 64 idle interfaces on interrupts",
+        "none",
+        of(data, "idle"),
+        lambda results: f"{results[0]['cpu_ms']:.2f} ms in {results[0]['seconds']} s",
+    )
+    add(
+        "time to connect one of 1,000 interfaces, to one of 10",
+        "≤ 1.2",
+        of(data, "connect"),
+        lambda results: f"{results[0]['ratio']:.2f} ({results[0]['us_per_interface_1000']:.0f} µs)",
+    )
+    add(
+        "memory of an idle interface beyond rings and buffers",
+        "≤ 16 KiB",
+        of(data, "memory", ring=1024),
+        lambda results: f"{results[0]['kib_per_interface']} KiB",
+    )
+    return table(("what", "goal", "reached"), rows)
+
+
+def throughput_table(data):
+    return table(
+        ("direction", "size", "burst", "ring", "queues", "bytes", "memifpp, Mpps", "limit, Mpps", "of the limit", "best variant"),
+        [
+            (
+                ARROWS[r["direction"]], r["size"], r["burst"], r["ring"], r["queues"], r["touch"].replace("_", " "),
+                r["library_mpps"], r["limit_mpps"], percent(r["ratio"]), r["limit_variant"],
+            )
+            for r in of(data, "throughput")
+        ],
+    )  # fmt: skip
+
+
+def capi_table(data):
+    return table(
+        ("direction", "size", "C++, Mpps", "C, Mpps", "C to C++"),
+        [
+            (ARROWS[r["direction"]], r["size"], r["cpp_mpps"], r["c_mpps"], percent(r["ratio"]))
+            for r in of(data, "capi")
+        ],
+    )
+
+
+def body(data):
+    machine, steps = data["machine"], data["steps"].values()
+    if not steps:
+        return "Nothing was measured.\n"
+    parts = [
+        f"{machine['time']}, {machine.get('cpu', 'unknown CPU')}, {machine['cpus']} CPUs, Linux {machine['kernel']}; "
+        f"{sum(step['seconds'] for step in steps):.0f} s of measuring"
+        f"{', with --quick' if any(step['quick'] for step in steps) else ''}; "
+        f"load average meanwhile up to {max(step['load'] for step in steps):.1f}.",
+        goals(data),
+        "Throughput:",
+        throughput_table(data),
+    ]
+    if of(data, "capi"):
+        parts += ["The C API beside the C++ API:", capi_table(data)]
+    return "\n\n".join(parts) + "\n"
+
+
+def write(data, output):
+    (output / "report.md").write_text("# Benchmarks of memifpp\n\n" + body(data), encoding="utf-8")
+    pictures(data, output, "")
+
+
+def update_docs(data, docs):
+    page = docs / "performance.md"
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    page.write_text(f"{before}{BEGIN}\n\n{body(data)}\n{END}{after}", encoding="utf-8")
+    pictures(data, docs, "performance-")
+
+
+def pictures(data, directory, prefix):
+    """A picture of each benchmark that has one and ran."""
+    for name, draw in (("throughput", bench_svg.throughput), ("waiting", bench_svg.waiting)):
+        if results := of(data, name):
+            (directory / f"{prefix}{name}.svg").write_text(draw(results), encoding="utf-8")
