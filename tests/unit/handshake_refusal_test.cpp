@@ -71,6 +71,30 @@ TEST(ServerRefuses, ASecretThatDiffersAnywhere) {
   expect_init(locked, longer, Errc::wrong_secret);
 }
 
+// The comparison looks at all 24 bytes whatever they are; so the answers tell nothing either.
+TEST(ServerRefuses, EveryWrongSecretInTheSameWords) {
+  for (std::size_t length = 1; length <= secret_size; ++length) {
+    ServerPolicy locked = policy();
+    locked.secret = std::string(length, '\xf3');
+    const auto answer = [&](const std::string& guess) {
+      Init attempt = init();
+      attempt.secret = to_secret(guess);
+      return server_at(0, locked).on_message(attempt, 0, t0);
+    };
+    EXPECT_EQ(outline(answer(locked.secret)), "Admit Send(ACK)") << length;
+    std::vector<std::string> guesses(2, locked.secret);
+    guesses[0].front() ^= 1;
+    guesses[1].back() ^= '\x80';
+    if (length > 1) guesses.push_back(locked.secret.substr(1));
+    if (length < secret_size) guesses.push_back(locked.secret + locked.secret.back());
+    for (const std::string& guess : guesses) {
+      const Actions actions = answer(guess);
+      expect_refused(actions, Errc::wrong_secret);
+      EXPECT_EQ(find<Down>(actions)->reason.text, "wrong secret") << length;
+    }
+  }
+}
+
 TEST(ServerAccepts, ASecretThatItDidNotAskFor) {
   Server server = server_at(0);
   Init with = init();

@@ -15,8 +15,12 @@
 #include <unistd.h>
 #include <vector>
 
+#include "support/nobody.hpp"
+
 namespace memif {
 namespace {
+
+using test::as_nobody;
 
 class ListenSocketTest : public testing::Test {
  protected:
@@ -36,19 +40,6 @@ class ListenSocketTest : public testing::Test {
     const Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     const SocketAddress target = to_sockaddr(address_);
     ASSERT_EQ(::bind(fd.get(), target.get(), target.length), 0);
-  }
-
-  // Runs `body` as another user, whom root's permissions do not help.
-  template <class Body>
-  static int as_nobody(Body body) {
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) ::_exit(99);
-      ::_exit(body() ? 0 : 1);
-    }
-    int status = -1;
-    ::waitpid(pid, &status, 0);
-    return status;
   }
 
   std::string dir_, path_;
