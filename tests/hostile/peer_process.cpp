@@ -3,17 +3,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
-#include <malloc.h>
 #include <poll.h>
 #include <spawn.h>
 #include <stdexcept>
 #include <sys/wait.h>
 #include <unistd.h>
-
-// Present when AddressSanitizer is: its heap does not show in mallinfo2().
-extern "C" [[gnu::weak]] std::size_t __sanitizer_get_current_allocated_bytes();
 
 namespace memif::hostile {
 
@@ -67,17 +61,5 @@ bool PeerProcess::ended() {
   if (!reaped_ && ::waitpid(pid_, nullptr, WNOHANG) == pid_) reaped_ = true;
   return reaped_;
 }
-
-Resources resources() {
-  Resources now;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++now.descriptors;
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) ++now.mappings;
-  now.heap = __sanitizer_get_current_allocated_bytes != nullptr ? __sanitizer_get_current_allocated_bytes()
-                                                                : ::mallinfo2().uordblks;
-  return now;
-}
-
-std::size_t heap_noise() { return __sanitizer_get_current_allocated_bytes != nullptr ? 2048 : 8192; }
 
 }  // namespace memif::hostile

@@ -1,9 +1,11 @@
-// A helper program of the tests, and what a process has of the system's resources.
+// A helper program of the tests.
 #pragma once
 
 #include <string>
 #include <sys/types.h>
 #include <vector>
+
+#include "support/resources.hpp"
 
 namespace memif::hostile {
 
@@ -28,13 +30,8 @@ class PeerProcess {
   bool reaped_ = false;
 };
 
-struct Resources {
-  std::size_t descriptors = 0;
-  std::size_t mappings = 0;
-  std::size_t heap = 0;  // bytes
-};
-Resources resources();
-// What the heap's own caches may hold more of, bytes.
-std::size_t heap_noise();
+using test::heap_noise;
+using test::Resources;
+using test::resources;
 
 }  // namespace memif::hostile
