@@ -141,9 +141,9 @@ def body(data):
         f"{', with --quick' if any(step['quick'] for step in steps) else ''}; "
         f"load average meanwhile up to {max(step['load'] for step in steps):.1f}.",
         goals(data),
-        "Throughput:",
-        throughput_table(data),
     ]
+    if of(data, "throughput"):
+        parts += ["Throughput:", throughput_table(data)]
     if of(data, "capi"):
         parts += ["The C API beside the C++ API:", capi_table(data)]
     return "\n\n".join(parts) + "\n"
