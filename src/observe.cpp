@@ -127,7 +127,7 @@ PeerInfo peer_of(const State& state) {
 // The counters, in the order in which they lie there.
 template <class Totals>
 Totals totals_at(const Mapping& mapping, std::size_t at) {
-  static_assert(sizeof(Totals) == 7 * 8);
+  static_assert(sizeof(Totals) == 7 * sizeof(Counter));
   return mapping.copy<Totals>(at);
 }
 

@@ -103,8 +103,8 @@ struct alignas(128) RxSlot {
 struct alignas(128) TxSlot {
   TxCounters counters;
 };
-static_assert(sizeof(RxCounters) == 7 * 8 && sizeof(RxSlot) == 128);
-static_assert(sizeof(TxCounters) == 7 * 8 && sizeof(TxSlot) == 128);
+static_assert(sizeof(RxCounters) == 7 * sizeof(Counter) && sizeof(RxSlot) == 128);
+static_assert(sizeof(TxCounters) == 7 * sizeof(Counter) && sizeof(TxSlot) == 128);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "counters are read by other processes");
 
 // Where things are, for an interface of so many queues.

@@ -14,7 +14,7 @@ namespace memif::tool {
 namespace {
 
 // A write takes as long as its bytes need; meanwhile nobody empties the rings. So not too many at once.
-constexpr std::size_t flush_size = 128 * 1024;
+constexpr std::size_t flush_size = std::size_t{128} * 1024;
 constexpr std::size_t packet_room = pcapng::packet_head + max_packet + pcapng::packet_tail;
 
 // The length of the whole blocks at the beginning of `bytes`.

@@ -140,7 +140,7 @@ std::vector<std::string> missed(const PerfLimits& limits, const PerfResult& resu
   if (limits.max_loss_percent) {
     const auto loss = result.loss_percent();
     if (!loss)
-      failures.push_back("the loss is not known: no packet of memif perf arrived");
+      failures.emplace_back("the loss is not known: no packet of memif perf arrived");
     else if (*loss > *limits.max_loss_percent)
       failures.push_back(fmt::format("{:.4g} % lost, more than {}", *loss, limits.max_loss_text));
   }

@@ -160,7 +160,7 @@ std::vector<std::string> TopCommand::lines(std::size_t columns) const {
                                               fmt::localtime(std::time(nullptr)), seen_.size(), up,
                                               screen_ ? "   sort: p)ackets b)its d)rops n)ame   q)uit" : "")};
   if (seen_.empty()) {
-    result.push_back(no_publishers);
+    result.emplace_back(no_publishers);
     return result;
   }
   for (std::string& row : top_table(seen_, rates_, order_, columns)) result.push_back(std::move(row));

@@ -15,9 +15,10 @@ enum class TopOrder { packets, bits, drops, name };
 // "1.23M", "56.7k", "890", "0": at most five characters.
 std::string short_number(double value);
 
-// Heading and rows, sorted, none wider than `columns`. `rates` as RateMeter::measure() returns them for `seen`.
+// Heading and rows, sorted, none wider than `available` columns. `rates` as RateMeter::measure() returns them for
+// `seen`.
 std::vector<std::string> top_table(const std::vector<ObservedInterface>& seen,
                                    const std::vector<std::vector<QueueRates>>& rates, TopOrder order,
-                                   std::size_t columns);
+                                   std::size_t available);
 
 }  // namespace memif::tool
