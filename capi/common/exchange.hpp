@@ -9,7 +9,70 @@
 
 namespace memif::capi {
 
-// The buffers received become the next ones to be sent; what lay there takes their places.
+// The queue that a buffer names: one of the two kinds, or neither.
+struct Home {
+  RxState* rx = nullptr;
+  TxState* tx = nullptr;
+
+  QueueState* state() const noexcept { return rx != nullptr ? static_cast<QueueState*>(rx) : tx; }
+};
+
+template <class Buffer>
+Home home_of(Connection& connection, const Buffer& buffer) noexcept {
+  return {connection.rx(buffer.queue), connection.tx(buffer.queue)};
+}
+
+// The locks of two queues, always in the same order: transmit queues before receive queues, then by address.
+class BothLocked {
+ public:
+  BothLocked(const Home& a, const Home& b) noexcept {
+    QueueState* first = a.state();
+    QueueState* second = b.state();
+    const bool same_kind = (a.rx != nullptr) == (b.rx != nullptr);
+    if (same_kind ? std::less<>()(second, first) : a.rx != nullptr) std::swap(first, second);
+    first_ = std::unique_lock(first->lock);
+    if (second != first) second_ = std::unique_lock(second->lock);
+  }
+
+ private:
+  std::unique_lock<Lock> first_, second_;
+};
+
+// Whether the buffer of that slot is the program's, under the queue's lock.
+inline bool has(const Home& home, std::uint16_t slot) noexcept {
+  if (home.rx != nullptr) return home.rx->queue->holds(slot);
+  if (!home.tx->queue->renew()) return false;
+  forget_former_link(*home.tx);
+  return distance(*home.tx, slot) < home.tx->allocated;
+}
+
+// The places of two buffers that the program has; a transmit slot may also be the next one after those.
+inline bool exchange(const Home& a, std::uint16_t a_slot, const Home& b, std::uint16_t b_slot) noexcept {
+  if (a.rx != nullptr && b.rx != nullptr) return a.rx->queue->exchange(a_slot, *b.rx->queue, b_slot);
+  if (a.rx != nullptr) return b.tx->queue->exchange(*a.rx->queue, a_slot, distance(*b.tx, b_slot));
+  if (b.rx != nullptr) return exchange(b, b_slot, a, a_slot);
+  return a.tx->queue->exchange(distance(*a.tx, a_slot), *b.tx->queue, distance(*b.tx, b_slot));
+}
+
+template <class Buffer>
+Code enqueue(const Home& from, Buffer& buffer, const Home& to) noexcept {
+  if (from.state() == nullptr || from.tx == to.tx) return Code::inval_arg;
+  const BothLocked guard(from, to);
+  if (!has(from, buffer.desc_index)) return Code::inval_arg;
+  TxState& state = *to.tx;
+  forget_former_link(state);
+  const std::uint16_t slot = state.queue->slot(state.allocated);
+  if (state.allocated == state.queue->ring_size() || !exchange(from, buffer.desc_index, to, slot))
+    return state.queue->room() <= state.allocated ? Code::nobuf_ring : Code::inval_arg;
+  // Nobody has what came in its place: as the last one of its queue it is free again.
+  if (from.tx != nullptr && distance(*from.tx, buffer.desc_index) + 1 == from.tx->allocated) --from.tx->allocated;
+  ++state.allocated;
+  buffer.desc_index = slot;
+  buffer.queue = to.state();
+  return Code::success;
+}
+
+// Buffers received, or allocated in another queue, become the next ones to be sent; what lay there takes their places.
 template <class Buffer>
 Code enqueue_tx(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t count,
                 std::uint16_t* enqueued) noexcept {
@@ -20,44 +83,15 @@ Code enqueue_tx(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_
   TxState* const to = connection->tx(index);
   if (to == nullptr) return Code::qid;
   if (!connection->client()) return Code::inval_arg;
-  const std::lock_guard guard(to->lock);
-  TxQueue& queue = *to->queue;
-  if (!queue.renew()) return connection->down_code(false, index);
-  forget_former_link(*to);
-  for (std::uint16_t i = 0; i < count; ++i) {
-    Buffer& buffer = buffers[i];
-    RxState* const from = connection->rx(buffer.queue);
-    if (from == nullptr) return Code::inval_arg;
-    const std::lock_guard from_guard(from->lock);
-    if (!from->queue->holds(buffer.desc_index)) return Code::inval_arg;
-    if (!queue.exchange(*from->queue, buffer.desc_index, to->allocated))
-      return queue.room() <= to->allocated ? Code::nobuf_ring : Code::inval_arg;
-    buffer.desc_index = queue.slot(to->allocated++);
-    buffer.queue = static_cast<QueueState*>(to);
-    ++*enqueued;
+  {
+    const std::lock_guard guard(to->lock);
+    if (!to->queue->renew()) return connection->down_code(false, index);
+  }
+  for (; *enqueued != count; ++*enqueued) {
+    Buffer& buffer = buffers[*enqueued];
+    if (const Code code = enqueue(home_of(*connection, buffer), buffer, {.tx = to}); code != Code::success) return code;
   }
   return Code::success;
-}
-
-template <class Buffer>
-bool exchange_rx(RxState& a_state, const Buffer& a, RxState& b_state, const Buffer& b) noexcept {
-  return a_state.queue->renew() && a_state.queue->exchange(a.desc_index, *b_state.queue, b.desc_index);
-}
-
-template <class Buffer>
-bool exchange_tx(TxState& a_state, const Buffer& a, TxState& b_state, const Buffer& b) noexcept {
-  if (!a_state.queue->renew()) return false;
-  const std::size_t a_after = distance(a_state, a.desc_index), b_after = distance(b_state, b.desc_index);
-  return a_after < a_state.allocated && b_after < b_state.allocated &&
-         a_state.queue->exchange(a_after, *b_state.queue, b_after);
-}
-
-template <class Buffer>
-bool exchange_mixed(TxState& tx, const Buffer& sent, RxState& rx, const Buffer& received) noexcept {
-  if (!tx.queue->renew()) return false;
-  const std::size_t after = distance(tx, sent.desc_index);
-  return after < tx.allocated && rx.queue->holds(received.desc_index) &&
-         tx.queue->exchange(*rx.queue, received.desc_index, after);
 }
 
 // The places of two buffers, each received or allocated, are exchanged: each structure keeps its memory.
@@ -66,22 +100,12 @@ Code requeue(void* handle, Buffer* a, Buffer* b) noexcept {
   auto* const connection = static_cast<Connection*>(handle);
   if (connection == nullptr) return Code::noconn;
   if (!connection->client() || a == nullptr || b == nullptr) return Code::inval_arg;
-  RxState *const a_rx = connection->rx(a->queue), *const b_rx = connection->rx(b->queue);
-  TxState *const a_tx = connection->tx(a->queue), *const b_tx = connection->tx(b->queue);
-  QueueState* first = a_rx != nullptr ? static_cast<QueueState*>(a_rx) : a_tx;
-  QueueState* second = b_rx != nullptr ? static_cast<QueueState*>(b_rx) : b_tx;
-  if (first == nullptr || second == nullptr) return Code::inval_arg;
-  // As in enqueue_tx(), transmit queues first; else by address.
-  const bool swap_order = a_rx != nullptr && b_tx != nullptr;
-  const bool same_kind = (a_rx != nullptr) == (b_rx != nullptr);
-  if (swap_order || (same_kind && std::less<>()(second, first))) std::swap(first, second);
-  const std::lock_guard first_guard(first->lock);
-  std::unique_lock<Lock> second_guard;
-  if (second != first) second_guard = std::unique_lock(second->lock);
-  const bool done = a_rx != nullptr
-                        ? (b_rx != nullptr ? exchange_rx(*a_rx, *a, *b_rx, *b) : exchange_mixed(*b_tx, *b, *a_rx, *a))
-                        : (b_rx != nullptr ? exchange_mixed(*a_tx, *a, *b_rx, *b) : exchange_tx(*a_tx, *a, *b_tx, *b));
-  if (!done) return connection->connected() ? Code::inval_arg : Code::disconnected;
+  const Home a_home = home_of(*connection, *a), b_home = home_of(*connection, *b);
+  if (a_home.state() == nullptr || b_home.state() == nullptr) return Code::inval_arg;
+  const BothLocked guard(a_home, b_home);
+  if (!has(a_home, a->desc_index) || !has(b_home, b->desc_index) ||
+      !exchange(a_home, a->desc_index, b_home, b->desc_index))
+    return connection->connected() ? Code::inval_arg : Code::disconnected;
   std::swap(a->desc_index, b->desc_index);
   std::swap(a->queue, b->queue);
   return Code::success;

@@ -338,7 +338,8 @@ int memif_tx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs
 /* --- Packets without copies (slave only, else INVAL_ARG) ----------------------------------------------------------- */
 
 /* Received buffers become the next allocated ones of transmit queue `qid`; what was there takes their places and is
- * posted with the next memif_refill_queue. Updates desc_index and queue. NOBUF_RING: only *count_out had room. */
+ * posted with the next memif_refill_queue. So do buffers that are allocated in another transmit queue. Updates
+ * desc_index and queue. NOBUF_RING: only *count_out had room. */
 int memif_buffer_enq_tx (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count,
 			 uint16_t *count_out);
 

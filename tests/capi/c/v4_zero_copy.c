@@ -83,8 +83,45 @@ zero_copy_calls (void)
   close_pair (&pair);
 }
 
+/* A program puts a packet aside in a transmit queue of its own, and sends it later by another one. It can go on like
+ * that for ever: what is moved out of a queue leaves its place to the next. */
+static void
+packets_put_aside_are_sent_later_by_another_queue (void)
+{
+  pair_t pair = { 0 };
+  connect_pair (&pair, (memif_conn_args_t){ .log2_ring_size = 2, .buffer_size = 256, .num_s2m_rings = 2 });
+  memif_conn_handle_t slave = pair.slave.conn, master = pair.master.conn;
+  memif_buffer_t bufs[4], got[4];
+  uint16_t n = 0;
+  OK (memif_refill_queue (slave, 0, -1, 0));
+  for (int round = 0; round < 20; round++)
+    {
+      CHECK (send_packets (master, 3, 100, (uint8_t) round) == 3);
+      OK (memif_rx_burst (slave, 0, bufs, 4, &n));
+      CHECK (n == 3);
+      const void *aside = bufs[0].data;
+      OK (memif_buffer_enq_tx (slave, 1, bufs, 1, &n));
+      OK (memif_buffer_enq_tx (slave, 0, bufs + 1, 2, &n));
+      OK (memif_refill_queue (slave, 0, 3, 0));
+      OK (memif_tx_burst (slave, 0, bufs + 1, 2, &n));
+      /* In its own queue it has a place already. */
+      CHECK_ERR (memif_buffer_enq_tx (slave, 1, bufs, 1, &n), MEMIF_ERR_INVAL_ARG);
+      OK (memif_buffer_enq_tx (slave, 0, bufs, 1, &n));
+      CHECK (n == 1 && bufs[0].data == aside);
+      OK (memif_tx_burst (slave, 0, bufs, 1, &n));
+      CHECK (n == 1);
+      OK (memif_rx_burst (master, 0, got, 4, &n));
+      CHECK (n == 3);
+      for (int i = 0; i < 3; i++)
+        CHECK (got[i].len == 100 && *(uint8_t *) got[i].data == (uint8_t) (round + (i + 1) % 3));
+      OK (memif_refill_queue (master, 0, 3, 0));
+    }
+  close_pair (&pair);
+}
+
 static const case_t cases[] = {
   CASE (zero_copy_calls),
+  CASE (packets_put_aside_are_sent_later_by_another_queue),
 };
 
 int
