@@ -1,4 +1,5 @@
 """The installed tree: what is exported, what headers say, and how other build systems find it."""
+import os
 import re
 import shutil
 
@@ -148,6 +149,23 @@ class BuildSystemsRelease(Installed):
         source = self.scratch / "moved.c"
         source.write_text("#include <libmemif.h>\nint main (void) { return memif_get_version () != 0x200; }\n")
         self.run_program(self.compile(source, "libmemif", prefix=moved), prefix=moved)
+
+    def test_build_files_that_say_memif_get_an_older_generation(self):
+        (self.scratch / "main.c").write_text("#include <libmemif.h>\n#include <stdio.h>\n"
+                                             "int main (void) { puts (LIBMEMIF_VERSION); return memif_cleanup () == 0; }\n")
+        (self.scratch / "Makefile").write_text("main: main.c\n\t$(CC) $< -lmemif -o $@\n")
+        for package in ("libmemif3", "libmemif2"):
+            generation, version = PACKAGES[package]
+            place = PREFIX / LIBDIR / package
+            environment = dict(program_environment(), CPATH=str(PREFIX / "include" / package), LIBRARY_PATH=str(place))
+            run("make", "-B", "-C", self.scratch, env=environment)
+            self.assertEqual(run(self.scratch / "main", env=environment).strip(), version)
+            self.assertIn(f"[{package}.so.{generation}]", run("readelf", "-d", self.scratch / "main"))
+            self.assertTrue((place / "libmemif.a").exists())
+            asked = dict(os.environ, PKG_CONFIG_PATH=str(place / "pkgconfig"))
+            flags = run("pkg-config", "--cflags", "--libs", "libmemif", env=asked).split()
+            run("cc", self.scratch / "main.c", *flags, "-o", self.scratch / "asked")
+            self.assertEqual(run(self.scratch / "asked", env=program_environment()).strip(), version)
 
     def test_pkg_config_versions(self):
         for package, (_, version) in PACKAGES.items():
