@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <new>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -101,7 +102,7 @@ void Channel::fail() noexcept {
   waiting_.clear();
 }
 
-void Channel::send(const MessageBytes& bytes, int fd) {
+void Channel::send(const MessageBytes& bytes, int fd) noexcept {
   if (failed_) return;
   if (waiting_.empty()) {
     switch (try_send(bytes, fd)) {
@@ -119,7 +120,11 @@ void Channel::send(const MessageBytes& bytes, int fd) {
     copy.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     if (!copy) return fail();
   }
-  waiting_.push_back({bytes, std::move(copy)});
+  try {
+    waiting_.push_back({bytes, std::move(copy)});
+  } catch (const std::bad_alloc&) {
+    fail();
+  }
 }
 
 bool Channel::flush() noexcept {

@@ -4,7 +4,7 @@
 
 #include <array>
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <utility>
 
 #include <memif/error.hpp>
@@ -60,9 +60,9 @@ class Channel {
   Receive receive(Datagram& into) noexcept;
 
   // Sends, or queues behind what waits already. `fd` (-1: none) stays the caller's; it is duplicated if it has to wait.
-  // More than 16 waiting messages, or an error: failed(). Nothing is sent any more then; receive() still works and may
-  // have the reason in a last DISCONNECT.
-  void send(const MessageBytes& bytes, int fd = -1);
+  // More than 16 waiting messages, no memory for one, or an error: failed(). Nothing is sent any more then; receive()
+  // still works and may have the reason in a last DISCONNECT.
+  void send(const MessageBytes& bytes, int fd = -1) noexcept;
 
   // Sends what waits, as far as the peer takes it. True: nothing waits any more.
   bool flush() noexcept;
@@ -86,7 +86,7 @@ class Channel {
   void fail() noexcept;
 
   Fd fd_;
-  std::deque<Waiting> waiting_;
+  std::list<Waiting> waiting_;
   bool failed_ = false;
 };
 

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "context_impl.hpp"
 #include "interrupt.hpp"
+#include "shortage.hpp"
 
 namespace memif::detail {
 namespace {
@@ -21,21 +23,39 @@ Status not_for_this_role() { return Error{Errc::unexpected_message, "an action o
 Connection::Connection(ContextImpl& context, Fd socket)
     : context_(context),
       channel_(std::move(socket)),
-      deadline_(context.reactor(), [this] { execute(machine().on_deadline(Clock::now())); }) {}
+      deadline_(context.reactor(), [this] { enter([this] { execute(machine().on_deadline(Clock::now())); }); }) {}
 
 Connection::~Connection() = default;
 
-void Connection::start() {
-  if (Status watched = context_.reactor().watch(channel_.fd(), event_read, *this); !watched) {
-    execute(machine().abort(reason_of(watched.error())));
-    return;
+// Half of what was to be done is done, and the machine knows nothing of it. Nothing here asks for memory.
+template <class Step>
+void Connection::enter(Step step) {
+  try {
+    step();
+  } catch (const std::bad_alloc&) {
+    if (over_) return;
+    channel_.send(message::emit(message::Disconnect{0, out_of_memory_words}));
+    end(reason_of(out_of_memory()));
   }
-  execute(begin(Clock::now()));
-  if (!over_) update_watch();
+}
+
+void Connection::start() {
+  enter([this] {
+    if (Status watched = context_.reactor().watch(channel_.fd(), event_read, *this); !watched) {
+      execute(machine().abort(reason_of(watched.error())));
+      return;
+    }
+    execute(begin(Clock::now()));
+    if (!over_) update_watch();
+  });
+}
+
+void Connection::on_ready() {
+  enter([this] { receive_all(); });
 }
 
 // The protocol bounds how many messages a handshake has, so a peer cannot keep this loop going.
-void Connection::on_ready() {
+void Connection::receive_all() {
   if (over_) return;
   channel_.flush();
   Datagram& datagram = context_.scratch();
@@ -67,7 +87,9 @@ void Connection::on_ready() {
   if (!over_) update_watch();
 }
 
-void Connection::disconnect(Reason reason) { execute(machine().disconnect(std::move(reason))); }
+void Connection::disconnect(Errc code, std::string_view why) {
+  enter([&] { execute(machine().disconnect({code, false, std::string(why)})); });
+}
 
 void Connection::execute(handshake::Actions actions) {
   for (handshake::Action& action : actions) {
@@ -104,12 +126,16 @@ Status Connection::perform(handshake::Deadline& action) {
 }
 
 Status Connection::perform(handshake::Down& action) {
+  end(action.reason);
+  return Nothing{};
+}
+
+void Connection::end(const Reason& reason) {
   over_ = true;
   deadline_.set(std::nullopt);
   channel_.flush();
   context_.reactor().unwatch(channel_.fd());
-  ended(action.reason);
-  return Nothing{};
+  ended(reason);
 }
 
 Status Connection::perform(handshake::Admit&) { return not_for_this_role(); }
@@ -172,10 +198,10 @@ Status ServerConnection::perform(handshake::Admit& action) {
   interface_ = listener_.find(action.id);
   if (interface_ == nullptr) return Error{Errc::unknown_id, "interface " + std::to_string(action.id) + " has gone"};
   wanted_ = nullptr;
+  interface_->admitted(listener_.take(*this));
   peer_.app_name = std::move(action.app_name);
   peer_.version = action.version;
   if (const Result<Credentials> peer = credentials()) peer_.credentials = *peer;
-  interface_->admitted(listener_.take(*this));
   return Nothing{};
 }
 
@@ -247,7 +273,7 @@ Status ClientConnection::perform(handshake::Allocate& action) {
   if (!link) return link.error();
   link_ = std::move(*link);
   if (fell_back)
-    context_.log(LogLevel::warning, interface_.config().name + ": no huge pages to be had, using ordinary ones");
+    context_.log(LogLevel::warning, interface_.config().name, ": no huge pages to be had, using ordinary ones");
   peer_.app_name = std::move(action.peer_app_name);
   peer_.version = wire::version;
   if (const Result<Credentials> peer = credentials()) peer_.credentials = *peer;

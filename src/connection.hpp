@@ -4,6 +4,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "channel.hpp"
 #include "handshake.hpp"
@@ -30,7 +31,7 @@ class Connection : public Handler {
   void on_ready() override;
 
   // Ends it from this side, telling the peer.
-  void disconnect(Reason reason);
+  void disconnect(Errc code, std::string_view why);
 
   bool over() const noexcept { return over_; }
   bool up() { return machine().up(); }
@@ -50,6 +51,9 @@ class Connection : public Handler {
   virtual int descriptor(handshake::FdRef which) const;
   virtual void ended(const Reason& reason) = 0;  // buries this
 
+  // An entry from outside. Short of memory in the middle of it, the connection ends.
+  template <class Step>
+  void enter(Step step);
   void execute(handshake::Actions actions);
   Fd take_fd();
 
@@ -61,7 +65,9 @@ class Connection : public Handler {
   Status perform(handshake::Send& action);
   Status perform(handshake::Down& action);
   Status perform(handshake::Deadline& action);
+  void receive_all();
   void update_watch();
+  void end(const Reason& reason);
 
   Channel channel_;
   Timer deadline_;
@@ -74,8 +80,9 @@ class ServerConnection final : public Connection {
  public:
   ServerConnection(ContextImpl& context, Listener& listener, Fd socket);
 
-  // Its place in the listener's list of connections that have not named an interface.
-  std::list<ServerConnection*>::iterator silent_place;
+  // For the listener's list of connections that have not named an interface: its entry, here when it is not there.
+  std::list<ServerConnection*> silence{this};
+  const std::list<ServerConnection*>::iterator silent_place = silence.begin();
 
  private:
   handshake::Endpoint& machine() override { return machine_; }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -5,6 +6,7 @@
 
 #include "context_impl.hpp"
 #include "interrupt.hpp"
+#include "shortage.hpp"
 
 namespace memif {
 namespace detail {
@@ -35,13 +37,21 @@ ContextImpl::ContextImpl(ContextConfig config)
 ContextImpl::~ContextImpl() {
   const Reactor::Scope scope(reactor_);
   while (!interfaces_.empty()) remove(*interfaces_.begin()->first);
-  for (auto& [address, listener] : listeners_) listener->end_all({Errc::closed, false, "the listener is going"});
+  for (auto& [address, listener] : listeners_) listener->end_all("the listener is going");
   listeners_.clear();
   reactor_.unwatch(waker_->event.get());
 }
 
 Result<InterfaceImpl*> ContextImpl::add(InterfaceConfig config) {
   const Reactor::Scope scope(reactor_);
+  try {
+    return try_add(std::move(config));
+  } catch (const std::bad_alloc&) {
+    return out_of_memory();
+  }
+}
+
+Result<InterfaceImpl*> ContextImpl::try_add(InterfaceConfig config) {
   if (Status valid = validate(config); !valid) return valid.error();
   Result<Address> address = parse_address(config.socket);
   if (!address) return address.error();
@@ -52,11 +62,18 @@ Result<InterfaceImpl*> ContextImpl::add(InterfaceConfig config) {
   if (interface.is_server()) {
     Result<Listener*> listener = open_listener(*address, interface.config().socket_file);
     if (!listener) return listener.error();
-    if (!(*listener)->add(interface.config().id, interface))
+    if ((*listener)->find(interface.config().id) != nullptr)
       return Error{Errc::invalid_config, "id " + std::to_string(interface.config().id) +
                                              ": there is an interface of that id on " + address->text};
   }
-  interfaces_.emplace(&interface, std::move(owned));
+  const auto entry = interfaces_.emplace(&interface, std::move(owned)).first;
+  try {
+    if (interface.is_server()) listener(address->text)->add(interface.config().id, interface);
+  } catch (const std::bad_alloc&) {
+    interfaces_.erase(entry);
+    close_if_idle(*address);
+    throw;
+  }
   interface.connect();
   return &interface;
 }
@@ -108,7 +125,7 @@ Status ContextImpl::adopt_listener(const std::string& socket, Fd fd) {
 void ContextImpl::close_if_idle(const Address& address) noexcept {
   const auto found = listeners_.find(address.text);
   if (found == listeners_.end() || !found->second->idle()) return;
-  found->second->end_all({Errc::closed, false, "no interface is left on this socket"});
+  found->second->end_all("no interface is left on this socket");
   reactor_.bury(std::move(found->second));
   listeners_.erase(found);
 }
@@ -125,10 +142,10 @@ PollResult ContextImpl::poll(std::chrono::milliseconds timeout) {
 void ContextImpl::on_ready() {
   drain_interrupt(waker_->event.get());
   if (!waker_->alarm.exchange(false, std::memory_order_acquire)) return;
-  std::vector<InterfaceImpl*> all;
-  for (const auto& [interface, owned] : interfaces_) all.push_back(interface);
-  for (InterfaceImpl* interface : all)
-    if (interfaces_.contains(interface)) interface->check_port();
+  // A callback may add and remove interfaces, so each that was in trouble ends the walk.
+  const auto trouble = [](const auto& entry) { return entry.first->check_port(); };
+  while (std::any_of(interfaces_.begin(), interfaces_.end(), trouble)) {
+  }
 }
 
 }  // namespace detail

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -30,8 +31,17 @@ class ContextImpl final : public Handler {
   PollResult poll(std::chrono::milliseconds timeout);
   void on_ready() override;  // somebody woke us
 
-  void log(LogLevel level, std::string_view text) const {
-    if (config_.log) config_.log(level, text);
+  // The parts are one line. Short of memory it is not written: a log holds nothing up.
+  template <class... Parts>
+  void log(LogLevel level, const Parts&... parts) const {
+    if (!config_.log) return;
+    std::string line;
+    try {
+      ((line += parts), ...);
+    } catch (const std::bad_alloc&) {
+      return;
+    }
+    config_.log(level, line);
   }
 
   const ContextConfig& config() const noexcept { return config_; }
@@ -41,6 +51,7 @@ class ContextImpl final : public Handler {
   const std::shared_ptr<Waker>& waker() noexcept { return waker_; }
 
  private:
+  Result<InterfaceImpl*> try_add(InterfaceConfig config);
   Result<Listener*> open_listener(const Address& address, const SocketFile& file);
   Result<Listener*> start_listener(const Address& address, ListenSocket socket, bool adopted);
   void close_if_idle(const Address& address) noexcept;

@@ -15,13 +15,17 @@ namespace {
 
 constexpr int gone = -1;
 
-Status control(int epoll, int operation, int fd, unsigned events) {
+// An errno, or 0.
+int control(int epoll, int operation, int fd, unsigned events) noexcept {
   epoll_event event{};
   if (events & event_read) event.events |= EPOLLIN;
   if (events & event_write) event.events |= EPOLLOUT;
   event.data.fd = fd;
-  if (::epoll_ctl(epoll, operation, fd, &event) == 0) return Nothing{};
-  return system_error(errno, "cannot watch file descriptor " + std::to_string(fd));
+  return ::epoll_ctl(epoll, operation, fd, &event) == 0 ? 0 : errno;
+}
+
+Error cannot_watch(int error, int fd) {
+  return system_error(error, "cannot watch file descriptor " + std::to_string(fd));
 }
 
 Error not_watched(int fd) { return system_error(ENOENT, "file descriptor " + std::to_string(fd) + " is not watched"); }
@@ -48,16 +52,18 @@ Result<std::unique_ptr<EpollLoop>> EpollLoop::create() {
   if (!epoll) return system_error(errno, "cannot create an epoll descriptor");
   Fd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!timer) return system_error(errno, "cannot create a timer descriptor");
-  if (Status status = control(epoll.get(), EPOLL_CTL_ADD, timer.get(), event_read); !status) return status.error();
+  if (const int error = control(epoll.get(), EPOLL_CTL_ADD, timer.get(), event_read))
+    return cannot_watch(error, timer.get());
   return std::unique_ptr<EpollLoop>(new EpollLoop(std::move(epoll), std::move(timer)));
 }
 
 Status EpollLoop::add(int fd, unsigned events) {
   const auto [entry, added] = watched_.try_emplace(fd, events);
   if (!added) return system_error(EEXIST, "file descriptor " + std::to_string(fd) + " is watched already");
-  Status status = control(epoll_.get(), EPOLL_CTL_ADD, fd, events);
-  if (!status) watched_.erase(entry);
-  return status;
+  const int error = control(epoll_.get(), EPOLL_CTL_ADD, fd, events);
+  if (error == 0) return Nothing{};
+  watched_.erase(entry);
+  return cannot_watch(error, fd);
 }
 
 // epoll reports errors and hang-ups whatever it is asked for, so a descriptor that is to be quiet leaves the set.
@@ -67,7 +73,7 @@ Status EpollLoop::change(int fd, unsigned events) {
   const bool in_set = entry->second != 0;
   if (!in_set && events == 0) return Nothing{};
   const int operation = !in_set ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-  if (Status status = control(epoll_.get(), operation, fd, events); !status) return status;
+  if (const int error = control(epoll_.get(), operation, fd, events)) return cannot_watch(error, fd);
   entry->second = events;
   return Nothing{};
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "context_impl.hpp"
+#include "shortage.hpp"
 
 namespace memif::detail {
 namespace {
@@ -42,20 +43,29 @@ Status InterfaceImpl::try_connect() {
   if (is_server() || closing_) return Nothing{};
   if (connection_ != nullptr) return Error{Errc::already_connected, config_.name + ": connected or connecting"};
   reconnect_.set(std::nullopt);
-  Result<Fd> socket = connect_to(address_);
-  if (!socket) {
-    note({socket.error().code, false, socket.error().message}, nullptr);
-    context_.log(LogLevel::debug, config_.name + ": " + socket.error().message);
-    retry();
-    return socket.error();
+  Result<std::unique_ptr<Connection>> made = begin_connection();
+  if (made) {
+    connection_ = std::move(*made);
+    connection_->start();
+    return Nothing{};
   }
-  connection_ = std::make_unique<ClientConnection>(context_, *this, std::move(*socket));
-  connection_->start();
-  return Nothing{};
+  const Reason reason{made.error().code, false, std::move(made.error().message)};
+  note(reason, nullptr);
+  context_.log(LogLevel::debug, config_.name, ": ", reason.text);
+  retry();
+  return Error{reason.code, copy_of(reason).text};
+}
+
+Result<std::unique_ptr<Connection>> InterfaceImpl::begin_connection() try {
+  Result<Fd> socket = connect_to(address_);
+  if (!socket) return std::move(socket.error());
+  return std::unique_ptr<Connection>(new ClientConnection(context_, *this, std::move(*socket)));
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 // Immediately, then less and less often, up to the configured period.
-void InterfaceImpl::retry() {
+void InterfaceImpl::retry() noexcept {
   const Clock::duration period = config_.reconnect;
   if (is_server() || closing_ || period == Clock::duration::zero()) return;
   reconnect_.set(Clock::now() + backoff_);
@@ -65,13 +75,13 @@ void InterfaceImpl::retry() {
 void InterfaceImpl::disconnect(const std::string& why) {
   if (connection_ == nullptr) return;
   backoff_ = config_.reconnect;
-  connection_->disconnect({Errc::closed, false, why});
+  connection_->disconnect(Errc::closed, why);
 }
 
 void InterfaceImpl::shut_down() {
   closing_ = true;
   reconnect_.set(std::nullopt);
-  if (connection_ != nullptr) connection_->disconnect({Errc::closed, false, "interface removed"});
+  if (connection_ != nullptr) connection_->disconnect(Errc::closed, "interface removed");
   port_->set_link(nullptr);
   if (Publication* const publication = port_->publication()) publication->withdraw();
 }
@@ -80,7 +90,7 @@ void InterfaceImpl::admitted(std::unique_ptr<Connection> connection) { connectio
 
 void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
   up_since_ = Clock::now();
-  context_.log(LogLevel::info, config_.name + ": connected to " + peer.app_name + " (" + peer.interface_name + ")");
+  context_.log(LogLevel::info, config_.name, ": connected to ", peer.app_name, " (", peer.interface_name, ")");
   {
     const std::lock_guard lock(mutex_);
     ++info_.connects;
@@ -99,7 +109,7 @@ void InterfaceImpl::ended(const Reason& reason, bool was_up) {
   const std::shared_ptr<Link> last = port_->link();
   port_->set_link(nullptr);
   note(reason, was_up ? &InterfaceInfo::disconnects : &InterfaceInfo::refusals);
-  context_.log(LogLevel::info, config_.name + (was_up ? ": disconnected: " : ": not connected: ") + reason.text);
+  context_.log(LogLevel::info, config_.name, was_up ? ": disconnected: " : ": not connected: ", reason.text);
   MEMIF_PROBE(disconnect, port_.get(), config_.name.c_str(), reason.text.c_str(), was_up ? 1 : 0);
   if (was_up && reason.code != Errc::closed)
     backoff_ = Clock::now() - up_since_ > settled ? Clock::duration::zero() : first_backoff;
@@ -113,30 +123,33 @@ void InterfaceImpl::refused(const Reason& reason) {
   {
     const std::lock_guard lock(mutex_);
     ++info_.refusals;
-    if (!info_.connected) info_.last_reason = reason;
+    if (!info_.connected) info_.last_reason = copy_of(reason);
   }
   publish();
 }
 
-void InterfaceImpl::note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) {
+void InterfaceImpl::note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (counter != nullptr) ++(info_.*counter);
     info_.connected = false;
     info_.peer.reset();
-    info_.last_reason = reason;
+    info_.last_reason = copy_of(reason);
   }
   publish();
 }
 
-// What has changed, for observers.
-void InterfaceImpl::publish() const {
+// What has changed, for observers. Short of memory, they see it with the next change.
+void InterfaceImpl::publish() const noexcept try {
   if (Publication* const publication = port_->publication()) publication->update(info());
+} catch (const std::bad_alloc&) {
 }
 
-void InterfaceImpl::check_port() {
-  if (const auto report = port_->take_report(); report && connection_ != nullptr)
-    connection_->disconnect({report->code, false, report->what});
+bool InterfaceImpl::check_port() {
+  if (connection_ == nullptr) return false;
+  const auto report = port_->take_report();
+  if (report) connection_->disconnect(report->code, report->what);
+  return report.has_value();
 }
 
 InterfaceInfo InterfaceImpl::info() const {

@@ -35,8 +35,8 @@ class InterfaceImpl final : public Handler {
   void ended(const Reason& reason, bool was_up);
   void refused(const Reason& reason);
 
-  // From a queue, by way of the context.
-  void check_port();
+  // From a queue, by way of the context. True: there was something wrong.
+  bool check_port();
 
   InterfaceInfo info() const;
 
@@ -49,9 +49,10 @@ class InterfaceImpl final : public Handler {
   bool is_server() const noexcept { return config_.role == Role::server; }
 
  private:
-  void retry();
-  void note(const Reason& reason, std::uint64_t InterfaceInfo::*counter);
-  void publish() const;
+  Result<std::unique_ptr<Connection>> begin_connection();
+  void retry() noexcept;
+  void note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) noexcept;
+  void publish() const noexcept;
 
   ContextImpl& context_;
   InterfaceConfig config_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "context_impl.hpp"
+#include "shortage.hpp"
 
 namespace memif::detail {
 namespace {
@@ -25,7 +26,7 @@ Listener::Listener(ContextImpl& context, Address address, ListenSocket socket, b
       address_(std::move(address)),
       socket_(std::move(socket)),
       adopted_(adopted),
-      resume_(context.reactor(), [this] { static_cast<void>(context_.reactor().rewatch(socket_.fd(), event_read)); }) {}
+      resume_(context.reactor(), [this] { resume(); }) {}
 
 Listener::~Listener() {
   if (watched_) context_.reactor().unwatch(socket_.fd());
@@ -37,7 +38,7 @@ Status Listener::start() {
   return status;
 }
 
-void Listener::on_ready() {
+void Listener::on_ready() try {
   for (int i = 0; i < accepts_per_turn; ++i) {
     Result<Fd> socket = socket_.accept();
     if (socket) {
@@ -49,26 +50,41 @@ void Listener::on_ready() {
       return;
     }
   }
+} catch (const std::bad_alloc&) {
+  pause();
 }
 
 void Listener::accept_one(Fd socket) {
   ++stats_.accepted;
   if (silent_.size() >= context_.config().max_silent_connections && !silent_.empty()) {
     ++stats_.evicted;
-    silent_.front()->disconnect({Errc::evicted, false, "dropped for newer connections: nothing was said on this one"});
+    silent_.front()->disconnect(Errc::evicted, "dropped for newer connections: nothing was said on this one");
   }
   auto owned = std::make_unique<ServerConnection>(context_, *this, std::move(socket));
   ServerConnection& connection = *owned;
-  connection.silent_place = silent_.insert(silent_.end(), &connection);
   connections_.emplace(&connection, std::move(owned));
+  silent_.splice(silent_.end(), connection.silence);
   connection.start();
 }
 
 // Out of descriptors or memory: the backlog stays readable, so listening to it would spin.
 void Listener::pause() {
-  context_.log(LogLevel::warning, address_.text + ": no descriptors left to accept a connection, waiting");
-  static_cast<void>(context_.reactor().rewatch(socket_.fd(), 0));
   resume_.set(Clock::now() + accept_pause);
+  context_.log(LogLevel::warning, address_.text, ": no descriptors or memory left to accept a connection, waiting");
+  watch(0);
+}
+
+// Watching again may be what cannot be had now.
+void Listener::resume() {
+  if (!watch(event_read)) resume_.set(Clock::now() + accept_pause);
+}
+
+bool Listener::watch(unsigned events) noexcept {
+  try {
+    return context_.reactor().rewatch(socket_.fd(), events).ok();
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
 InterfaceImpl* Listener::find(std::uint32_t id) const noexcept {
@@ -76,10 +92,9 @@ InterfaceImpl* Listener::find(std::uint32_t id) const noexcept {
   return found != interfaces_.end() ? found->second : nullptr;
 }
 
-bool Listener::add(std::uint32_t id, InterfaceImpl& interface) {
-  if (!interfaces_.emplace(id, &interface).second) return false;
+void Listener::add(std::uint32_t id, InterfaceImpl& interface) {
+  interfaces_.emplace(id, &interface);
   if (identity_) widen(*identity_, interface.config());
-  return true;
 }
 
 void Listener::remove(std::uint32_t id) noexcept {
@@ -97,16 +112,16 @@ void Listener::widen(handshake::ServerIdentity& identity, const InterfaceConfig&
 // interfaces.
 const handshake::ServerIdentity& Listener::identity() {
   if (identity_) return *identity_;
-  identity_.emplace();
-  identity_->app_name = context_.config().app_name;
-  identity_->max_region = wire::max_regions - 1;
-  identity_->max_log2_ring_size = wire::max_log2_ring_size;
-  for (const auto& [id, interface] : interfaces_) widen(*identity_, interface->config());
-  return *identity_;
+  handshake::ServerIdentity gathered;
+  gathered.app_name = context_.config().app_name;
+  gathered.max_region = wire::max_regions - 1;
+  gathered.max_log2_ring_size = wire::max_log2_ring_size;
+  for (const auto& [id, interface] : interfaces_) widen(gathered, interface->config());
+  return identity_.emplace(std::move(gathered));
 }
 
 void Listener::spoken(ServerConnection& connection) noexcept {
-  if (connection.silent_place != silent_.end()) silent_.erase(std::exchange(connection.silent_place, silent_.end()));
+  if (connection.silence.empty()) connection.silence.splice(connection.silence.end(), silent_, connection.silent_place);
 }
 
 std::unique_ptr<Connection> Listener::take(ServerConnection& connection) noexcept {
@@ -119,12 +134,12 @@ std::unique_ptr<Connection> Listener::take(ServerConnection& connection) noexcep
 
 void Listener::refused(const Reason& reason) {
   ++stats_.refused;
-  stats_.last_refusal = reason;
-  context_.log(LogLevel::info, address_.text + ": connection ended: " + reason.text);
+  stats_.last_refusal = copy_of(reason);
+  context_.log(LogLevel::info, address_.text, ": connection ended: ", reason.text);
 }
 
-void Listener::end_all(const Reason& reason) {
-  while (!connections_.empty()) connections_.begin()->second->disconnect(reason);
+void Listener::end_all(const char* why) {
+  while (!connections_.empty()) connections_.begin()->second->disconnect(Errc::closed, why);
 }
 
 }  // namespace memif::detail

@@ -23,7 +23,7 @@ class Listener final : public Handler {
   void on_ready() override;
 
   InterfaceImpl* find(std::uint32_t id) const noexcept;
-  bool add(std::uint32_t id, InterfaceImpl& interface);
+  void add(std::uint32_t id, InterfaceImpl& interface);  // an id not yet there
   void remove(std::uint32_t id) noexcept;
   bool idle() const noexcept { return interfaces_.empty() && !adopted_; }
 
@@ -36,7 +36,7 @@ class Listener final : public Handler {
   void refused(const Reason& reason);
 
   // Ends the connections that belong to no interface yet.
-  void end_all(const Reason& reason);
+  void end_all(const char* why);
 
   int fd() const noexcept { return socket_.fd(); }
   const Address& address() const noexcept { return address_; }
@@ -46,6 +46,8 @@ class Listener final : public Handler {
   static void widen(handshake::ServerIdentity& identity, const InterfaceConfig& config);
   void accept_one(Fd socket);
   void pause();
+  void resume();
+  bool watch(unsigned events) noexcept;
 
   ContextImpl& context_;
   Address address_;

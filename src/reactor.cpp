@@ -12,13 +12,19 @@ void Waker::wake(std::atomic<bool>& why) noexcept {
 }
 
 Status Reactor::watch(int fd, unsigned events, Handler& handler) {
+  const auto [entry, fresh] = handlers_.try_emplace(fd, &handler);
   Status added = loop_.add(fd, events);
-  if (added) handlers_[fd] = &handler;
+  if (!added && fresh) handlers_.erase(entry);
   return added;
 }
 
 void Reactor::unwatch(int fd) noexcept {
   if (handlers_.erase(fd) != 0) loop_.remove(fd);
+}
+
+void Reactor::bury(std::unique_ptr<Handler> handler) noexcept {
+  handler->next_grave_ = std::move(graves_);
+  graves_ = std::move(handler);
 }
 
 void Reactor::handle(int fd) {
@@ -32,7 +38,7 @@ void Reactor::handle_timer() {
   const Clock::time_point now = Clock::now();
   while (!due_.empty() && due_.begin()->first <= now) {
     Timer& timer = *due_.begin()->second;
-    due_.erase(due_.begin());
+    timer.place_ = due_.extract(due_.begin());
     timer.when_.reset();
     timer.callback_();
   }
@@ -50,13 +56,21 @@ void Reactor::arm() noexcept {
 Reactor::Scope::~Scope() {
   if (--reactor_.depth_ != 0) return;
   // What is freed may bury more.
-  while (!reactor_.graves_.empty()) std::exchange(reactor_.graves_, {}).clear();
+  while (std::unique_ptr<Handler> first = std::move(reactor_.graves_)) reactor_.graves_ = std::move(first->next_grave_);
 }
 
-void Timer::set(std::optional<Clock::time_point> when) {
-  if (when_) reactor_.due_.erase({*when_, this});
+Timer::Timer(Reactor& reactor, std::function<void()> callback) : reactor_(reactor), callback_(std::move(callback)) {
+  Reactor::Due one{{Clock::time_point{}, this}};
+  place_ = one.extract(one.begin());
+}
+
+void Timer::set(std::optional<Clock::time_point> when) noexcept {
+  if (when_) place_ = reactor_.due_.extract({*when_, this});
   when_ = when;
-  if (when_) reactor_.due_.insert({*when_, this});
+  if (when_) {
+    place_.value().first = *when_;
+    reactor_.due_.insert(std::move(place_));
+  }
   reactor_.arm();
 }
 

@@ -8,7 +8,6 @@
 #include <set>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include <memif/event_loop.hpp>
 #include <memif/fd.hpp>
@@ -21,6 +20,10 @@ class Handler {
  public:
   virtual ~Handler() = default;
   virtual void on_ready() = 0;
+
+ private:
+  friend class Reactor;
+  std::unique_ptr<Handler> next_grave_;
 };
 
 // What other threads and signal handlers may touch of a context. Outlives it for as long as one of them holds it.
@@ -35,7 +38,7 @@ struct Waker {
 class Timer;
 
 // One control thread. An object that ends during a callback is buried: forgotten at once, freed when the last callback
-// has returned.
+// has returned. Only watch() and a timer's constructor ask for memory: what ends something cannot fail.
 class Reactor {
  public:
   explicit Reactor(EventLoop& loop) : loop_(loop) {}
@@ -43,7 +46,7 @@ class Reactor {
   Status watch(int fd, unsigned events, Handler& handler);
   Status rewatch(int fd, unsigned events) { return loop_.change(fd, events); }
   void unwatch(int fd) noexcept;
-  void bury(std::unique_ptr<Handler> handler) { graves_.push_back(std::move(handler)); }
+  void bury(std::unique_ptr<Handler> handler) noexcept;
 
   void handle(int fd);
   void handle_timer();
@@ -62,27 +65,27 @@ class Reactor {
 
  private:
   friend class Timer;
-  using Due = std::pair<Clock::time_point, Timer*>;
+  using Due = std::set<std::pair<Clock::time_point, Timer*>>;
 
   void arm() noexcept;
 
   EventLoop& loop_;
   std::unordered_map<int, Handler*> handlers_;
-  std::set<Due> due_;
+  Due due_;
   std::optional<Clock::time_point> armed_;
-  std::vector<std::unique_ptr<Handler>> graves_;
+  std::unique_ptr<Handler> graves_;
   int depth_ = 0;
 };
 
 // Calls back once at a given time, from Reactor::handle_timer().
 class Timer {
  public:
-  Timer(Reactor& reactor, std::function<void()> callback) : reactor_(reactor), callback_(std::move(callback)) {}
+  Timer(Reactor& reactor, std::function<void()> callback);
   ~Timer() { set(std::nullopt); }
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  void set(std::optional<Clock::time_point> when);
+  void set(std::optional<Clock::time_point> when) noexcept;
   bool pending() const noexcept { return when_.has_value(); }
 
  private:
@@ -91,6 +94,7 @@ class Timer {
   Reactor& reactor_;
   std::function<void()> callback_;
   std::optional<Clock::time_point> when_;
+  Reactor::Due::node_type place_;  // in the reactor's set; here while the timer is not set
 };
 
 }  // namespace memif::detail

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <stdexcept>
 
-#include "peer_process.hpp"
+#include "support/resources.hpp"
 #include "victim.hpp"
 
 namespace memif::hostile {
@@ -126,7 +126,7 @@ void CBystander::exchange(const CEnd& from, const CEnd& to) {
 CVictim::CVictim(Role role, Setup) : path_(unique_socket("c-attacked")), end_(path_, attacked(role)) {}
 
 void CVictim::prepare() {
-  if (descriptors_ == 0) descriptors_ = resources().descriptors;
+  if (descriptors_ == 0) descriptors_ = test::open_descriptors();
 }
 
 void CVictim::turn() {
@@ -178,7 +178,7 @@ Reason CVictim::last_reason(const Expected&) const {
   return {{}, false, error};
 }
 
-bool CVictim::settled() const { return !end_.up() && resources().descriptors == descriptors_; }
+bool CVictim::settled() const { return !end_.up() && test::open_descriptors() == descriptors_; }
 
 void CVictim::learn_regions() {
   std::vector<char> text;

@@ -8,6 +8,7 @@
 
 #include "attacks.hpp"
 #include "peer_process.hpp"
+#include "support/resources.hpp"
 
 namespace memif::hostile {
 
@@ -74,15 +75,15 @@ class Under : public testing::TestWithParam<Attack> {
  public:
   void run() {
     ASSERT_TRUE(victim_.turn_until([&] { return victim_.bystander().connected(); }));
-    Resources before;
+    test::Resources before;
     for (int round = 0; round < rounds; ++round) {
-      if (round == 1) before = resources();
+      if (round == 1) before = test::resources();
       ASSERT_NO_FATAL_FAILURE(one_round());
     }
-    const Resources after = resources();
+    const test::Resources after = test::resources();
     EXPECT_EQ(after.descriptors, before.descriptors);
     EXPECT_LE(after.mappings, before.mappings + 2);
-    EXPECT_LE(after.heap, before.heap + heap_noise());
+    EXPECT_LE(after.heap, before.heap + test::heap_noise());
 
     // And a peer that behaves is served as ever.
     if (this->GetParam().setup != Setup::sealed_only && this->GetParam().setup != Setup::unsealed_memory) {

@@ -1,7 +1,6 @@
 #include "peer_process.hpp"
 
 #include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>

@@ -5,8 +5,6 @@
 #include <sys/types.h>
 #include <vector>
 
-#include "support/resources.hpp"
-
 namespace memif::hostile {
 
 // Runs until destroyed; then it is killed and waited for.
@@ -29,9 +27,5 @@ class PeerProcess {
   int to_ = -1, from_ = -1;
   bool reaped_ = false;
 };
-
-using test::heap_noise;
-using test::Resources;
-using test::resources;
 
 }  // namespace memif::hostile

@@ -1,4 +1,4 @@
-// Processes that a test starts, and that never outlive it; and what this process holds.
+// Processes that a test starts, and that never outlive it.
 #pragma once
 
 #include <chrono>
@@ -28,9 +28,6 @@ class Child {
  private:
   pid_t pid_ = -1;
 };
-
-std::size_t open_descriptors();
-std::size_t shared_mappings();  // of memory files
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool sanitized = true;

@@ -5,13 +5,16 @@
 
 #include "child.hpp"
 #include "support/pair.hpp"
+#include "support/resources.hpp"
 #include "traffic.hpp"
 
 namespace memif::stress {
 namespace {
 
 using namespace std::chrono_literals;
+using test::open_descriptors;
 using test::Pair;
+using test::shared_mappings;
 
 InterfaceConfig small_rings() {
   return {.socket = "", .rx_queues = 2, .tx_queues = 2, .ring_size = 64, .reconnect = 1ms};

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "child.hpp"
+#include "support/resources.hpp"
 #include "traffic.hpp"
 
 namespace memif::stress {
@@ -14,6 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
+using test::open_descriptors;
+using test::shared_mappings;
 
 // The side that survives: a control thread, which is the test's, and one thread for the traffic.
 class Survivor {

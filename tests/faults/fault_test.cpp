@@ -1,0 +1,342 @@
+// Whatever is asked of the system is refused once: the first request, the second, and so on to the last. What comes of
+// it is an error, or another attempt; never a crash, never a leak; and afterwards all works as ever.
+#include <array>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <memory>
+#include <new>
+#include <string>
+#include <unistd.h>
+
+#include <memif/memif.hpp>
+
+#include "faults.hpp"
+#include "support/resources.hpp"
+
+namespace memif::faults {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string socket_path() { return testing::TempDir() + "memif-fault-" + std::to_string(::getpid()) + ".sock"; }
+
+// Counts only: what a log or a callback asks for is the application's affair.
+struct Heard {
+  unsigned lines = 0, disconnects = 0, without_reason = 0;
+};
+
+InterfaceConfig config_of(Role role, Heard& heard) {
+  InterfaceConfig config{.socket = socket_path(),
+                         .id = 3,
+                         .role = role,
+                         .secret = "a secret of some length",
+                         .name = "an interface with a long name",
+                         .ring_size = 16,
+                         .reconnect = 1ms,
+                         .handshake_timeout = 20ms,
+                         .prefault = true,
+                         .allowed_users = {::getuid()}};
+  if (role == Role::server) config.socket_file.mode = 0600;
+  config.on_disconnected = [&heard](Interface&, const Reason& reason) {
+    ++heard.disconnects;
+    if (!reason.code || reason.text.empty()) ++heard.without_reason;
+  };
+  return config;
+}
+
+// Two contexts in this thread. Only ours is ever short of something, and only when it is armed.
+class Ends {
+ public:
+  Ends(Role role, Experiment& experiment)
+      : experiment_(experiment), ours_config_(config_of(role, heard_)),
+        peers_config_(config_of(role == Role::server ? Role::client : Role::server, ignored_)) {
+    context = std::make_unique<Context>(
+        ContextConfig{.app_name = "an application with a long name", .log = [this](LogLevel, std::string_view) { ++heard_.lines; }});
+    if (role == Role::client) peer = &peer_context.add(peers_config_);
+  }
+  ~Ends() { EXPECT_EQ(heard_.without_reason, 0u); }
+
+  void add_ours() { ours = &context->add(ours_config_); }
+  void add_peer() {
+    if (peer == nullptr) peer = &peer_context.add(peers_config_);
+  }
+  InterfaceConfig ours_config() const { return ours_config_; }
+
+  // Ours is armed meanwhile. The peer, and the time that passes, are as ever.
+  [[nodiscard]] bool turn_until(const std::function<bool()>& done) {
+    const auto deadline = Clock::now() + 10s;
+    while (!done()) {
+      if (Clock::now() > deadline) return false;
+      PollResult result = PollResult::timed_out;
+      const auto poll = [&] { result = context->poll(0ms); };
+      calm_ ? poll() : experiment_.armed(poll);
+      peer_context.poll(result == PollResult::timed_out ? 1ms : 0ms);
+    }
+    return true;
+  }
+  [[nodiscard]] bool connect() {
+    add_peer();
+    return turn_until([this] { return ours->connected() && peer->connected(); });
+  }
+  // What is tested comes after this: nothing is short meanwhile.
+  [[nodiscard]] bool connect_calmly() {
+    calm_ = true;
+    add_ours();
+    const bool connected = connect();
+    calm_ = false;
+    return connected;
+  }
+  // From the links that there are to others.
+  [[nodiscard]] bool reconnect(std::uint64_t after) {
+    return turn_until([&] { return ours->info().connects > after && peer->connected() && ours->connected(); });
+  }
+
+  void expect_traffic() {
+    exchange(ours->tx(0), peer->rx(0));
+    exchange(peer->tx(0), ours->rx(0));
+  }
+
+  std::unique_ptr<Context> context;
+  Context peer_context;
+  Interface* ours = nullptr;
+  Interface* peer = nullptr;
+
+ private:
+  static void exchange(TxQueue& from, RxQueue& to) {
+    std::array<std::byte, 600> packet;
+    std::memset(packet.data(), 0x77, packet.size());
+    std::array<Buffer, 4> buffers;
+    ASSERT_TRUE(from.send_copy(packet));
+    const RxBurst received = to.receive(buffers);
+    ASSERT_EQ(received.size(), 1u);
+    const Packet got = *received.begin();
+    ASSERT_EQ(got.bytes().size(), packet.size());
+    EXPECT_EQ(std::memcmp(got.data(), packet.data(), packet.size()), 0);
+  }
+
+  Experiment& experiment_;
+  bool calm_ = false;
+  Heard heard_, ignored_;
+  InterfaceConfig ours_config_, peers_config_;
+};
+
+// --- What is being done when something runs out
+
+void create_a_context(Experiment& experiment, Role) {
+  experiment.armed([] {
+    try {
+      const Context context;
+    } catch (const Exception& error) {
+      if (!error.code()) std::abort();
+    } catch (const std::bad_alloc&) {
+    }
+  });
+  Context{}.poll(0ms);
+}
+
+void add_an_interface(Experiment& experiment, Role role) {
+  Ends ends(role, experiment);
+  InterfaceConfig config = ends.ours_config();
+  Result<Interface*> added = nullptr;
+  experiment.armed([&] { added = ends.context->try_add(std::move(config)); });
+  if (!added) {
+    EXPECT_TRUE(added.error().code);
+    EXPECT_FALSE(added.error().message.empty());
+    ends.add_ours();
+  } else {
+    ends.ours = *added;
+  }
+  ASSERT_TRUE(ends.connect());
+  ends.expect_traffic();
+}
+
+void shake_hands(Experiment& experiment, Role role) {
+  Ends ends(role, experiment);
+  ends.add_ours();
+  ASSERT_TRUE(ends.connect());
+  ends.expect_traffic();
+}
+
+// A client that finds nobody goes on trying.
+void retry(Experiment& experiment, Role role) {
+  Ends ends(role, experiment);
+  ends.peer_context.remove(*std::exchange(ends.peer, nullptr));
+  ends.add_ours();
+  unsigned turns = 0;
+  ASSERT_TRUE(ends.turn_until([&] { return ++turns > 3; }));
+  ASSERT_TRUE(ends.connect());
+  ends.expect_traffic();
+}
+
+void disconnect(Experiment& experiment, Role role) {
+  Ends ends(role, experiment);
+  ASSERT_TRUE(ends.connect_calmly());
+  const std::uint64_t connects = ends.ours->info().connects;
+  const std::string why = "a reason of more than a few words";
+  experiment.armed([&] { ends.ours->disconnect(why); });
+  ASSERT_TRUE(ends.reconnect(connects));
+  ends.expect_traffic();
+}
+
+void be_disconnected(Experiment& experiment, Role role) {
+  Ends ends(role, experiment);
+  ASSERT_TRUE(ends.connect_calmly());
+  const std::uint64_t connects = ends.ours->info().connects;
+  ends.peer->disconnect("a reason of more than a few words");
+  ASSERT_TRUE(ends.reconnect(connects));
+  ends.expect_traffic();
+}
+
+void find_the_peer_broken(Experiment& experiment, Role role) {
+  Ends ends(role, experiment);
+  ASSERT_TRUE(ends.connect_calmly());
+  const std::uint64_t connects = ends.ours->info().connects;
+  const InterfaceInfo info = ends.peer->info();
+  const RingInfo& ring = info.tx.at(0);
+  auto* const header = static_cast<std::byte*>(info.regions.at(ring.region).address) + ring.offset;
+  auto& index = *reinterpret_cast<volatile std::uint16_t*>(header + (role == Role::server ? 6 : 64));
+  index = static_cast<std::uint16_t>(index + 5000);
+  std::array<Buffer, 4> buffers;
+  experiment.armed([&] { EXPECT_TRUE(ends.ours->rx(0).receive(buffers).empty()); });
+  ASSERT_TRUE(ends.reconnect(connects));
+  ends.expect_traffic();
+}
+
+void remove_the_interface(Experiment& experiment, Role role) {
+  Ends ends(role, experiment);
+  ASSERT_TRUE(ends.connect_calmly());
+  experiment.armed([&] { ends.context->remove(*ends.ours); });
+  ASSERT_TRUE(ends.connect_calmly());
+  ends.expect_traffic();
+}
+
+void destroy_the_context(Experiment& experiment, Role role) {
+  Ends ends(role, experiment);
+  ASSERT_TRUE(ends.connect_calmly());
+  experiment.armed([&] { ends.context.reset(); });
+}
+
+void ask_for_information(Experiment& experiment, Role role) {
+  Ends ends(role, experiment);
+  ASSERT_TRUE(ends.connect_calmly());
+  experiment.armed([&] {
+    try {
+      static_cast<void>(ends.ours->info());
+    } catch (const std::bad_alloc&) {
+    }
+  });
+  ends.expect_traffic();
+}
+
+// --- Each of them, with each request refused
+
+struct Deed {
+  const char* name;
+  void (*run)(Experiment&, Role);
+};
+
+class ResourceFault : public testing::TestWithParam<std::tuple<Deed, Role, Extent>> {
+ protected:
+  // True: there was an n-th request.
+  bool run(unsigned n, unsigned variant) {
+    const auto& [deed, role, extent] = GetParam();
+    const long blocks = blocks_in_use();
+    const std::size_t descriptors = test::open_descriptors(), mappings = test::shared_mappings();
+    const char* failed = nullptr;
+    {
+      Experiment experiment(n, extent, variant);
+      deed.run(experiment, role);
+      failed = experiment.failed();
+    }
+    EXPECT_EQ(test::open_descriptors(), descriptors);
+    EXPECT_EQ(test::shared_mappings(), mappings);
+    EXPECT_NE(::access(socket_path().c_str(), F_OK), 0);
+    EXPECT_EQ(blocks_in_use(), blocks);
+    if (HasFailure()) ADD_FAILURE() << "request " << n << " (" << failed << "), variant " << variant;
+    return failed != nullptr;
+  }
+};
+
+TEST_P(ResourceFault, IsReportedOrRetriedAndLeaksNothing) {
+  {
+    Experiment nothing_fails(0, Extent::once, 0);  // for what is made once and kept
+    std::get<Deed>(GetParam()).run(nothing_fails, std::get<Role>(GetParam()));
+  }
+  unsigned requests = 0;
+  const unsigned variants = std::get<Extent>(GetParam()) == Extent::once ? 3 : 1;
+  for (unsigned variant = 0; variant < variants; ++variant)
+    for (unsigned n = 1; run(n, variant) && !HasFailure(); ++n) ++requests;
+  RecordProperty("requests", static_cast<int>(requests));
+  EXPECT_GT(requests, 0u);
+}
+
+const Deed deeds[] = {{"Handshake", shake_hands},
+                      {"Adding", add_an_interface},
+                      {"Disconnecting", disconnect},
+                      {"BeingDisconnected", be_disconnected},
+                      {"BrokenPeer", find_the_peer_broken},
+                      {"Removal", remove_the_interface},
+                      {"Destruction", destroy_the_context},
+                      {"Information", ask_for_information}};
+
+const auto name_of = [](const auto& instance) {
+  const auto& [deed, role, extent] = instance.param;
+  return std::string(deed.name) + (role == Role::server ? "OfAServer" : "OfAClient") +
+         (extent == Extent::once ? "Once" : "FromThenOn");
+};
+INSTANTIATE_TEST_SUITE_P(During, ResourceFault,
+                         testing::Combine(testing::ValuesIn(deeds), testing::Values(Role::server, Role::client),
+                                          testing::Values(Extent::once, Extent::from_then)),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(DuringThe, ResourceFault,
+                         testing::Combine(testing::Values(Deed{"Creation", create_a_context}, Deed{"Retry", retry}),
+                                          testing::Values(Role::client),
+                                          testing::Values(Extent::once, Extent::from_then)),
+                         name_of);
+
+// Bursts and waiting ask for nothing that could be refused: no memory, no descriptors. Signals try the kernel's
+// asynchronous I/O first, and have another way.
+TEST(ResourcesOfTraffic, AreAllThereWhenTheLinkIsUp) {
+  for (const Role role : {Role::server, Role::client}) {
+    Experiment experiment(1, Extent::once, 0);
+    Ends ends(role, experiment);
+    ASSERT_TRUE(ends.connect_calmly());
+    const std::array<std::byte, 600> packet{};
+    std::array<Buffer, 8> buffers;
+    for (unsigned round = 0; round < 100; ++round) {
+      ASSERT_TRUE(ends.peer->tx(0).send_copy(packet));
+      bool sent = false;
+      std::size_t received = 0;
+      experiment.armed([&] {
+        ends.ours->rx(0).wait(1ms);
+        received = ends.ours->rx(0).receive(buffers).size();
+        sent = ends.ours->tx(0).allocate(buffers, 3000, 2).send() == 2;
+      });
+      ASSERT_TRUE(sent);
+      ASSERT_EQ(received, 1u);
+      ASSERT_EQ(ends.peer->rx(0).receive(buffers).size(), 2u);
+    }
+    EXPECT_STREQ(experiment.failed() != nullptr ? experiment.failed() : "io_submit", "io_submit");
+  }
+}
+
+// The kernel's asynchronous I/O is asked for once in a process, so this is another process. Without it, interrupts are
+// written and looked at in the plain way.
+TEST(WithoutAsynchronousIo, InterruptsStillWork) {
+  const auto exchange_on_interrupts = [] {
+    for (const unsigned n : {1u, 2u, 3u, 10u, 50u}) {
+      Experiment experiment(n, Extent::from_then, 2);
+      Ends ends(Role::server, experiment);
+      ends.add_ours();
+      if (!ends.connect()) return 1;
+      ends.peer->rx(0).set_mode(RxMode::interrupt);
+      ends.ours->rx(0).set_mode(RxMode::interrupt);
+      ends.expect_traffic();
+    }
+    return testing::Test::HasFailure() ? 1 : 0;
+  };
+  EXPECT_EXIT(std::_Exit(exchange_on_interrupts()), testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
+}  // namespace memif::faults
