@@ -13,9 +13,14 @@ void Waker::wake(std::atomic<bool>& why) noexcept {
 
 Status Reactor::watch(int fd, unsigned events, Handler& handler) {
   const auto [entry, fresh] = handlers_.try_emplace(fd, &handler);
-  Status added = loop_.add(fd, events);
-  if (!added && fresh) handlers_.erase(entry);
-  return added;
+  try {
+    Status added = loop_.add(fd, events);
+    if (!added && fresh) handlers_.erase(entry);
+    return added;
+  } catch (...) {
+    if (fresh) handlers_.erase(entry);
+    throw;
+  }
 }
 
 void Reactor::unwatch(int fd) noexcept {
