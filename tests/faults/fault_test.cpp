@@ -48,10 +48,11 @@ InterfaceConfig config_of(Role role, Heard& heard) {
 class Ends {
  public:
   Ends(Role role, Experiment& experiment)
-      : experiment_(experiment), ours_config_(config_of(role, heard_)),
+      : experiment_(experiment),
+        ours_config_(config_of(role, heard_)),
         peers_config_(config_of(role == Role::server ? Role::client : Role::server, ignored_)) {
-    context = std::make_unique<Context>(
-        ContextConfig{.app_name = "an application with a long name", .log = [this](LogLevel, std::string_view) { ++heard_.lines; }});
+    context = std::make_unique<Context>(ContextConfig{.app_name = "an application with a long name",
+                                                      .log = [this](LogLevel, std::string_view) { ++heard_.lines; }});
     if (role == Role::client) peer = &peer_context.add(peers_config_);
   }
   ~Ends() { EXPECT_EQ(heard_.without_reason, 0u); }
@@ -270,14 +271,10 @@ TEST_P(ResourceFault, IsReportedOrRetriedAndLeaksNothing) {
   EXPECT_GT(requests, 0u);
 }
 
-const Deed deeds[] = {{"Handshake", shake_hands},
-                      {"Adding", add_an_interface},
-                      {"Disconnecting", disconnect},
-                      {"BeingDisconnected", be_disconnected},
-                      {"BrokenPeer", find_the_peer_broken},
-                      {"Removal", remove_the_interface},
-                      {"Destruction", destroy_the_context},
-                      {"Information", ask_for_information}};
+const Deed deeds[] = {{"Handshake", shake_hands},           {"Adding", add_an_interface},
+                      {"Disconnecting", disconnect},        {"BeingDisconnected", be_disconnected},
+                      {"BrokenPeer", find_the_peer_broken}, {"Removal", remove_the_interface},
+                      {"Destruction", destroy_the_context}, {"Information", ask_for_information}};
 
 const auto name_of = [](const auto& instance) {
   const auto& [deed, role, extent] = instance.param;

@@ -63,7 +63,9 @@ bool fails(const char* call) noexcept {
 }
 
 void* allocate(std::size_t size, std::size_t alignment) {
-  void* const block = ask("operator new") != 0 ? nullptr : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  void* const block = ask("operator new") != 0
+                          ? nullptr
+                          : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
   if (block == nullptr) throw std::bad_alloc();
   blocks.fetch_add(1, std::memory_order_relaxed);
   return block;

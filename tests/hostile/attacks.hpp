@@ -49,6 +49,11 @@ std::span<const AttackOnServer> memory_attacks_on_server();
 std::span<const AttackOnClient> control_attacks_on_client();
 std::span<const AttackOnClient> memory_attacks_on_client();
 
+// Every point at which the peer may stop: it does so there, by SIGSTOP, and tells that it is done when it goes on.
+// The outcome is what its death there comes to.
+std::vector<AttackOnServer> deaths_of_client();
+std::vector<AttackOnClient> deaths_of_server();
+
 std::vector<AttackOnServer> attacks_on_server();
 std::vector<AttackOnClient> attacks_on_client();
 

@@ -27,6 +27,12 @@ void behave(Peer& peer) {
   peer.stream(200);
 }
 
+template <class Attack>
+std::vector<Attack> with(std::vector<Attack> attacks, std::vector<Attack> deaths) {
+  attacks.insert(attacks.end(), deaths.begin(), deaths.end());
+  return attacks;
+}
+
 template <class Peer>
 int serve(const std::vector<AttackBy<Peer>>& attacks, const std::string& name, const std::string& socket) {
   const AttackBy<Peer>* attack = nullptr;
@@ -52,6 +58,6 @@ int serve(const std::vector<AttackBy<Peer>>& attacks, const std::string& name, c
 int main(int argc, char** argv) {
   using namespace memif::hostile;
   if (argc != 4) return 2;
-  return std::strcmp(argv[1], "server") == 0 ? serve(attacks_on_server(), argv[2], argv[3])
-                                             : serve(attacks_on_client(), argv[2], argv[3]);
+  return std::strcmp(argv[1], "server") == 0 ? serve(with(attacks_on_server(), deaths_of_client()), argv[2], argv[3])
+                                             : serve(with(attacks_on_client(), deaths_of_server()), argv[2], argv[3]);
 }

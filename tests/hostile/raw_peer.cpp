@@ -296,6 +296,11 @@ void RawServer::stream(unsigned packets) {
 
 // --- Descriptors
 
+void ring_bell(int event) {
+  const std::uint64_t one = 1;
+  check(::write(event, &one, sizeof one) == sizeof one, "write to an eventfd");
+}
+
 // The victim may signal meanwhile; then it is full all the same.
 void fill_event(int event) {
   std::uint64_t count = 0;

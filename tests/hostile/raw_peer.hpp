@@ -171,6 +171,9 @@ class RawServer : public RawChannel {
   int listening_ = -1;
 };
 
+// As a peer that has something to tell.
+void ring_bell(int event);
+
 // Leaves the eventfd's counter full and its writes blocking.
 void fill_event(int event);
 
