@@ -66,11 +66,11 @@ Result<InterfaceImpl*> ContextImpl::try_add(InterfaceConfig config) {
       return Error{Errc::invalid_config, "id " + std::to_string(interface.config().id) +
                                              ": there is an interface of that id on " + address->text};
   }
-  const auto entry = interfaces_.emplace(&interface, std::move(owned)).first;
   try {
+    interfaces_.emplace(&interface, std::move(owned));
     if (interface.is_server()) listener(address->text)->add(interface.config().id, interface);
   } catch (const std::bad_alloc&) {
-    interfaces_.erase(entry);
+    interfaces_.erase(&interface);
     close_if_idle(*address);
     throw;
   }

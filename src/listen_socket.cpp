@@ -187,7 +187,7 @@ Result<ListenSocket> ListenSocket::open_abstract(const Address& address, const S
 }
 
 Result<ListenSocket> ListenSocket::open_path(const Address& address, const SocketFile& file) {
-  const Place place = split(address.name);
+  Place place = split(address.name);
   Result<Directory> directory = open_directory(address, place.directory);
   if (!directory) return directory.error();
   const bool locked = lock(*directory);
@@ -197,8 +197,8 @@ Result<ListenSocket> ListenSocket::open_path(const Address& address, const Socke
   if (file.mode && ::fchmod(fd->get(), *file.mode & mode_t{0700}) != 0) return cannot(address, "fchmod", errno);
   if (Status status = bind_to(*fd, address, *directory, place, locked); !status) return status.error();
 
-  // From here on the destructor cleans up. Nobody can connect before listen().
-  ListenSocket socket(std::move(*fd), File(std::move(directory->fd), place.name));
+  // From here on the destructor cleans up; nothing since bind() asked for memory. Nobody can connect before listen().
+  ListenSocket socket(std::move(*fd), File(std::move(directory->fd), std::move(place.name)));
   if (Status status = socket.file_.remember(address); !status) return status.error();
   if (Status status = socket.file_.set_access(address, file); !status) return status.error();
   if (::listen(socket.fd(), SOMAXCONN) != 0) return cannot(address, "listen", errno);

@@ -52,7 +52,8 @@ class Ends {
         ours_config_(config_of(role, heard_)),
         peers_config_(config_of(role == Role::server ? Role::client : Role::server, ignored_)) {
     context = std::make_unique<Context>(ContextConfig{.app_name = "an application with a long name",
-                                                      .log = [this](LogLevel, std::string_view) { ++heard_.lines; }});
+                                                      .log = [this](LogLevel, std::string_view) { ++heard_.lines; },
+                                                      .publish = true});
     if (role == Role::client) peer = &peer_context.add(peers_config_);
   }
   ~Ends() { EXPECT_EQ(heard_.without_reason, 0u); }
@@ -143,6 +144,7 @@ void add_an_interface(Experiment& experiment, Role role) {
   if (!added) {
     EXPECT_TRUE(added.error().code);
     EXPECT_FALSE(added.error().message.empty());
+    EXPECT_TRUE(role == Role::client || ::access(socket_path().c_str(), F_OK) != 0) << "somebody listens for nobody";
     ends.add_ours();
   } else {
     ends.ours = *added;
