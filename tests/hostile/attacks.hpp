@@ -29,7 +29,7 @@ inline constexpr Expected harmless{Outcome::harmless};
 inline constexpr Expected contained{Outcome::contained};
 
 // What an attack needs of its victim beyond the usual.
-enum class Setup { usual, short_timeout, unsealed_memory, sealed_only };
+enum class Setup { usual, short_timeout, second_timeout, unsealed_memory, sealed_only };
 
 template <class Peer>
 struct AttackBy {

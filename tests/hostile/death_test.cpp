@@ -147,7 +147,7 @@ class Death {
   Attack point_;
   int signal_;
   // Only a peer that stops in a handshake has its time taken; the others may be as slow as the machine is.
-  Victim victim_{role, signal_ == SIGSTOP && !up() ? Setup::short_timeout : Setup::usual};
+  Victim victim_{role, signal_ == SIGSTOP && !up() ? Setup::second_timeout : Setup::usual};
   std::unique_ptr<PeerProcess> peer_;
   bool listening_ = false;  // the peer, which is a server
   Clock::duration longest_{};

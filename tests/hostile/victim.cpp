@@ -21,7 +21,9 @@ InterfaceConfig attacked(Role role, Setup setup, const std::string& socket) {
           .ring_size = ring_size,
           .buffer_size = buffer_size,
           .reconnect = 0ms,
-          .handshake_timeout = setup == Setup::short_timeout ? 200ms : 10'000ms,
+          .handshake_timeout = setup == Setup::short_timeout    ? 100ms
+                               : setup == Setup::second_timeout ? 1'000ms
+                                                                : 10'000ms,
           .require_sealed_memory = setup == Setup::sealed_only};
 }
 
