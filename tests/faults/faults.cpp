@@ -181,12 +181,12 @@ long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...) {
   va_list list;
   va_start(list, number);
-  std::array<long, 6> arguments;
+  std::array<long, 5> arguments;  // the library's calls have no more
   for (long& argument : arguments) argument = va_arg(list, long);
   va_end(list);
   if (number == SYS_io_setup && fails("io_setup")) return -1;
   if (number == SYS_io_submit && fails("io_submit")) return -1;
-  return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+  return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4]);
 }
 
 }  // extern "C"
