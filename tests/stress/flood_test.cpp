@@ -17,11 +17,13 @@
 
 #include "child.hpp"
 #include "support/pair.hpp"
+#include "support/resources.hpp"
 
 namespace memif::stress {
 namespace {
 
 using namespace std::chrono_literals;
+using test::open_descriptors;
 
 constexpr std::size_t half_open = 3000;
 constexpr unsigned kept = 256;  // by the listener: ContextConfig::max_silent_connections
