@@ -60,6 +60,7 @@ void print_json_report(const PingPlan& plan, const PingTotals& totals) {
               {"lost", totals.lost()},
               {"duplicates", totals.duplicates},
               {"corrupted", totals.corrupted},
+              {"wrong_checksums", totals.wrong_checksums},
               {"min_us", microseconds(latency.min())},
               {"mean_us", microseconds(latency.mean())},
               {"p50_us", microseconds(latency.percentile(50))},
@@ -74,6 +75,8 @@ void print_report(const PingPlan& plan, const PingTotals& totals, std::chrono::n
   std::string extra;
   if (totals.duplicates != 0) extra += fmt::format(", {} duplicates", totals.duplicates);
   if (totals.corrupted != 0) extra += fmt::format(", {} corrupted", totals.corrupted);
+  if (totals.wrong_checksums != 0)
+    extra += fmt::format(" ({} with a wrong ICMP checksum)", totals.wrong_checksums);
   print_line(fmt::format("{} sent, {} received{}, {:.4g}% lost, took {}", totals.sent, totals.received, extra,
                          loss_percent(totals), format_duration(took)));
   const LatencyStats& latency = totals.latency;

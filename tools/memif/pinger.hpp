@@ -25,6 +25,7 @@ struct PingPlan {
 
 struct PingTotals {
   std::uint64_t sent = 0, received = 0, duplicates = 0, corrupted = 0;
+  std::uint64_t wrong_checksums = 0;  // of those received
   LatencyStats latency;
   std::uint64_t lost() const noexcept { return sent - received; }
 };
