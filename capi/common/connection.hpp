@@ -30,17 +30,16 @@ class Lock {
 // What buffers name as their queue (generations 3 and 4): one of these.
 struct QueueState {
   Lock lock;
-  std::uint32_t epoch = 0;  // of the link that the rest is about
 };
 
 struct RxState : QueueState {
   RxQueue* queue = nullptr;
-  bool quiet = false;     // polling: whatever was signalled before is consumed
-  bool reminded = false;  // interrupts: the event descriptor is readable on purpose
+  bool quiet = false;  // polling: whatever was signalled before is consumed
 };
 
 struct TxState : QueueState {
   TxQueue* queue = nullptr;
+  std::uint32_t epoch = 0;      // of the link that the rest is about
   std::uint16_t allocated = 0;  // buffers shown to the program and not yet sent, from the next slot on
 };
 

@@ -30,22 +30,17 @@ auto buffer_sink(Buffer* buffers, [[maybe_unused]] QueueState* state) noexcept {
 }
 
 // The array's end was reached or the ring was emptied; the latter consumes the event, and looks again, since a sender
-// that published before it saw that interrupts are wanted signals nothing.
+// that published before it saw that interrupts are wanted signals nothing. If something is left, the event is renewed
+// each time: a program may have read the descriptor itself.
 inline Code finish_on_interrupts(RxState& state, bool full) noexcept {
   RxQueue& queue = *state.queue;
   state.quiet = false;
-  if (state.epoch != queue.epoch()) {
-    state.epoch = queue.epoch();
-    state.reminded = false;
-  }
   const bool waiting = full && queue.pending();
   if (!waiting) {
     queue.disarm();
-    state.reminded = false;
     if (queue.arm()) return Code::success;
   }
-  if (!state.reminded) queue.remind();
-  state.reminded = true;
+  queue.remind();
   return waiting ? Code::nobuf : Code::success;
 }
 
@@ -68,7 +63,6 @@ Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   if (!state->quiet) [[unlikely]] {
     queue.disarm();
     state->quiet = true;
-    state->reminded = false;
   }
   return taken == count && queue.pending() ? Code::nobuf : Code::success;
 }

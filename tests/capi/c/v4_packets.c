@@ -140,6 +140,31 @@ nobuf_loses_nothing_and_keeps_the_event (void)
   close_pair (&pair);
 }
 
+/* Programs that read the event descriptor themselves, before they ask for packets: what is left wakes them again. */
+static void
+nobuf_renews_an_event_that_the_program_has_read (void)
+{
+  pair_t pair = { 0 };
+  connect_pair (&pair, (memif_conn_args_t){ 0 });
+  memif_conn_handle_t master = pair.master.conn;
+  memif_buffer_t bufs[8];
+  uint16_t n = 0;
+  int efd = -1;
+  OK (memif_get_queue_efd (master, 0, &efd));
+  OK (memif_rx_burst (master, 0, bufs, 8, &n));
+  CHECK (send_packets (pair.slave.conn, 40, 64, 0) == 40);
+  for (int left = 40; left != 0; left -= n)
+    {
+      uint64_t count;
+      CHECK (readable (efd) && read (efd, &count, sizeof count) == sizeof count);
+      CHECK_ERR (memif_rx_burst (master, 0, bufs, 8, &n), left > 8 ? MEMIF_ERR_NOBUF : MEMIF_ERR_SUCCESS);
+      CHECK (n == 8);
+      OK (memif_refill_queue (master, 0, n, 0));
+    }
+  CHECK (!readable (efd));
+  close_pair (&pair);
+}
+
 static void
 a_chain_longer_than_the_array_comes_in_pieces (void)
 {
@@ -248,6 +273,7 @@ static const case_t cases[] = {
   CASE (both_ways_in_both_roles),
   CASE (alloc_counts_packets_and_returns_buffers),
   CASE (nobuf_loses_nothing_and_keeps_the_event),
+  CASE (nobuf_renews_an_event_that_the_program_has_read),
   CASE (a_chain_longer_than_the_array_comes_in_pieces),
   CASE (headroom_and_lengths_are_checked),
   CASE (polling_mode_is_silent),
