@@ -29,12 +29,15 @@ Code connect_code(const Error& error) {
 
 }  // namespace
 
+thread_local Connection::Call* Connection::innermost_ = nullptr;
+
 Connection::Connection(Instance& instance, const Arguments& arguments, const Callbacks& callbacks)
     : instance_(instance),
       callbacks_(callbacks),
       socket_handle_(arguments.socket_handle),
       client_(!arguments.server),
-      buffer_size_(or_default(arguments.buffer_size, default_buffer_size)) {}
+      buffer_size_(or_default(arguments.buffer_size, default_buffer_size)),
+      offset_(client_ ? instance.regions().get_offset : nullptr) {}
 
 Connection::~Connection() {
   const Memory& memory = instance_.memory();
@@ -45,7 +48,7 @@ Connection::~Connection() {
 
 // The hooks may be called when the connection is gone: they hold what they need.
 std::shared_ptr<const MemoryHooks> Connection::memory_hooks() const {
-  const RegionCallbacks& of = instance_.regions;
+  const RegionCallbacks& of = instance_.regions();
   void* const context = callbacks_.context;
   if (client_ ? of.add == nullptr : of.get_address == nullptr) return nullptr;
   auto hooks = std::make_shared<MemoryHooks>();
@@ -91,7 +94,9 @@ void Connection::add(const Arguments& arguments) {
   config.post_buffers = false;                      // memif_refill_queue() does that
   config.memory_hooks = memory_hooks();
   config.on_connected = [this](Interface& interface) { came_up(interface); };
-  config.on_disconnected = [this](Interface&, const Reason&) { went_down(); };
+  config.on_disconnected = [this](Interface&, const Reason&) {
+    if (!going_) went_down();
+  };
 
   rx_ = make_array<RxState>(memory, config.rx_queues);
   tx_ = make_array<TxState>(memory, config.tx_queues);
@@ -111,6 +116,7 @@ Code Connection::create(void** handle, Instance* instance, const Arguments& argu
   if (*handle != nullptr) return Code::conn;
   if (instance == nullptr) return Code::inval_arg;
   if (arguments.log2_ring_size > max_log2_ring_size) return Code::max_ring;
+  const Instance::Turn turn(*instance);
   Connection* connection = nullptr;
   Code code = guarded([&] {
     connection = new (instance->memory().allocate(sizeof(Connection))) Connection(*instance, arguments, callbacks);
@@ -137,6 +143,7 @@ Code Connection::create(void** handle, Instance* instance, const Arguments& argu
 
 Code Connection::remove(void** handle) noexcept {
   auto* const connection = static_cast<Connection*>(*handle);
+  const Instance::Turn turn(connection->instance_);
   if (connection->going_) return Code::already;  // in the on_disconnect of its own end
   return guarded([&] {
     connection->destroy();
@@ -149,11 +156,13 @@ Code Connection::remove(void** handle) noexcept {
 void Connection::destroy() noexcept {
   if (going_) return;
   going_ = true;
-  const Instance::Scope scope(instance_);
+  await_callbacks();
   instance_.remove(*this);
   if (up_) went_down();
   if (interface_ != nullptr) instance_.context().remove(*interface_);
   instance_.requests_changed();
+  for (Call* call = innermost_; call != nullptr; call = call->outer)
+    if (call->of == this) call->of = nullptr;
   const Memory memory = instance_.memory();
   this->~Connection();
   memory.release(this);
@@ -174,7 +183,7 @@ void Connection::came_up(Interface& interface) {
     }
   }
   instance_.requests_changed();
-  if (callbacks_.on_connect != nullptr) callbacks_.on_connect(this, callbacks_.context);
+  call(callbacks_.on_connect);
 }
 
 void Connection::went_down() {
@@ -183,7 +192,22 @@ void Connection::went_down() {
   tx_rings_.store(0, std::memory_order_relaxed);
   unwatch();
   if (!going_) instance_.requests_changed();
-  if (callbacks_.on_disconnect != nullptr) callbacks_.on_disconnect(this, callbacks_.context);
+  call(callbacks_.on_disconnect);
+}
+
+void Connection::call(int (*callback)(void*, void*)) noexcept {
+  if (callback != nullptr) call([this, callback, context = callbacks_.context] { return callback(this, context); });
+}
+
+// Of other threads. Whoever deletes a connection may free what its callbacks use.
+void Connection::await_callbacks() noexcept {
+  int own = 0;
+  for (const Call* call = innermost_; call != nullptr; call = call->outer) own += call->of == this ? 1 : 0;
+  for (int calls; (calls = calls_.load(std::memory_order_relaxed)) != own;)
+    instance_.outside([this, calls] {
+      calls_.wait(calls, std::memory_order_relaxed);
+      return 0;
+    });
 }
 
 void Connection::unwatch() noexcept {
@@ -200,6 +224,7 @@ void Connection::retry() noexcept {
 }
 
 Code Connection::request() noexcept {
+  const Instance::Turn turn(instance_);
   return guarded([this] {
     if (up_) return Code::alrconn;
     if (!client_) return Code::success;  // it listens anyway

@@ -85,7 +85,8 @@ struct Callbacks {
   void* context = nullptr;
 };
 
-// Control thread, except what the data calls and details use: rx(), tx(), down_code(), interface(), set_rx_mode().
+// For whoever has the instance's turn, except create(), remove() and request(), which take it, and what the data calls
+// and details use: rx(), tx(), down_code(), interface(), set_rx_mode().
 class Connection {
  public:
   // Fills `handle` before anything can call back.
@@ -99,7 +100,9 @@ class Connection {
   Code request() noexcept;
   bool wants_connection() const noexcept { return client_ && !up_; }
   void retry() noexcept;
-  int interrupt(std::uint16_t queue) { return callbacks_.on_interrupt(this, callbacks_.context, queue); }
+  int interrupt(std::uint16_t queue) noexcept {
+    return call([this, of = callbacks_, queue] { return of.on_interrupt(this, of.context, queue); });
+  }
 
   RxState* rx(std::uint16_t index) noexcept { return index < rx_count_ ? &rx_[index] : nullptr; }
   TxState* tx(std::uint16_t index) noexcept { return index < tx_count_ ? &tx_[index] : nullptr; }
@@ -120,7 +123,8 @@ class Connection {
 
   bool client() const noexcept { return client_; }
   std::uint16_t buffer_size() const noexcept { return buffer_size_; }
-  const RegionCallbacks& regions() const noexcept { return instance_.regions; }
+  // Where the program wants its next buffer, if it says so itself.
+  auto offset_callback() const noexcept { return offset_; }
   void* context() const noexcept { return callbacks_.context; }
   Instance& instance() const noexcept { return instance_; }
   Interface& interface() const noexcept { return *interface_; }
@@ -134,6 +138,10 @@ class Connection {
   void came_up(Interface& interface);
   void went_down();
   void unwatch() noexcept;
+  void call(int (*callback)(void* connection, void* context)) noexcept;
+  template <class Callback>
+  int call(Callback callback) noexcept;
+  void await_callbacks() noexcept;
 
   template <class State>
   static State* find(State* states, std::uint16_t count, const void* wanted) noexcept {
@@ -146,6 +154,7 @@ class Connection {
   void* const socket_handle_;
   const bool client_;
   const std::uint16_t buffer_size_;
+  std::uint32_t (*const offset_)(void* context);
   Interface* interface_ = nullptr;
   RxState* rx_ = nullptr;
   TxState* tx_ = nullptr;
@@ -154,6 +163,29 @@ class Connection {
   std::atomic<std::uint16_t> rx_rings_{0}, tx_rings_{0};  // of the present link
   bool up_ = false;
   bool going_ = false;
+
+  // A callback under way, on the stack of the thread that it is on; of nothing once that thread has ended `of` in it.
+  struct Call {
+    Connection* of;
+    Call* outer;
+  };
+  static thread_local Call* innermost_;
+  std::atomic<int> calls_{0};  // on all threads
 };
+
+// The connection may be gone afterwards.
+template <class Callback>
+int Connection::call(Callback callback) noexcept {
+  Call call{this, innermost_};
+  innermost_ = &call;
+  calls_.fetch_add(1, std::memory_order_relaxed);
+  const int result = instance_.outside(callback);
+  innermost_ = call.outer;
+  if (call.of != nullptr) {
+    calls_.fetch_sub(1, std::memory_order_relaxed);
+    calls_.notify_all();
+  }
+  return result;
+}
 
 }  // namespace memif::capi

@@ -75,7 +75,7 @@ inline Code refill(void* handle, std::uint16_t index, std::uint16_t count, std::
   if (connection->client() && headroom >= connection->buffer_size()) return Code::inval_arg;
   const std::lock_guard guard(state->lock);
   RxQueue& queue = *state->queue;
-  if (const auto offset = connection->regions().get_offset; offset != nullptr && connection->client()) [[unlikely]] {
+  if (const auto offset = connection->offset_callback(); offset != nullptr) [[unlikely]] {
     const std::size_t placed = queue.renew() ? std::min<std::size_t>(count, queue.held()) : 0;
     for (std::size_t i = 0; i < placed; ++i)
       if (!queue.place(i, offset(connection->context()))) return Code::inval_arg;
@@ -116,7 +116,7 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
   TxQueue& queue = *state->queue;
   const std::size_t each = connection->buffer_size();
   const std::size_t most = count * std::max<std::size_t>(1, (size + each - 1) / each);
-  if (const auto offset = connection->regions().get_offset; offset != nullptr && connection->client()) [[unlikely]] {
+  if (const auto offset = connection->offset_callback(); offset != nullptr) [[unlikely]] {
     const std::size_t room = queue.room();
     forget_former_link(*state);
     const std::size_t placed = std::min(room - std::min<std::size_t>(room, state->allocated), most);

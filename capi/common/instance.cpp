@@ -91,8 +91,11 @@ Code Instance::create(Instance*& made, const Setup& setup) noexcept {
 }
 
 void Instance::destroy() noexcept {
+  const Turn turn(*this);
   doomed_ = true;
-  if (depth_ != 0) return;
+}
+
+void Instance::finish() noexcept {
   ++depth_;  // what ends below must not come back here
   while (connections_.size() != 0) connections_[0]->destroy();
   const Memory memory = memory_;
@@ -185,6 +188,7 @@ void Instance::arm() noexcept {
 
 Code Instance::set_request_timer(const itimerspec& timer) noexcept {
   if (!valid(timer.it_value) || !valid(timer.it_interval)) return Code::inval_arg;
+  const Turn turn(*this);
   requests_ = timer;
   request_time_.reset();
   requests_changed();
@@ -247,20 +251,23 @@ int Instance::dispatch(Watched& watched) noexcept {
 }
 
 int Instance::handle(Watched* watched) noexcept {
-  const Scope scope(*this);
+  const Turn turn(*this);
   return dispatch(*watched);
 }
 
 int Instance::handle(int fd) noexcept {
+  const Turn turn(*this);
   Watched* const watched = fd >= 0 ? watched_.find(static_cast<std::size_t>(fd)) : nullptr;
-  return watched != nullptr ? handle(watched) : 0;
+  return watched != nullptr ? dispatch(*watched) : 0;
 }
 
 int Instance::poll(int timeout) noexcept {
   if (tell_ != nullptr) return static_cast<int>(Code::inval_arg);
-  const Scope scope(*this);
+  const Turn turn(*this);
   std::array<epoll_event, 64> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+  const int count = outside([&, epoll = epoll_.get()] {
+    return ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), timeout);
+  });
   if (count < 0) return static_cast<int>(errno == EINTR ? Code::success : fail(system_error(errno, "epoll_wait")));
   bool cancelled = false;
   int result = 0;

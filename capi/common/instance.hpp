@@ -8,6 +8,7 @@
 
 #include "code.hpp"
 #include "memory.hpp"
+#include "turn.hpp"
 
 namespace memif::capi {
 
@@ -34,7 +35,7 @@ struct RegionCallbacks {
   std::uint32_t (*get_offset)(void* context) = nullptr;
 };
 
-// One thread at a time, except cancel().
+// For whoever has the turn (Turn), except create(), destroy(), handle(), poll() and cancel().
 class Instance final : private EventLoop {
  public:
   // Tells the program of a descriptor, in the words of its generation. Negative: it cannot take it.
@@ -52,7 +53,7 @@ class Instance final : private EventLoop {
   };
   static Code create(Instance*& made, const Setup& setup) noexcept;
 
-  // Ends all that is left on it. In a callback: takes effect when the callback has returned.
+  // Ends all that is left on it. While another call is under way, as in a callback: takes effect at its end.
   void destroy() noexcept;
 
   // An event for one of its descriptors; what on_interrupt returned, if that was called.
@@ -85,21 +86,39 @@ class Instance final : private EventLoop {
 
   PointerList<void>& sockets() noexcept { return sockets_; }  // generation 3: its socket handles
 
-  RegionCallbacks regions;
-
-  // Keeps an instance alive that a callback destroys.
-  class Scope {
+  // The length of a call: it has the turn, and keeps the instance alive, which a callback may destroy.
+  class Turn {
    public:
-    explicit Scope(Instance& instance) noexcept : instance_(instance) { ++instance_.depth_; }
-    ~Scope() {
-      if (--instance_.depth_ == 0 && instance_.doomed_) instance_.destroy();
+    explicit Turn(Instance& instance) noexcept : instance_(instance), taken_(instance.turn_.take()) {
+      ++instance_.depth_;
     }
-    Scope(const Scope&) = delete;
-    Scope& operator=(const Scope&) = delete;
+    ~Turn() {
+      const bool last = --instance_.depth_ == 0 && instance_.doomed_;
+      if (taken_) instance_.turn_.give();
+      if (last) instance_.finish();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
 
    private:
     Instance& instance_;
+    const bool taken_;
   };
+
+  // Calls the program, or waits for it, while others may have the turn. Afterwards only the instance is sure to be there.
+  template <class Function>
+  int outside(Function function) noexcept {
+    turn_.give();
+    const int result = function();
+    turn_.take();
+    return result;
+  }
+
+  void set_regions(const RegionCallbacks& callbacks) noexcept {
+    const Turn turn(*this);
+    regions_ = callbacks;
+  }
+  const RegionCallbacks& regions() const noexcept { return regions_; }
 
  private:
   explicit Instance(const Setup& setup);
@@ -113,6 +132,7 @@ class Instance final : private EventLoop {
 
   Status watch(int fd, unsigned events, Connection* connection, std::uint16_t queue);
   Status tell(int operation, const Watched& watched, unsigned events) noexcept;
+  void finish() noexcept;
   int dispatch(Watched& watched) noexcept;
   void on_timer();
   void retry_connections();
@@ -134,11 +154,13 @@ class Instance final : private EventLoop {
   std::size_t made_ = 0;  // in either
   PointerList<Connection> connections_;
   PointerList<void> sockets_;
+  RegionCallbacks regions_;
   std::optional<Clock::time_point> core_time_, request_time_;
   std::optional<Context> context_;
   bool callback_failed_ = false;
+  TurnLock turn_;
   bool doomed_ = false;
-  int depth_ = 0;
+  int depth_ = 0;  // calls under way
 };
 
 }  // namespace memif::capi

@@ -8,10 +8,13 @@
  * Results: every function that returns int returns MEMIF_ERR_SUCCESS (0) or another memif_err_t. memif_strerror
  * explains it.
  *
- * Threads: the instance and its interfaces belong to one thread at a time, the control thread. Any other thread may call,
- * for a queue of its own, memif_rx_burst, memif_refill_queue, memif_buffer_alloc, memif_tx_burst, memif_get_queue_efd
- * and memif_set_rx_mode, also while the control thread is at work; and memif_get_details, memif_cancel_poll_event, memif_strerror and memif_get_version. A handle
- * must not be used by anybody once memif_delete has it.
+ * Threads: any thread may call any function, also while another one polls. Calls on one instance and its interfaces wait
+ * for each other, but not for a poll that sleeps, nor for callbacks; those run on the thread whose call led to them.
+ * memif_delete waits until no other thread is in a callback of that interface. A handle must not be used by anybody
+ * once memif_delete has it.
+ * memif_rx_burst, memif_refill_queue, memif_buffer_alloc and memif_tx_burst are for one thread at a time for each queue,
+ * and wait for nobody; memif_get_queue_efd, memif_set_rx_mode, memif_get_details, memif_cancel_poll_event,
+ * memif_strerror and memif_get_version are for any.
  *
  * Environment: MEMIF_LOG=debug (or info, warning, error) logs to standard error.
  */
@@ -97,15 +100,15 @@ typedef void *memif_conn_handle_t;
 typedef void *(memif_alloc_t) (size_t size);
 typedef void (memif_free_t) (void *ptr);
 
-/* Told of each descriptor that is to be watched. Returns 0, or a negative number if it cannot be watched. Called on the
- * control thread, from inside other calls. */
+/* Told of each descriptor that is to be watched. Returns 0, or a negative number if it cannot be watched. Called from
+ * inside other calls, which others wait for: it must not wait for them. */
 typedef int (memif_control_fd_update_t) (int fd, uint8_t events);
 
-/* A link has come up or gone down; private_ctx is the one of memif_create. The result is ignored. Called on the control
- * thread; any function may be called in it, memif_delete too. */
+/* A link has come up or gone down; private_ctx is the one of memif_create. The result is ignored. Any
+ * function may be called in it, memif_delete too. */
 typedef int (memif_connection_update_t) (memif_conn_handle_t conn, void *private_ctx);
 
-/* Packets may be waiting in receive queue `qid`. Called on the control thread. The result is ignored. */
+/* Packets may be waiting in receive queue `qid`. The result is ignored. */
 typedef int (memif_interrupt_t) (memif_conn_handle_t conn, void *private_ctx, uint16_t qid);
 
 /* What packets are. Both ends must agree. */

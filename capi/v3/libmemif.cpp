@@ -51,6 +51,7 @@ Code create_socket(Instance* instance, memif_socket_handle_t* sock, const char* 
   const std::size_t length = std::strlen(filename);
   if (length == 0 || length >= sizeof socket.path) return Code::inval_arg;
   std::memcpy(socket.path, filename, length);
+  const Instance::Turn turn(*instance);
   return guarded([&] {
     for (std::size_t i = 0; i < instance->sockets().size(); ++i)
       if (std::strcmp(static_cast<Socket*>(instance->sockets()[i])->path, filename) == 0) return Code::already;
@@ -64,6 +65,7 @@ Code create_socket(Instance* instance, memif_socket_handle_t* sock, const char* 
 
 // The sockets that the program has left behind go with the instance.
 void destroy(Instance* instance) {
+  const Instance::Turn turn(*instance);
   while (instance->sockets().size() != 0) {
     void* const socket = instance->sockets()[0];
     instance->sockets().remove(socket);
@@ -151,6 +153,7 @@ MEMIF_API int memif_delete_socket(memif_socket_handle_t* sock) {
   if (sock == nullptr || *sock == nullptr) return number(Code::inval_arg);
   Socket* const socket = socket_of(*sock);
   Instance& instance = *socket->instance;
+  const Instance::Turn turn(instance);
   for (std::size_t i = 0; i < instance.connections(); ++i)
     if (instance.connection(i)->socket_handle() == socket) return number(Code::inval_arg);
   instance.sockets().remove(socket);
@@ -242,7 +245,7 @@ MEMIF_API void memif_per_thread_register_external_region(memif_per_thread_main_h
                                                          memif_get_external_region_addr_t* gr,
                                                          memif_del_external_region_t* dr,
                                                          memif_get_external_buffer_offset_t* go) {
-  if (pt_main != nullptr) instance_of(pt_main)->regions = {ar, gr, dr, go};
+  if (pt_main != nullptr) instance_of(pt_main)->set_regions({ar, gr, dr, go});
 }
 
 }  // extern "C"

@@ -91,9 +91,12 @@ MEMIF_API int memif_create_socket(memif_socket_handle_t* sock, memif_socket_args
 MEMIF_API int memif_delete_socket(memif_socket_handle_t* sock) {
   if (sock == nullptr || *sock == nullptr) return number(Code::inval_arg);
   Socket* const socket = socket_of(*sock);
-  if (socket->instance->connections() != 0) return number(Code::inval_arg);
   const Memory memory = socket->instance->memory();
-  socket->instance->destroy();
+  {
+    const Instance::Turn turn(*socket->instance);
+    if (socket->instance->connections() != 0) return number(Code::inval_arg);
+    socket->instance->destroy();
+  }
   memory.destroy(socket);
   *sock = nullptr;
   return number(Code::success);
@@ -110,11 +113,14 @@ MEMIF_API const char* memif_get_socket_path(memif_socket_handle_t sock) {
 MEMIF_API const char* memif_get_socket_filename(memif_socket_handle_t sock) { return memif_get_socket_path(sock); }
 
 MEMIF_API int memif_get_listener_fd(memif_socket_handle_t sock) {
-  return sock != nullptr ? socket_of(sock)->instance->context().listener_fd(socket_of(sock)->path) : -1;
+  if (sock == nullptr) return -1;
+  const Instance::Turn turn(*socket_of(sock)->instance);
+  return socket_of(sock)->instance->context().listener_fd(socket_of(sock)->path);
 }
 
 MEMIF_API int memif_set_listener_fd(memif_socket_handle_t sock, int fd) {
   if (sock == nullptr || fd < 0) return number(Code::inval_arg);
+  const Instance::Turn turn(*socket_of(sock)->instance);
   return number(guarded([&] { return adopt(*socket_of(sock), fd); }));
 }
 
@@ -207,7 +213,7 @@ MEMIF_API int memif_set_next_free_buffer(memif_conn_handle_t conn, uint16_t qid,
 MEMIF_API void memif_register_external_region(memif_socket_handle_t sock, memif_add_external_region_t* ar,
                                               memif_get_external_region_addr_t* gr, memif_del_external_region_t* dr,
                                               memif_get_external_buffer_offset_t* go) {
-  if (sock != nullptr) socket_of(sock)->instance->regions = {ar, gr, dr, go};
+  if (sock != nullptr) socket_of(sock)->instance->set_regions({ar, gr, dr, go});
 }
 
 }  // extern "C"

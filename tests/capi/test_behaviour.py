@@ -67,6 +67,9 @@ class ThreadsOfPrograms(Installed):
     def test_workers_survive_disconnects(self):
         self.run_program(self.compile(PROGRAMS / "v4_links.c", "libmemif", "-lrt"), "workers_survive_disconnects")
 
+    def test_interfaces_come_and_go_while_another_thread_polls(self):
+        self.run_program(self.compile(PROGRAMS / "v4_threads.c", "libmemif"))
+
     def test_cancelling_from_elsewhere(self):
         self.run_program(self.compile(PROGRAMS / "v4_loops.c", "libmemif", "-lrt"), "cancel_wakes_once")
 

@@ -1,0 +1,40 @@
+// Whose turn it is: one thread at a time works on an instance and what is on it.
+//
+// Programs create and delete interfaces on one thread while another one polls; bindings do by nature. So calls wait for
+// each other. They do not wait for callbacks: the turn is given away while one runs, and what another thread does
+// meanwhile is no more than what the callback itself might do. So a program may hold a lock of its own in a call that
+// its callbacks take.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <pthread.h>
+
+namespace memif::capi {
+
+class TurnLock {
+ public:
+  // False if it is this thread's turn already, as in a signal handler. That is told by one word, so there is no moment
+  // at which a handler could find it half done.
+  bool take() noexcept {
+    const pthread_t self = ::pthread_self();
+    pthread_t owner = nobody;
+    while (!owner_.compare_exchange_weak(owner, self, std::memory_order_acquire, std::memory_order_relaxed)) {
+      if (owner == self) return false;
+      if (owner != nobody) owner_.wait(owner, std::memory_order_relaxed);
+      owner = nobody;
+    }
+    return true;
+  }
+
+  void give() noexcept {
+    owner_.store(nobody, std::memory_order_release);
+    owner_.notify_one();
+  }
+
+ private:
+  static constexpr pthread_t nobody = 0;
+  std::atomic<pthread_t> owner_{nobody};
+};
+
+}  // namespace memif::capi
