@@ -105,7 +105,8 @@ class Instance final : private EventLoop {
     const bool taken_;
   };
 
-  // Calls the program, or waits for it, while others may have the turn. Afterwards only the instance is sure to be there.
+  // Calls the program, or waits for it, while others may have the turn. Afterwards only the instance is sure to be
+  // there.
   template <class Function>
   int outside(Function function) noexcept {
     turn_.give();

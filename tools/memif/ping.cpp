@@ -75,8 +75,7 @@ void print_report(const PingPlan& plan, const PingTotals& totals, std::chrono::n
   std::string extra;
   if (totals.duplicates != 0) extra += fmt::format(", {} duplicates", totals.duplicates);
   if (totals.corrupted != 0) extra += fmt::format(", {} corrupted", totals.corrupted);
-  if (totals.wrong_checksums != 0)
-    extra += fmt::format(" ({} with a wrong ICMP checksum)", totals.wrong_checksums);
+  if (totals.wrong_checksums != 0) extra += fmt::format(" ({} with a wrong ICMP checksum)", totals.wrong_checksums);
   print_line(fmt::format("{} sent, {} received{}, {:.4g}% lost, took {}", totals.sent, totals.received, extra,
                          loss_percent(totals), format_duration(took)));
   const LatencyStats& latency = totals.latency;
