@@ -189,10 +189,8 @@ class LiveAttackThreads : public testing::TestWithParam<Role> {
  protected:
   // One turn, however short the link: no call may take long, and every end has its reason.
   void turn() {
-    const auto start = Clock::now();
     if (GetParam() == Role::client && !victim_.interface().connected()) victim_.interface().connect();
     victim_.turn();
-    longest_ = std::max<std::chrono::nanoseconds>(longest_, Clock::now() - start);
     const InterfaceInfo info = victim_.interface().info();
     if (info.disconnects == ends_) return;
     ends_ = info.disconnects;
@@ -201,7 +199,6 @@ class LiveAttackThreads : public testing::TestWithParam<Role> {
 
   Victim victim_{GetParam(), Setup::usual};
   std::uint64_t ends_ = 0, broken_ = 0;
-  std::chrono::nanoseconds longest_{0};
 };
 
 TEST_P(LiveAttackThreads, EndsTheLinkTimeAndAgainAndNothingElse) {
@@ -211,14 +208,18 @@ TEST_P(LiveAttackThreads, EndsTheLinkTimeAndAgainAndNothingElse) {
   const std::uint64_t verified = victim_.bystander().verified();
 
   for (const auto end = Clock::now() + duration(); Clock::now() < end;) turn();
+  // A peer that is busy soon overwrites an index that was struck, and it depends on the scheduler how many are seen.
+  std::uint64_t patience = victim_.bystander().rounds() + 20'000;
+  while (broken_ < 3 && victim_.bystander().rounds() < patience) turn();
   peer.behave();
   scribbler.stop();
   const std::uint64_t verified_meanwhile = victim_.bystander().verified() - verified;
 
   // And a link that nobody attacks is as good as ever.
   victim_.interface().disconnect();
-  const std::uint64_t enough = victim_.good() + 100;
-  for (const auto end = Clock::now() + 60s; victim_.good() < enough && Clock::now() < end;) turn();
+  const std::uint64_t enough = victim_.good() + 1000;
+  patience = victim_.bystander().rounds() + 20'000;
+  while (victim_.good() < enough && victim_.bystander().rounds() < patience) turn();
   EXPECT_GE(victim_.good(), enough);
 
   EXPECT_GT(scribbler.writes(), 1000u);
@@ -228,7 +229,7 @@ TEST_P(LiveAttackThreads, EndsTheLinkTimeAndAgainAndNothingElse) {
   EXPECT_EQ(victim_.bystander().wrong(), 0u);
   EXPECT_EQ(victim_.bystander().disconnects(), 0u);
   EXPECT_EQ(victim_.outside(), 0u);
-  EXPECT_LT(longest_, 10s);
+  EXPECT_LE(victim_.longest_turn(), Victim::longest_allowed) << "a call waited for the peer";
   std::printf("%llu writes, %llu links, %llu of them ended as broken, %llu packets verified beside them\n",
               static_cast<unsigned long long>(scribbler.writes()),
               static_cast<unsigned long long>(victim_.interface().info().connects),

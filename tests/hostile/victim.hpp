@@ -28,6 +28,8 @@ class Bystander {
   std::uint64_t verified() const { return verified_.load(); }
   std::uint64_t wrong() const { return wrong_.load(); }
   std::uint64_t disconnects() const { return interface_.info().disconnects; }
+  // Of its thread, each with a sleep of a millisecond: a clock that stands still when this process does.
+  std::uint64_t rounds() const { return rounds_.load(); }
 
  private:
   void run();
@@ -37,7 +39,7 @@ class Bystander {
   std::string socket_;
   std::uint32_t number_ = 0;
   std::array<Buffer, 32> out_, in_;
-  std::atomic<std::uint64_t> verified_{0}, wrong_{0};
+  std::atomic<std::uint64_t> verified_{0}, wrong_{0}, rounds_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
@@ -50,8 +52,9 @@ class Victim {
   // Before an attack: memory of the application's is as long as it should be.
   void prepare();
 
-  // One turn of control and data thread: receives and reads every byte, allocates, writes and sends.
-  void turn();
+  // One turn of control and data thread: receives and reads every byte, allocates, writes and sends. Then waits for the
+  // control channels, so long at most.
+  void turn(std::chrono::milliseconds wait = std::chrono::milliseconds(0));
   // Turns until `done`; false after a long time.
   bool turn_until(const std::function<bool()>& done);
   // What part of the time goes on processor time while nothing is asked of it but to wait.
@@ -72,6 +75,9 @@ class Victim {
   Bystander& bystander() { return *bystander_; }
   std::uint64_t good() const { return good_; }
   std::uint64_t evil() const { return evil_; }
+  // Of all turns, in rounds of the bystander: more than this, and a call has waited for the peer.
+  static constexpr std::uint64_t longest_allowed = 1000;
+  std::uint64_t longest_turn() const { return longest_turn_; }
   std::uint64_t outside() const { return outside_; }  // buffers handed out that are not within a region
 
  private:
@@ -88,6 +94,7 @@ class Victim {
   std::unique_ptr<Bystander> bystander_;
   std::array<Buffer, 32> buffers_;
   std::vector<RegionInfo> regions_;
+  std::uint64_t longest_turn_ = 0;
   std::uint64_t good_ = 0, evil_ = 0, outside_ = 0, checksum_ = 0;
 };
 
