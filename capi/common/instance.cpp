@@ -30,6 +30,13 @@ void drain(int fd) noexcept {
   [[maybe_unused]] const ssize_t ignored = ::read(fd, &count, sizeof count);
 }
 
+constexpr int refused_by_program = -1;
+
+Error not_watched(int error) {
+  if (error == refused_by_program) return {Errc::invalid_config, "the program's callback refused a file descriptor"};
+  return system_error(error, "cannot watch a file descriptor: epoll_ctl");
+}
+
 Fd checked(int fd, const char* what) {
   if (fd < 0) throw Exception(system_error(errno, what));
   return Fd(fd);
@@ -106,22 +113,22 @@ void Instance::finish() noexcept {
 // --- The event loop that the context sees
 // -----------------------------------------------------------------------------
 
-Status Instance::tell(int operation, const Watched& watched, unsigned events) noexcept {
+// 0, the errno, or `refused_by_program`. Words come later: removing must work where there is no memory for them.
+int Instance::tell(int operation, const Watched& watched, unsigned events) noexcept {
   void* const token = const_cast<Watched*>(&watched);
   if (tell_ == nullptr) {
     // A child that cleans up after fork() shares its parent's epoll instance, which must go on.
-    if (operation == EPOLL_CTL_DEL && inherited()) return Nothing{};
+    if (operation == EPOLL_CTL_DEL && inherited()) return 0;
     epoll_event event{};
     event.events = epoll_bits(events);
     event.data.ptr = token;
-    if (::epoll_ctl(epoll_.get(), operation, watched.fd, &event) == 0) return Nothing{};
-    return system_error(errno, "cannot watch a file descriptor: epoll_ctl");
+    return ::epoll_ctl(epoll_.get(), operation, watched.fd, &event) == 0 ? 0 : errno;
   }
   const unsigned change = operation == EPOLL_CTL_DEL ? fd_delete : operation == EPOLL_CTL_MOD ? fd_modify : 0;
   // That the program does not know the descriptor any more is no failure: it may have stopped watching it by itself.
-  if (tell_(*this, watched.fd, events | change, token) >= 0 || operation == EPOLL_CTL_DEL) return Nothing{};
+  if (tell_(*this, watched.fd, events | change, token) >= 0 || operation == EPOLL_CTL_DEL) return 0;
   callback_failed_ = true;
-  return Error{Errc::invalid_config, "the program's callback refused a file descriptor"};
+  return refused_by_program;
 }
 
 Status Instance::watch(int fd, unsigned events, Connection* connection, std::uint16_t queue) {
@@ -134,12 +141,11 @@ Status Instance::watch(int fd, unsigned events, Connection* connection, std::uin
   *watched = {.owner = this, .fd = fd, .connection = connection, .queue = queue};
   watched_.put(static_cast<std::size_t>(fd), watched);
   spare_.remove(watched);
-  Status told = tell(EPOLL_CTL_ADD, *watched, events);
-  if (!told) {
-    watched_.put(static_cast<std::size_t>(fd), nullptr);
-    spare_.add(watched);
-  }
-  return told;
+  const int error = tell(EPOLL_CTL_ADD, *watched, events);
+  if (error == 0) return Nothing{};
+  watched_.put(static_cast<std::size_t>(fd), nullptr);
+  spare_.add(watched);
+  return not_watched(error);
 }
 
 Status Instance::add(int fd, unsigned events) { return watch(fd, events, nullptr, 0); }
@@ -151,7 +157,8 @@ Status Instance::watch_queue(int fd, Connection& connection, std::uint16_t queue
 Status Instance::change(int fd, unsigned events) {
   Watched* const watched = watched_.find(static_cast<std::size_t>(fd));
   if (watched == nullptr) return system_error(ENOENT, "a file descriptor that is not watched");
-  return tell(EPOLL_CTL_MOD, *watched, events);
+  const int error = tell(EPOLL_CTL_MOD, *watched, events);
+  return error == 0 ? Status(Nothing{}) : not_watched(error);
 }
 
 void Instance::remove(int fd) noexcept {

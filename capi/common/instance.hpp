@@ -132,7 +132,7 @@ class Instance final : private EventLoop {
   void set_timer(std::optional<Clock::time_point> when) noexcept override;
 
   Status watch(int fd, unsigned events, Connection* connection, std::uint16_t queue);
-  Status tell(int operation, const Watched& watched, unsigned events) noexcept;
+  int tell(int operation, const Watched& watched, unsigned events) noexcept;
   void finish() noexcept;
   int dispatch(Watched& watched) noexcept;
   void on_timer();

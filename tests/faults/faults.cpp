@@ -1,12 +1,14 @@
 #include "faults.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
+#include <iterator>
 #include <new>
+#include <string_view>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -21,51 +23,32 @@ thread_local Experiment* experiment = nullptr;
 thread_local bool in_stretch = false;
 std::atomic<long> blocks{0};
 
-// How the system says that something has run out, for each call that is made to fail.
+// How the system says that something has run out, for each of its calls that is made to fail. Other requests are for
+// memory.
 struct Failure {
   const char* call;
   std::array<int, 3> errors;
 };
 constexpr Failure failures[] = {
-    {"operator new", {ENOMEM, ENOMEM, ENOMEM}},
-    {"socket", {EMFILE, ENFILE, ENOBUFS}},
-    {"bind", {ENOSPC, ENOMEM, EROFS}},
-    {"listen", {ENOMEM, ENOBUFS, EADDRINUSE}},
-    {"connect", {EAGAIN, ENOMEM, ECONNREFUSED}},
-    {"accept4", {EMFILE, ENFILE, ENOMEM}},
-    {"sendmsg", {ENOBUFS, ENOMEM, ETOOMANYREFS}},
-    {"recvmsg", {ENOMEM, ENOBUFS, ENOMEM}},
-    {"memfd_create", {EMFILE, ENFILE, ENOMEM}},
-    {"ftruncate", {ENOSPC, EFBIG, ENOMEM}},
-    {"fallocate", {ENOSPC, ENOMEM, EDQUOT}},
-    {"mmap", {ENOMEM, EAGAIN, ENFILE}},
-    {"epoll_create1", {EMFILE, ENFILE, ENOMEM}},
+    {"socket", {EMFILE, ENFILE, ENOBUFS}},        {"bind", {ENOSPC, ENOMEM, EROFS}},
+    {"listen", {ENOMEM, ENOBUFS, EADDRINUSE}},    {"connect", {EAGAIN, ENOMEM, ECONNREFUSED}},
+    {"accept4", {EMFILE, ENFILE, ENOMEM}},        {"sendmsg", {ENOBUFS, ENOMEM, ETOOMANYREFS}},
+    {"recvmsg", {ENOMEM, ENOBUFS, ENOMEM}},       {"memfd_create", {EMFILE, ENFILE, ENOMEM}},
+    {"ftruncate", {ENOSPC, EFBIG, ENOMEM}},       {"fallocate", {ENOSPC, ENOMEM, EDQUOT}},
+    {"mmap", {ENOMEM, EAGAIN, ENFILE}},           {"epoll_create1", {EMFILE, ENFILE, ENOMEM}},
     {"epoll_ctl", {ENOSPC, ENOMEM, ENOMEM}},  // ENOSPC: max_user_watches
-    {"timerfd_create", {EMFILE, ENFILE, ENOMEM}},
-    {"eventfd", {EMFILE, ENFILE, ENOMEM}},
-    {"open", {EMFILE, ENFILE, ENOMEM}},
-    {"fcntl", {EMFILE, ENOMEM, EINVAL}},
-    {"fchmod", {EPERM, ENOSPC, EROFS}},
-    {"fchmodat", {EPERM, ENOSPC, EROFS}},
-    {"fstat", {ENOMEM, EOVERFLOW, ENOMEM}},
-    {"flock", {ENOLCK, EINTR, EWOULDBLOCK}},
-    {"io_setup", {EAGAIN, ENOMEM, ENOSYS}},
-    {"io_submit", {EAGAIN, ENOMEM, ENOSYS}},
+    {"timerfd_create", {EMFILE, ENFILE, ENOMEM}}, {"eventfd", {EMFILE, ENFILE, ENOMEM}},
+    {"open", {EMFILE, ENFILE, ENOMEM}},           {"fcntl", {EMFILE, ENOMEM, EINVAL}},
+    {"fchmod", {EPERM, ENOSPC, EROFS}},           {"fchmodat", {EPERM, ENOSPC, EROFS}},
+    {"fstat", {ENOMEM, EOVERFLOW, ENOMEM}},       {"flock", {ENOLCK, EINTR, EWOULDBLOCK}},
+    {"io_setup", {EAGAIN, ENOMEM, ENOSYS}},       {"io_submit", {EAGAIN, ENOMEM, ENOSYS}},
 };
 
 int ask(const char* call) noexcept { return in_stretch ? experiment->ask(call) : 0; }
 
-// True: the call fails, and errno says how.
-bool fails(const char* call) noexcept {
-  const int error = ask(call);
-  if (error != 0) errno = error;
-  return error != 0;
-}
-
 void* allocate(std::size_t size, std::size_t alignment) {
-  void* const block = ask("operator new") != 0
-                          ? nullptr
-                          : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  void* const block =
+      refused("operator new") ? nullptr : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
   if (block == nullptr) throw std::bad_alloc();
   blocks.fetch_add(1, std::memory_order_relaxed);
   return block;
@@ -86,15 +69,15 @@ Experiment::Experiment(unsigned n, Extent extent, unsigned variant) noexcept
 Experiment::~Experiment() { experiment = nullptr; }
 
 int Experiment::ask(const char* call) noexcept {
+  const auto* const failure = std::find_if(std::begin(failures), std::end(failures),
+                                           [&](const Failure& one) { return one.call == std::string_view(call); });
+  const bool system = failure != std::end(failures);
   // Variants are the system's: memory runs out in one way only.
-  if (variant_ != 0 && std::strcmp(call, "operator new") == 0) return 0;
+  if (variant_ != 0 && !system) return 0;
   if (!failing_ && (left_ == 0 || --left_ != 0)) return 0;
   failing_ = extent_ == Extent::from_then;
-  int error = ENOMEM;
-  for (const Failure& failure : failures)
-    if (std::strcmp(failure.call, call) == 0) error = failure.errors[variant_ % failure.errors.size()];
   if (failed_ == nullptr) failed_ = call;
-  return error;
+  return system ? failure->errors[variant_ % failure->errors.size()] : ENOMEM;
 }
 
 Experiment::Stretch::Stretch() noexcept { in_stretch = true; }
@@ -104,12 +87,18 @@ Experiment::Stretch::~Stretch() {
   experiment->failing_ = false;
 }
 
+bool refused(const char* call) noexcept {
+  const int error = ask(call);
+  if (error != 0) errno = error;
+  return error != 0;
+}
+
 long blocks_in_use() noexcept { return blocks.load(std::memory_order_relaxed); }
 
 }  // namespace memif::faults
 
 using memif::faults::allocate;
-using memif::faults::fails;
+using memif::faults::refused;
 using memif::faults::release;
 
 constexpr std::size_t usual = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
@@ -131,7 +120,7 @@ void operator delete[](void* block, std::size_t, std::align_val_t) noexcept { re
 #define MEMIF_WRAP(type, call, parameters, arguments, failure) \
   extern "C" type __real_##call parameters;                    \
   extern "C" type __wrap_##call parameters;                    \
-  type __wrap_##call parameters { return fails(#call) ? failure : __real_##call arguments; }
+  type __wrap_##call parameters { return refused(#call) ? failure : __real_##call arguments; }
 
 MEMIF_WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1)
 MEMIF_WRAP(int, bind, (int fd, const sockaddr* address, socklen_t length), (fd, address, length), -1)
@@ -159,12 +148,12 @@ extern "C" {
 int __real_epoll_ctl(int epoll, int operation, int fd, epoll_event* event);
 int __wrap_epoll_ctl(int epoll, int operation, int fd, epoll_event* event);
 int __wrap_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
-  return operation != EPOLL_CTL_DEL && fails("epoll_ctl") ? -1 : __real_epoll_ctl(epoll, operation, fd, event);
+  return operation != EPOLL_CTL_DEL && refused("epoll_ctl") ? -1 : __real_epoll_ctl(epoll, operation, fd, event);
 }
 
 int __real_open(const char* path, int flags, ...);
 int __wrap_open(const char* path, int flags, ...);
-int __wrap_open(const char* path, int flags, ...) { return fails("open") ? -1 : __real_open(path, flags); }
+int __wrap_open(const char* path, int flags, ...) { return refused("open") ? -1 : __real_open(path, flags); }
 
 int __real_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...);
@@ -173,7 +162,7 @@ int __wrap_fcntl(int fd, int command, ...) {
   va_start(list, command);
   const long argument = va_arg(list, long);
   va_end(list);
-  return fails("fcntl") ? -1 : __real_fcntl(fd, command, argument);
+  return refused("fcntl") ? -1 : __real_fcntl(fd, command, argument);
 }
 
 long __real_syscall(long number, ...);
@@ -184,8 +173,8 @@ long __wrap_syscall(long number, ...) {
   std::array<long, 5> arguments;  // the library's calls have no more
   for (long& argument : arguments) argument = va_arg(list, long);
   va_end(list);
-  if (number == SYS_io_setup && fails("io_setup")) return -1;
-  if (number == SYS_io_submit && fails("io_submit")) return -1;
+  if (number == SYS_io_setup && refused("io_setup")) return -1;
+  if (number == SYS_io_submit && refused("io_submit")) return -1;
   return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4]);
 }
 

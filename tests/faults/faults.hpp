@@ -48,6 +48,9 @@ class Experiment {
   const char* failed_ = nullptr;
 };
 
+// For allocation functions of a program's own: whether this request of the library's is to fail.
+bool refused(const char* call) noexcept;
+
 // What operator new has given and operator delete not taken back, all threads.
 long blocks_in_use() noexcept;
 
