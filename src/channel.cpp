@@ -26,6 +26,8 @@ void own_fds(msghdr& header, FdList& fds) noexcept {
   }
 }
 
+bool means_gone(int error) noexcept { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
+
 // recvmsg() returns 0 for an empty datagram and for the end; only after the end is the peer's half shut.
 bool peer_is_gone(int fd) noexcept {
   pollfd entry{fd, POLLRDHUP, 0};
@@ -43,7 +45,7 @@ Channel::Channel(Fd fd) noexcept : fd_(std::move(fd)) {
   ::setsockopt(fd_.get(), SOL_SOCKET, pass_pidfd, &off, sizeof off);
 }
 
-Channel::Receive Channel::receive(Datagram& into) noexcept {
+Result<Channel::Receive> Channel::receive(Datagram& into) {
   into.fds.clear();
   into.fds_truncated = false;
   into.bytes.fill(std::byte{0});
@@ -63,7 +65,9 @@ Channel::Receive Channel::receive(Datagram& into) noexcept {
     // A peer that closes without having read everything resets the connection. That is reported once, before what it
     // had sent, which may be the DISCONNECT that tells why.
     if (length < 0 && errno == ECONNRESET && !std::exchange(was_reset, true)) continue;
-    if (length < 0) return errno == EAGAIN ? Receive::nothing : Receive::closed;
+    if (length < 0 && errno == EAGAIN) return Receive::nothing;
+    if (length < 0 && means_gone(errno)) return Receive::closed;
+    if (length < 0) return system_error(errno, "cannot receive on the control channel");
     own_fds(header, into.fds);
     into.fds_truncated = (header.msg_flags & MSG_CTRUNC) != 0;
     into.length = static_cast<std::size_t>(length);
@@ -97,33 +101,33 @@ Channel::Sent Channel::try_send(const MessageBytes& bytes, int fd) noexcept {
   return errno == EAGAIN ? Sent::later : Sent::never;
 }
 
-void Channel::fail() noexcept {
-  failed_ = true;
+void Channel::fail(int error) noexcept {
+  failure_ = means_gone(error) ? make_error_code(Errc::peer_gone) : std::error_code(error, std::system_category());
   waiting_.clear();
 }
 
 void Channel::send(const MessageBytes& bytes, int fd) noexcept {
-  if (failed_) return;
+  if (failure_) return;
   if (waiting_.empty()) {
     switch (try_send(bytes, fd)) {
       case Sent::yes:
         return;
       case Sent::never:
-        return fail();
+        return fail(errno);
       case Sent::later:
         break;
     }
   }
-  if (waiting_.size() == max_waiting) return fail();
+  if (waiting_.size() == max_waiting) return fail(ENOBUFS);
   Fd copy;
   if (fd >= 0) {
     copy.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-    if (!copy) return fail();
+    if (!copy) return fail(errno);
   }
   try {
     waiting_.push_back({bytes, std::move(copy)});
   } catch (const std::bad_alloc&) {
-    fail();
+    fail(ENOMEM);
   }
 }
 
@@ -132,7 +136,7 @@ bool Channel::flush() noexcept {
     const Sent sent = try_send(waiting_.front().bytes, waiting_.front().fd.get());
     if (sent == Sent::later) return false;
     if (sent == Sent::never) {
-      fail();
+      fail(errno);
       break;
     }
     waiting_.pop_front();

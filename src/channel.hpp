@@ -57,17 +57,19 @@ class Channel {
 
   // `closed`: the peer is gone and all that it had sent is received. An empty datagram is a message of length 0 while
   // the peer is there; it reads just like the end of the connection, and after the peer has gone it is taken for that.
-  Receive receive(Datagram& into) noexcept;
+  // An error: the system could not, whatever the peer did.
+  Result<Receive> receive(Datagram& into);
 
   // Sends, or queues behind what waits already. `fd` (-1: none) stays the caller's; it is duplicated if it has to wait.
-  // More than 16 waiting messages, no memory for one, or an error: failed(). Nothing is sent any more then; receive()
+  // More than 16 waiting messages, no memory for one, or an error: failure(). Nothing is sent any more then; receive()
   // still works and may have the reason in a last DISCONNECT.
   void send(const MessageBytes& bytes, int fd = -1) noexcept;
 
   // Sends what waits, as far as the peer takes it. True: nothing waits any more.
   bool flush() noexcept;
   bool wants_write() const noexcept { return !waiting_.empty(); }
-  bool failed() const noexcept { return failed_; }
+  // Why nothing is sent any more: peer_gone, or what the system said.
+  std::error_code failure() const noexcept { return failure_; }
 
   // Of the process that connected or that called listen(), at that moment.
   Result<Credentials> credentials() const;
@@ -83,11 +85,11 @@ class Channel {
   };
 
   Sent try_send(const MessageBytes& bytes, int fd) noexcept;
-  void fail() noexcept;
+  void fail(int error) noexcept;
 
   Fd fd_;
   std::list<Waiting> waiting_;
-  bool failed_ = false;
+  std::error_code failure_;
 };
 
 }  // namespace memif

@@ -60,12 +60,13 @@ void Connection::receive_all() {
   channel_.flush();
   Datagram& datagram = context_.scratch();
   while (!over_) {
-    const Channel::Receive received = channel_.receive(datagram);
-    if (received == Channel::Receive::closed || (received == Channel::Receive::nothing && channel_.failed())) {
-      execute(machine().on_closed());
-      return;
+    const Result<Channel::Receive> received = channel_.receive(datagram);
+    if (!received) return execute(machine().abort(reason_of(received.error())));
+    if (*received == Channel::Receive::closed) return execute(machine().on_closed());
+    if (*received == Channel::Receive::nothing) {
+      if (const std::error_code failure = channel_.failure()) return execute(unable_to_send(failure));
+      break;
     }
-    if (received == Channel::Receive::nothing) break;
     auto message = datagram.length == message_bytes
                        ? message::parse(datagram.bytes)
                        : Result<message::Message>(
@@ -85,6 +86,11 @@ void Connection::receive_all() {
     datagram.fds.clear();
   }
   if (!over_) update_watch();
+}
+
+handshake::Actions Connection::unable_to_send(std::error_code why) {
+  if (why == Errc::peer_gone) return machine().on_closed();
+  return machine().abort({why, false, "cannot send on the control channel: " + why.message()});
 }
 
 void Connection::disconnect(Errc code, std::string_view why) {

@@ -66,6 +66,7 @@ class Connection : public Handler {
   Status perform(handshake::Down& action);
   Status perform(handshake::Deadline& action);
   void receive_all();
+  handshake::Actions unable_to_send(std::error_code why);
   void update_watch();
   void end(const Reason& reason);
 

@@ -21,9 +21,10 @@ Result<ListenerInfo> probe(const std::string& socket, std::chrono::milliseconds 
   const Clock::time_point deadline = Clock::now() + timeout;
 
   for (;;) {
-    const Channel::Receive received = channel.receive(*datagram);
-    if (received == Channel::Receive::message) break;
-    if (received == Channel::Receive::closed)
+    const Result<Channel::Receive> received = channel.receive(*datagram);
+    if (!received) return received.error();
+    if (*received == Channel::Receive::message) break;
+    if (*received == Channel::Receive::closed)
       return Error{Errc::peer_gone, address->text + ": the listener closed the connection without a word"};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left.count() <= 0)

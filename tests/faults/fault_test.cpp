@@ -2,6 +2,7 @@
 // it is an error, or another attempt; never a crash, never a leak; and afterwards all works as ever.
 #include <array>
 #include <cstring>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <memory>
 #include <new>
@@ -292,6 +293,43 @@ INSTANTIATE_TEST_SUITE_P(DuringThe, ResourceFault,
                                           testing::Values(Role::client),
                                           testing::Values(Extent::once, Extent::from_then)),
                          name_of);
+
+// What the system could not do is not told as something that the peer did. Requests before the call that is to fail are
+// refused in vain.
+class ControlChannel : public testing::Test {
+ protected:
+  // Why the link, or the attempt at one, has ended when this call is the one that fails.
+  static Reason reason_after(const std::string& call, Role role, bool on_a_link) {
+    for (unsigned n = 1;; ++n) {
+      Experiment experiment(n, Extent::once, 0);
+      Ends ends(role, experiment);
+      if (on_a_link) {
+        EXPECT_TRUE(ends.connect_calmly());
+        ends.peer->disconnect();
+      } else {
+        ends.add_ours();
+        ends.add_peer();
+      }
+      EXPECT_TRUE(ends.turn_until([&] { return experiment.failed() != nullptr; })) << call << " is not called";
+      if (testing::Test::HasFailure()) return {};
+      if (experiment.failed() == call) return ends.ours->info().last_reason.value_or(Reason{});
+    }
+  }
+};
+
+TEST_F(ControlChannel, ThatCannotBeReadIsNotTakenForTheEndOfThePeer) {
+  for (const Role role : {Role::server, Role::client}) {
+    const Reason reason = reason_after("recvmsg", role, true);
+    EXPECT_EQ(reason.code, std::errc::not_enough_memory) << reason.text;
+    EXPECT_THAT(reason.text, testing::HasSubstr("cannot receive on the control channel")) << reason.text;
+  }
+}
+
+TEST_F(ControlChannel, ThatCannotBeWrittenIsNotTakenForTheEndOfThePeer) {
+  const Reason reason = reason_after("sendmsg", Role::client, false);
+  EXPECT_EQ(reason.code, std::errc::no_buffer_space) << reason.text;
+  EXPECT_THAT(reason.text, testing::HasSubstr("cannot send on the control channel")) << reason.text;
+}
 
 // Bursts and waiting ask for nothing that could be refused: no memory, no descriptors. Signals try the kernel's
 // asynchronous I/O first, and have another way.

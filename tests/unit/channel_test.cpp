@@ -79,7 +79,7 @@ class ChannelTest : public testing::Test {
     for (filled_ = 0; !channel_->wants_write(); ++filled_) channel_->send(filled(0xee));
   }
 
-  Receive receive() { return channel_->receive(datagram_); }
+  Receive receive() { return channel_->receive(datagram_).value(); }
 
   std::size_t before_ = 0;
   std::unique_ptr<Channel> channel_;
@@ -138,7 +138,7 @@ TEST_F(ChannelTest, LastWordsSurviveAFailedSend) {
   raw_send(128);
   peer_.reset();
   channel_->send(filled(1));
-  EXPECT_TRUE(channel_->failed());
+  EXPECT_EQ(channel_->failure(), Errc::peer_gone);
   EXPECT_FALSE(channel_->wants_write());
   EXPECT_EQ(receive(), Receive::message);
   EXPECT_EQ(receive(), Receive::closed);
@@ -226,7 +226,7 @@ TEST_F(ChannelTest, CredentialsThatAListenerAskedForDoNotDisturb) {
   Channel again(Fd(::fcntl(raw, F_DUPFD_CLOEXEC, 0)));
   const Fd event(::eventfd(0, EFD_CLOEXEC));
   ASSERT_EQ(raw_send(128, std::vector<int>(253, event.get())), 128);
-  ASSERT_EQ(again.receive(datagram_), Receive::message);
+  ASSERT_EQ(again.receive(datagram_).value(), Receive::message);
   EXPECT_EQ(datagram_.fds.size(), 253u);
   EXPECT_FALSE(datagram_.fds_truncated);
 }
@@ -239,14 +239,14 @@ TEST_F(ChannelTest, WhatDoesNotFitWaitsInOrderWithItsDescriptor) {
   }
   channel_->send(filled(2));
   EXPECT_TRUE(channel_->wants_write());
-  EXPECT_FALSE(channel_->failed());
+  EXPECT_FALSE(channel_->failure());
   EXPECT_FALSE(channel_->flush());
 
   Channel other(std::move(peer_));
   std::vector<MessageBytes> received;
   std::size_t fds = 0;
   for (bool done = false; !done;) {
-    while (other.receive(datagram_) == Receive::message) {
+    while (other.receive(datagram_).value() == Receive::message) {
       received.push_back(datagram_.bytes);
       fds += datagram_.fds.size();
     }
@@ -263,9 +263,9 @@ TEST_F(ChannelTest, PeerThatNeverReadsMakesItFail) {
   fill_up();  // one waits
   const Fd event(::eventfd(0, EFD_CLOEXEC));
   for (int i = 1; i < 16; ++i) channel_->send(filled(0), event.get());
-  EXPECT_FALSE(channel_->failed());
+  EXPECT_FALSE(channel_->failure());
   channel_->send(filled(0), event.get());
-  EXPECT_TRUE(channel_->failed());
+  EXPECT_EQ(channel_->failure(), std::errc::no_buffer_space);
   EXPECT_FALSE(channel_->wants_write());
   channel_->send(filled(0));
   EXPECT_TRUE(channel_->flush());
@@ -275,7 +275,7 @@ TEST_F(ChannelTest, PeerThatGoesWhileMessagesWaitMakesItFail) {
   fill_up();
   peer_.reset();
   EXPECT_TRUE(channel_->flush());
-  EXPECT_TRUE(channel_->failed());
+  EXPECT_EQ(channel_->failure(), Errc::peer_gone);
 }
 
 TEST_F(ChannelTest, KnowsWhoThePeerIs) {
