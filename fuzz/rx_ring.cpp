@@ -13,16 +13,14 @@ class Receiver {
   explicit Receiver(Input& input) : input_(input), world_(input) {}
 
   void run() {
-    for (int steps = 0; steps < 48 && !input_.empty(); ++steps) {
-      step();
-      world_.check_tables();
-    }
+    for (int steps = 0; steps < 48 && !input_.empty(); ++steps) step();
     // The input is used up: now the peer keeps its own pace.
     for (int i = 0; i < 4; ++i) {
       RxQueue& rx = world_.rx();
       take(rx, i % 2 == 0 ? RxQueue::LongPackets::drop : RxQueue::LongPackets::split);
       release(rx, 255, 0);
     }
+    world_.check_tables();
   }
 
  private:

@@ -30,16 +30,14 @@ class Sender {
   explicit Sender(Input& input) : input_(input), world_(input) {}
 
   void run() {
-    for (int steps = 0; steps < 48 && !input_.empty(); ++steps) {
-      step();
-      world_.check_tables();
-    }
+    for (int steps = 0; steps < 48 && !input_.empty(); ++steps) step();
     // The input is used up: now the peer keeps its own pace.
     for (int i = 0; i < 4; ++i) {
       TxQueue& tx = world_.tx();
       reserve(tx);
       publish(tx);
     }
+    world_.check_tables();
   }
 
  private:

@@ -77,7 +77,7 @@ detail::LinkRing World::make_link_ring(std::size_t index) {
 }
 
 // Client: what the library's own make_client_link() does.
-void World::make_descriptors(detail::LinkRing& ring, std::size_t index, bool receives) {
+UNGUIDED void World::make_descriptors(detail::LinkRing& ring, std::size_t index, bool receives) {
   ring.offsets = std::make_unique<std::uint32_t[]>(ring_size());
   const std::uint32_t headroom = receives ? shape_.headroom : 0;
   for (std::uint32_t i = 0; i < ring_size(); ++i) {
@@ -108,6 +108,7 @@ std::shared_ptr<detail::Link> World::make_link() {
 }
 
 void World::relink(bool none) {
+  check_tables();
   const std::shared_ptr<detail::Link> link = none ? nullptr : make_link();
   link_ = link;
   port_->set_link(link);
@@ -115,7 +116,7 @@ void World::relink(bool none) {
 
 void World::on_load(const void* address) { current->loaded(address); }
 
-void World::loaded(const void* address) {
+UNGUIDED void World::loaded(const void* address) {
   const auto* const place = static_cast<const std::byte*>(address);
   if (place < memory_[0].data() || place >= memory_[0].data() + memory_[0].size()) return;  // that of no link
   require(++loads_ <= most_loads_, "a call that goes on for ever");
@@ -190,7 +191,7 @@ void World::disturb() {
   }
 }
 
-void World::check_span(const std::byte* data, std::uint64_t length, std::uint64_t capacity) const {
+UNGUIDED void World::check_span(const std::byte* data, std::uint64_t length, std::uint64_t capacity) const {
   require(length != 0, "a span has bytes");
   require(length <= capacity, "no span is longer than its buffer");
   bool inside = false;
@@ -205,8 +206,8 @@ void World::check_span(const std::byte* data, std::uint64_t length, std::uint64_
   require(shape_.placed || place % stride() + capacity <= buffer_size(), "a client's span is in one buffer");
 }
 
-void World::check_as_loaded(const detail::Queue& queue, const std::byte* data, std::uint64_t length,
-                            std::uint32_t slot) const {
+UNGUIDED void World::check_as_loaded(const detail::Queue& queue, const std::byte* data, std::uint64_t length,
+                                     std::uint32_t slot) const {
   require(slot < ring_size(), "the slot is one of the ring");
   if (shape_.client) return;
   for (const RingMemory& ring : rings_) {
@@ -219,7 +220,7 @@ void World::check_as_loaded(const detail::Queue& queue, const std::byte* data, s
   }
 }
 
-void World::check_tables() const {
+UNGUIDED void World::check_tables() const {
   const std::shared_ptr<detail::Link> link = link_.lock();
   if (!shape_.client || link == nullptr) return;
   std::array<bool, 4 * 32> used{};
@@ -238,7 +239,7 @@ void World::check_tables() const {
       }
 }
 
-void World::fill(std::byte* data, std::uint64_t length) const {
+UNGUIDED void World::fill(std::byte* data, std::uint64_t length) const {
   constexpr std::uint64_t most = 1 << 14;
   std::memset(data, 0x5a, std::min(length, most));
   if (length > most) std::memset(data + length - 64, 0xa5, 64);

@@ -55,7 +55,8 @@ class World {
   // As a server: the span is what the descriptor said when it was last loaded, not before or after.
   void check_as_loaded(const detail::Queue& queue, const std::byte* data, std::uint64_t length,
                        std::uint32_t slot) const;
-  // As a client: every buffer is in exactly one slot of one ring, and its headroom fits it.
+  // As a client: every buffer is in exactly one slot of one ring, and its headroom fits it. What is wrong once stays so
+  // as long as the link: looked at before the next, and at the end.
   void check_tables() const;
 
   // The application writes all of a span. A huge one by its ends only.
