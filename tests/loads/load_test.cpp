@@ -185,7 +185,6 @@ TEST_P(SingleLoads, SoThatWhatWasCheckedIsWhatIsUsed) {
 // A posted buffer that is bad goes back at once, and the ring begins behind it. That the peer mends it meanwhile does
 // not make the call begin with it again: what is shown is always what the next send() publishes.
 TEST_P(SingleLoads, SoThatABufferThatWentBackIsNotShownWhenItIsMended) {
-  if (client()) GTEST_SKIP() << "a client goes by its own table";
   begin();
   static unsigned looks;
   looks = 0;
@@ -205,6 +204,10 @@ TEST_P(SingleLoads, SoThatABufferThatWentBackIsNotShownWhenItIsMended) {
     });
     return slots;
   };
+  if (client()) {  // it goes by its own table
+    EXPECT_EQ(shown(), (std::vector<std::size_t>{3, 4, 5}));
+    return;
+  }
   EXPECT_TRUE(shown().empty());
   EXPECT_EQ(link.tx().counters().dropped_buffer.get(), 1u);
   EXPECT_EQ(shown(), std::vector<std::size_t>{4});
