@@ -39,24 +39,28 @@ class CApi {
   }
 
   double run(std::chrono::milliseconds time) {
-    return measure(
-        time, [this] { send(); }, [this] { return receive(); });
+    if (traffic_.shape.touch == Touch::copy) return run_as<Touch::copy, false>(time);
+    return traffic_.shape.size <= 64 ? run_as<Touch::lines, true>(time) : run_as<Touch::lines, false>(time);
   }
 
+  // The loops around the calls are those of Library.
+  template <Touch touch, bool one_line>
   void send() {
     std::uint16_t count = 0, sent = 0;
     memif_buffer_alloc(sender(), 0, out_.data(), static_cast<std::uint16_t>(traffic_.burst), &count,
                        static_cast<std::uint16_t>(traffic_.shape.size));
     for (std::size_t i = 0; i < count; ++i)
-      produce(static_cast<std::byte*>(out_[i].data), out_[i].len, traffic_.shape.touch, counter_++, source_.data());
+      produce(static_cast<std::byte*>(out_[i].data), one_line ? 8 : out_[i].len, touch, counter_++, source_.data());
     memif_tx_burst(sender(), 0, out_.data(), count, &sent);
   }
+  template <Touch touch, bool one_line>
   std::size_t receive() {
     std::uint16_t count = 0;
     memif_rx_burst(receiver(), 0, in_.data(), static_cast<std::uint16_t>(traffic_.burst), &count);
+    std::uint64_t sum = 0;
     for (std::size_t i = 0; i < count; ++i)
-      sum_ += consume(static_cast<std::byte*>(in_[i].data), in_[i].len, traffic_.shape.touch, target_.data());
-    keep(sum_);
+      sum += consume(static_cast<std::byte*>(in_[i].data), one_line ? 8 : in_[i].len, touch, target_.data());
+    keep(sum);
     memif_refill_queue(receiver(), 0, count, 0);
     return count;
   }
@@ -75,6 +79,11 @@ class CApi {
   }
 
  private:
+  template <Touch touch, bool one_line>
+  double run_as(std::chrono::milliseconds time) {
+    return measure(
+        time, [this] { send<touch, one_line>(); }, [this] { return receive<touch, one_line>(); });
+  }
   static void check(int code) {
     if (code == MEMIF_ERR_SUCCESS) return;
     std::fprintf(stderr, "%s\n", memif_strerror(code));
@@ -96,7 +105,6 @@ class CApi {
   alignas(128) std::array<memif_buffer_t, 256> out_{};
   std::uint64_t counter_ = 0;
   alignas(128) std::array<memif_buffer_t, 256> in_{};
-  std::uint64_t sum_ = 0;
 };
 
 void compare(const Traffic& traffic, int rounds, std::chrono::milliseconds slice) {
