@@ -10,13 +10,6 @@ constexpr std::uint8_t default_log2_ring_size = 10, max_log2_ring_size = 14;
 constexpr std::uint16_t default_buffer_size = 2048;
 
 template <class T>
-T* make_array(const Memory& memory, std::size_t count) {
-  auto* const array = static_cast<T*>(memory.allocate(count * sizeof(T)));
-  for (std::size_t i = 0; i < count; ++i) new (array + i) T();
-  return array;
-}
-
-template <class T>
 T or_default(T value, T otherwise) {
   return value != 0 ? value : otherwise;
 }
@@ -41,9 +34,9 @@ Connection::Connection(Instance& instance, const Arguments& arguments, const Cal
 
 Connection::~Connection() {
   const Memory& memory = instance_.memory();
-  memory.release(rx_);
-  memory.release(tx_);
-  memory.release(watched_);
+  rx_.release(memory);
+  tx_.release(memory);
+  watched_.release(memory);
 }
 
 // The hooks may be called when the connection is gone: they hold what they need.
@@ -98,9 +91,9 @@ void Connection::add(const Arguments& arguments) {
     if (!going_) went_down();
   };
 
-  rx_ = make_array<RxState>(memory, config.rx_queues);
-  tx_ = make_array<TxState>(memory, config.tx_queues);
-  watched_ = make_array<int>(memory, config.rx_queues);
+  rx_.make(memory, config.rx_queues);
+  tx_.make(memory, config.tx_queues);
+  watched_.make(memory, config.rx_queues);
   for (std::size_t i = 0; i < config.rx_queues; ++i) watched_[i] = -1;
   instance_.add(*this);
   const std::uint16_t rx = config.rx_queues, tx = config.tx_queues;

@@ -3,44 +3,32 @@
 
 #include <atomic>
 #include <cstring>
-#include <sched.h>
 #include <span>
 #include <string>
 
 #include <memif/context.hpp>
 
 #include "instance.hpp"
+#include "queue_lock.hpp"
 
 namespace memif::capi {
 
-// Held for the length of a data call. Programs refill a queue from on_connect, on their control thread, while their
-// worker is using it already; nobody else contends.
-class Lock {
- public:
-  void lock() noexcept {
-    for (int tries = 0; held_.exchange(true, std::memory_order_acquire); ++tries)
-      if (tries >= 64) ::sched_yield();
-  }
-  void unlock() noexcept { held_.store(false, std::memory_order_release); }
-
- private:
-  std::atomic<bool> held_{false};
-};
-
 // What buffers name as their queue (generations 3 and 4): one of these.
 struct QueueState {
-  Lock lock;
+  QueueLock lock;
 };
 
-struct RxState : QueueState {
+// Each on lines of its own: other queues' threads are not to wait for them.
+struct alignas(128) RxState : QueueState {
   RxQueue* queue = nullptr;
   bool quiet = false;  // polling: whatever was signalled before is consumed
 };
 
-struct TxState : QueueState {
+struct alignas(128) TxState : QueueState {
   TxQueue* queue = nullptr;
   std::uint32_t epoch = 0;      // of the link that the rest is about
   std::uint16_t allocated = 0;  // buffers shown to the program and not yet sent, from the next slot on
+  bool chains = false;          // whether there are any in what was shown last
 };
 
 struct Arguments {
@@ -107,8 +95,8 @@ class Connection {
   RxState* rx(std::uint16_t index) noexcept { return index < rx_count_ ? &rx_[index] : nullptr; }
   TxState* tx(std::uint16_t index) noexcept { return index < tx_count_ ? &tx_[index] : nullptr; }
   // The queue that a buffer names, or nothing if the buffer names anything else.
-  RxState* rx(const void* state) noexcept { return find(rx_, rx_count_, state); }
-  TxState* tx(const void* state) noexcept { return find(tx_, tx_count_, state); }
+  RxState* rx(const void* state) noexcept { return find(rx_.begin(), rx_count_, state); }
+  TxState* tx(const void* state) noexcept { return find(tx_.begin(), tx_count_, state); }
 
   // Why a queue that exists has no link.
   Code down_code(bool receive, std::uint16_t queue) const noexcept {
@@ -156,9 +144,9 @@ class Connection {
   const std::uint16_t buffer_size_;
   std::uint32_t (*const offset_)(void* context);
   Interface* interface_ = nullptr;
-  RxState* rx_ = nullptr;
-  TxState* tx_ = nullptr;
-  int* watched_ = nullptr;  // event descriptors of the receive queues that are watched, or -1
+  AlignedArray<RxState> rx_;
+  AlignedArray<TxState> tx_;
+  AlignedArray<int> watched_;  // event descriptors of the receive queues that are watched, or -1
   std::uint16_t rx_count_ = 0, tx_count_ = 0;
   std::atomic<std::uint16_t> rx_rings_{0}, tx_rings_{0};  // of the present link
   bool up_ = false;

@@ -5,6 +5,9 @@
 // holds the queue's lock. Calls on different queues do not meet.
 #pragma once
 
+#include <bit>
+#include <cstddef>
+#include <cstring>
 #include <mutex>
 
 #include "connection.hpp"
@@ -16,16 +19,46 @@ concept NamesQueue = requires(Buffer buffer) {
   buffer.queue;
 };
 
+// A program's buffer is written in two stores of two words, its padding too. A sender's stores wait in line behind the
+// packet data that its peer still has in its cache, so each that is saved lets more of those go at the same time. The
+// word with length and flags is an Extent the other way round.
+template <class Buffer>
+void write_buffer(Buffer& to, std::uint64_t slot, [[maybe_unused]] QueueState* state, Extent extent,
+                  std::byte* data) noexcept {
+  const auto put = [at = reinterpret_cast<std::byte*>(&to)](std::size_t offset, auto value) {
+    std::memcpy(at + offset, &value, sizeof value);
+  };
+  static_assert(offsetof(Buffer, desc_index) == 0 && offsetof(Buffer, flags) == offsetof(Buffer, len) + 4);
+  static_assert(wire::descriptor_flag_next == 1 && std::endian::native == std::endian::little);
+  if constexpr (NamesQueue<Buffer>) {
+    static_assert(offsetof(Buffer, queue) == 8 && offsetof(Buffer, len) == 16 && offsetof(Buffer, data) == 24);
+    put(0, slot);
+    put(8, state);
+    put(16, std::rotl(extent.word, 32));
+    put(24, data);
+  } else {
+    static_assert(offsetof(Buffer, len) == 4 && offsetof(Buffer, data) == 16);
+    const std::uint64_t flags = static_cast<std::uint32_t>(extent.word);
+    put(0, slot | (extent.word ^ flags));
+    put(8, flags);
+    put(16, data);
+  }
+}
+
+// What a program's buffer says of its length and flags, in one load.
+template <class Buffer>
+Extent extent_of(const Buffer& buffer) noexcept {
+  std::uint64_t length_and_flags = 0;
+  std::memcpy(&length_and_flags, reinterpret_cast<const std::byte*>(&buffer) + offsetof(Buffer, len),
+              sizeof length_and_flags);
+  return {std::rotl(length_and_flags, 32) & 0xffff'ffff'0000'0001};
+}
+
 // A sink for the core: writes the program's buffers, one after the other.
 template <class Buffer>
-auto buffer_sink(Buffer* buffers, [[maybe_unused]] QueueState* state) noexcept {
+auto buffer_sink(Buffer* buffers, QueueState* state) noexcept {
   return [=](std::size_t i, std::byte* data, Extent extent, std::uint32_t, std::size_t slot) {
-    Buffer& buffer = buffers[i];
-    buffer.desc_index = static_cast<std::uint16_t>(slot);
-    if constexpr (NamesQueue<Buffer>) buffer.queue = state;
-    buffer.len = extent.length();
-    buffer.flags = extent.more() ? 1 : 0;
-    buffer.data = data;
+    write_buffer(buffers[i], slot, state, extent, data);
   };
 }
 
@@ -100,6 +133,30 @@ std::size_t count_packets(const Buffer* buffers, std::size_t count) noexcept {
   return packets;
 }
 
+// A sink for buffers to be sent; `whole` ones have the length of all their room. It is two words, which travel in
+// registers, so that whether there was a chain is noted in the queue's state.
+template <class Buffer, bool whole>
+struct ShowBuffers {
+  Buffer* buffers;
+  TxState* state;
+
+  void operator()(std::size_t i, std::byte* data, Extent extent, std::uint32_t room, std::size_t slot) const noexcept {
+    if (extent.more()) state->chains = true;
+    write_buffer(buffers[i], slot, state, whole ? Extent::of(room, extent.more()) : extent, data);
+  }
+};
+
+template <class Buffer, bool whole>
+std::size_t show_buffers(TxState& state, Buffer* buffers, std::size_t count, std::uint32_t size,
+                         std::size_t most) noexcept {
+  const ShowBuffers<Buffer, whole> show{buffers, &state};
+  while (true) {
+    const std::size_t shown = state.queue->reserve(count, size, most, state.allocated, show);
+    if (!forget_former_link(state)) [[likely]]
+      return shown;
+  }
+}
+
 // `count` packets of `size` bytes. How long a chain is, is up to whoever posted the buffers, and the API has no word
 // for the length of the array: it must hold what packets of that size are in buffers of the interface's own
 // buffer_size, and is not written beyond that. So a slave that posts smaller ones overruns nobody's array.
@@ -115,7 +172,7 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
   const std::lock_guard guard(state->lock);
   TxQueue& queue = *state->queue;
   const std::size_t each = connection->buffer_size();
-  const std::size_t most = count * std::max<std::size_t>(1, (size + each - 1) / each);
+  const std::size_t most = size <= each ? count : count * ((size + each - 1) / each);
   if (const auto offset = connection->offset_callback(); offset != nullptr) [[unlikely]] {
     const std::size_t room = queue.room();
     forget_former_link(*state);
@@ -123,22 +180,14 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
     for (std::size_t i = 0; i < placed; ++i)
       if (!queue.place(state->allocated + i, offset(connection->context()))) return Code::inval_arg;
   }
-  bool chains = false;
-  const bool whole = size == 0;
-  if (whole) size = 1;
-  const auto show = [&chains, whole, sink = buffer_sink(buffers, state)](std::size_t i, std::byte* data, Extent extent,
-                                                                         std::uint32_t room, std::size_t slot) {
-    chains |= extent.more();
-    sink(i, data, whole ? Extent::of(room, extent.more()) : extent, room, slot);
-  };
-  std::size_t shown = queue.reserve(count, size, most, state->allocated, show);
-  if (forget_former_link(*state)) [[unlikely]]
-    shown = queue.reserve(count, size, most, 0, show);
+  state->chains = false;
+  const std::size_t shown = size != 0 ? show_buffers<Buffer, false>(*state, buffers, count, size, most)
+                                      : show_buffers<Buffer, true>(*state, buffers, count, 1, most);
   if (!queue.up()) [[unlikely]]
     return connection->down_code(false, index);
   state->allocated = static_cast<std::uint16_t>(state->allocated + shown);
   *allocated = static_cast<std::uint16_t>(shown);
-  const std::size_t packets = chains ? count_packets(buffers, shown) : shown;
+  const std::size_t packets = state->chains ? count_packets(buffers, shown) : shown;
   return packets == count ? Code::success : Code::nobuf_ring;
 }
 

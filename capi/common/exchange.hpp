@@ -35,7 +35,7 @@ class BothLocked {
   }
 
  private:
-  std::unique_lock<Lock> first_, second_;
+  std::unique_lock<QueueLock> first_, second_;
 };
 
 // Whether the buffer of that slot is the program's, under the queue's lock.

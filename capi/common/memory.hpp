@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -69,6 +70,26 @@ class Memory {
   Realloc* realloc_ = nullptr;
   Free* free_ = std::free;
   bool standard_ = true;
+};
+
+// Objects that want more alignment than the program's function gives.
+template <class T>
+class AlignedArray {
+ public:
+  void make(const Memory& memory, std::size_t count) {
+    std::size_t space = count * sizeof(T) + alignof(T);
+    void* at = block_ = memory.allocate(space);
+    first_ = static_cast<T*>(std::align(alignof(T), count * sizeof(T), at, space));
+    for (std::size_t i = 0; i < count; ++i) new (first_ + i) T();
+  }
+  void release(const Memory& memory) noexcept { memory.release(std::exchange(block_, nullptr)); }
+
+  T* begin() const noexcept { return first_; }
+  T& operator[](std::size_t i) const noexcept { return first_[i]; }
+
+ private:
+  void* block_ = nullptr;
+  T* first_ = nullptr;
 };
 
 // Pointers to T in an array that grows; no order is kept.

@@ -5,8 +5,6 @@
 // sends what it has allocated never gets there.
 #pragma once
 
-#include <cstring>
-
 #include "data.hpp"
 
 namespace memif::capi {
@@ -17,7 +15,7 @@ struct BufferSource {
   const Buffer* buffers;
   std::uint32_t first, mask;  // slot of the first; the ring's size less one
 
-  Extent extent(std::size_t i) const noexcept { return Extent::of(buffers[i].len, (buffers[i].flags & 1) != 0); }
+  Extent extent(std::size_t i) const noexcept { return extent_of(buffers[i]); }
   std::byte* data(std::size_t i) const noexcept { return static_cast<std::byte*>(buffers[i].data); }
   bool in_place(std::size_t i) const noexcept { return ((buffers[i].desc_index ^ (first + i)) & mask) == 0; }
 };
@@ -34,7 +32,7 @@ class GapCloser {
   explicit GapCloser(TxState& state) noexcept : state_(state), queue_(*state.queue) {}
 
   // The buffers that are done with, sent or empty; allocated ones between them are given up. Out of order: none.
-  std::size_t send(const Buffer* buffers, std::size_t count) noexcept {
+  [[gnu::noinline]] std::size_t send(const Buffer* buffers, std::size_t count) noexcept {
     if (!ascending(buffers, count)) return 0;
     std::size_t done = 0;
     std::size_t used = 0;  // slots that the program has no more use for, from the next on
@@ -58,7 +56,7 @@ class GapCloser {
   // What a packet is once its bytes lie at the start of the next buffers.
   struct Moved {
     const Buffer* buffers;
-    Extent extent(std::size_t i) const noexcept { return Extent::of(buffers[i].len, (buffers[i].flags & 1) != 0); }
+    Extent extent(std::size_t i) const noexcept { return extent_of(buffers[i]); }
   };
 
   bool ascending(const Buffer* buffers, std::size_t count) const noexcept {

@@ -10,6 +10,7 @@
 #include "exchange.hpp"
 
 #define MEMIF_API __attribute__((visibility("default")))
+#define MEMIF_DATA_API MEMIF_API __attribute__((flatten))  // in one piece
 
 namespace {
 
@@ -178,22 +179,22 @@ MEMIF_API MEMIF_READS_ANY_ENUM int memif_set_rx_mode(memif_conn_handle_t conn, m
   return number(static_cast<Connection*>(conn)->set_rx_mode(qid, static_cast<unsigned>(rx_mode)));
 }
 
-MEMIF_API int memif_rx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                             uint16_t* rx) {
+MEMIF_DATA_API int memif_rx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
+                                  uint16_t* rx) {
   return number(rx_burst(conn, qid, bufs, count, rx));
 }
 
-MEMIF_API int memif_refill_queue(memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom) {
+MEMIF_DATA_API int memif_refill_queue(memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom) {
   return number(refill(conn, qid, count, headroom));
 }
 
-MEMIF_API int memif_buffer_alloc(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                                 uint16_t* count_out, uint16_t size) {
+MEMIF_DATA_API int memif_buffer_alloc(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
+                                      uint16_t* count_out, uint16_t size) {
   return number(buffer_alloc(conn, qid, bufs, count, count_out, size));
 }
 
-MEMIF_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                             uint16_t* tx) {
+MEMIF_DATA_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
+                                  uint16_t* tx) {
   return number(tx_burst(conn, qid, bufs, count, tx));
 }
 

@@ -67,7 +67,7 @@ class ThreadsOfPrograms(Installed):
     def test_workers_survive_disconnects(self):
         self.run_program(self.compile(PROGRAMS / "v4_links.c", "libmemif", "-lrt"), "workers_survive_disconnects")
 
-    def test_interfaces_come_and_go_while_another_thread_polls(self):
+    def test_control_and_data_calls_of_several_threads(self):
         self.run_program(self.compile(PROGRAMS / "v4_threads.c", "libmemif"))
 
     def test_cancelling_from_elsewhere(self):

@@ -84,7 +84,10 @@ interfaces_come_and_go_while_another_thread_polls (void)
   CHECK (pthread_create (&pollers[1], NULL, poll_until_cancelled, slave.sock) == 0);
   for (int round = 0; round < 50; round++)
     {
-      enum { links = 3 };
+      enum
+      {
+        links = 3
+      };
       entry_t masters[links] = { 0 }, slaves[links] = { 0 };
       for (uint32_t id = 0; id < links; id++)
         {
@@ -112,7 +115,78 @@ interfaces_come_and_go_while_another_thread_polls (void)
   close_end (&master);
 }
 
+/* A queue is for one thread at a time, but one thread may take over from another at any moment: nothing is received
+ * twice, nothing is lost, and no state of the library's is torn. */
+enum
+{
+  all_packets = 12000
+};
+
+typedef struct
+{
+  memif_conn_handle_t conn;
+  int *total;
+  unsigned char *seen;
+  pthread_barrier_t *start;
+} taker_t;
+
+static void *
+take_packets (void *ctx)
+{
+  const taker_t *taker = ctx;
+  memif_buffer_t bufs[2];
+  pthread_barrier_wait (taker->start);
+  UNTIL (__atomic_load_n (taker->total, __ATOMIC_RELAXED) >= all_packets, {
+    uint16_t n = 0;
+    const int err = memif_rx_burst (taker->conn, 0, bufs, 2, &n);
+    CHECK (err == MEMIF_ERR_SUCCESS || err == MEMIF_ERR_NOBUF);
+    for (int i = 0; i < n; i++)
+      {
+        uint32_t number;
+        memcpy (&number, bufs[i].data, sizeof number);
+        CHECK (number < all_packets && __atomic_fetch_add (&taker->seen[number], 1, __ATOMIC_RELAXED) == 0);
+      }
+    __atomic_fetch_add (taker->total, n, __ATOMIC_RELAXED);
+  });
+  return NULL;
+}
+
+static void
+threads_that_share_a_queue_take_each_packet_once (void)
+{
+  pair_t pair = { 0 };
+  connect_pair (&pair, (memif_conn_args_t){ .log2_ring_size = 14, .buffer_size = 64 });
+  OK (memif_set_rx_mode (pair.master.conn, MEMIF_RX_MODE_POLLING, 0));
+  pthread_barrier_t start;
+  CHECK (pthread_barrier_init (&start, NULL, 3) == 0);
+  for (int round = 0; round < 10; round++)
+    {
+      for (uint32_t number = 0; number < all_packets; number++)
+        {
+          memif_buffer_t buf;
+          uint16_t n = 0;
+          OK (memif_buffer_alloc (pair.slave.conn, 0, &buf, 1, &n, sizeof number));
+          memcpy (buf.data, &number, sizeof number);
+          OK (memif_tx_burst (pair.slave.conn, 0, &buf, 1, &n));
+        }
+      static unsigned char seen[all_packets];
+      memset (seen, 0, sizeof seen);
+      int total = 0;
+      taker_t taker = { pair.master.conn, &total, seen, &start };
+      pthread_t takers[3];
+      for (int i = 0; i < 3; i++)
+        CHECK (pthread_create (&takers[i], NULL, take_packets, &taker) == 0);
+      for (int i = 0; i < 3; i++)
+        CHECK (pthread_join (takers[i], NULL) == 0);
+      CHECK (total == all_packets);
+      OK (memif_refill_queue (pair.master.conn, 0, -1, 0));
+    }
+  pthread_barrier_destroy (&start);
+  close_pair (&pair);
+}
+
 static const case_t cases[] = {
+  CASE (threads_that_share_a_queue_take_each_packet_once),
   CASE (interfaces_come_and_go_while_another_thread_polls),
 };
 
