@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 #include <memif/memif.hpp>
 
@@ -110,8 +111,9 @@ void MetricsCommand::wait(steady_clock::time_point until) {
     timeout = std::clamp(std::chrono::ceil<milliseconds>(until - steady_clock::now()), milliseconds(0), longest);
   if (server_)
     if (const auto within = server_->run_within()) timeout = std::min(timeout, *within);
-  pollfd fds[] = {{context_.fd(), POLLIN, 0}, {server_ ? server_->fd() : -1, POLLIN, 0}};
-  ::poll(fds, 2, static_cast<int>(timeout.count()));
+  std::vector<pollfd> fds{{context_.fd(), POLLIN, 0}};
+  if (server_) server_->watch(fds);
+  ::poll(fds.data(), fds.size(), static_cast<int>(timeout.count()));
   if (fds[0].revents != 0) context_.poll(milliseconds(0));
   if (server_) server_->run();
 }

@@ -102,10 +102,11 @@ MetricsServer::MetricsServer(const std::string& address, std::function<std::stri
   Fd listening = listen_on(address, *resolved);
   loopback_ = is_loopback(resolved->ai_addr);
   bound_ = bound_address(listening.get());
-  daemon_ = MHD_start_daemon(MHD_USE_EPOLL, 0, nullptr, nullptr, &handle, this,  //
-                             MHD_OPTION_LISTEN_SOCKET, listening.get(),          //
-                             MHD_OPTION_CONNECTION_LIMIT, most_connections,      //
-                             MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds,        //
+  // Not MHD_USE_EPOLL: that is edge-triggered, and overlooks a client that goes with half a request sent.
+  daemon_ = MHD_start_daemon(MHD_NO_FLAG, 0, nullptr, nullptr, &handle, this,  //
+                             MHD_OPTION_LISTEN_SOCKET, listening.get(),        //
+                             MHD_OPTION_CONNECTION_LIMIT, most_connections,    //
+                             MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds,      //
                              MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory, MHD_OPTION_END);
   if (daemon_ == nullptr) throw Failure(exit_failed, fmt::format("cannot serve HTTP on {}", bound_));
   static_cast<void>(listening.release());  // the daemon closes it
@@ -113,7 +114,18 @@ MetricsServer::MetricsServer(const std::string& address, std::function<std::stri
 
 MetricsServer::~MetricsServer() { MHD_stop_daemon(daemon_); }
 
-int MetricsServer::fd() const noexcept { return MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd; }
+void MetricsServer::watch(std::vector<pollfd>& fds) const {
+  fd_set read, write, except;
+  FD_ZERO(&read);
+  FD_ZERO(&write);
+  FD_ZERO(&except);
+  MHD_socket last = -1;
+  MHD_get_fdset(daemon_, &read, &write, &except, &last);
+  for (int fd = 0; fd <= last; ++fd) {
+    const int events = (FD_ISSET(fd, &read) ? POLLIN : 0) | (FD_ISSET(fd, &write) ? POLLOUT : 0);
+    if (events != 0) fds.push_back({fd, static_cast<short>(events), 0});
+  }
+}
 
 std::optional<std::chrono::milliseconds> MetricsServer::run_within() const {
   MHD_UNSIGNED_LONG_LONG milliseconds = 0;

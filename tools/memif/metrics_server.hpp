@@ -4,7 +4,9 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <poll.h>
 #include <string>
+#include <vector>
 
 struct MHD_Daemon;
 
@@ -24,8 +26,8 @@ class MetricsServer {
   std::string url() const { return "http://" + bound_ + "/metrics"; }
   bool loopback() const noexcept { return loopback_; }  // nobody on another machine can reach it
 
-  // Readable when run() has something to do; or after run_within(), if that is not nothing.
-  int fd() const noexcept;
+  // When one of these is ready, run() has something to do; or after run_within(), if that is not nothing.
+  void watch(std::vector<pollfd>& fds) const;
   std::optional<std::chrono::milliseconds> run_within() const;
   void run();
 
