@@ -1,8 +1,9 @@
 // Packets from the peer: described, answered, sent back and rewritten. Checked values hold what they promise, answers
-// fit, and rewritten packets have checksums as right or as wrong as before.
+// fit, and rewritten packets have checksums as right or as wrong as before. What a bridge joins comes apart again.
 #include <algorithm>
 #include <vector>
 
+#include "bridge_offload.hpp"
 #include "describe.hpp"
 #include "input.hpp"
 #include "replay_rewrite.hpp"
@@ -61,6 +62,30 @@ void check_rewriting(View packet) {
   require(right == (checksum(View(after).first(header)) == 0), "a header's checksum stays as right as it was");
 }
 
+// A segment joined with its double (a sequence that does not follow) stays alone; what is joined has its length.
+void check_joining(View packet) {
+  const Frame frame = std::as_bytes(packet);
+  Joiner joiner;
+  if (!joiner.add(frame)) return;
+  require(!joiner.add(frame), "a segment does not follow itself");
+  std::size_t written = 0;
+  for (const iovec& part : joiner.packet()) written += part.iov_len;
+  require(written == sizeof(Offload) + packet.size(), "a segment alone goes as it came");
+}
+
+// A kernel's word for where things are in a packet: whatever it says, frames are of this packet's bytes.
+void check_cutting(View packet, std::uint8_t shape) {
+  fuzz::Input input(packet.data(), packet.size());
+  Offload how{Offload::needs_checksum,       static_cast<std::uint8_t>(shape % 5), 0,
+              input.number<std::uint16_t>(), input.number<std::uint16_t>(),        input.number<std::uint16_t>()};
+  Bytes copy(input.rest().begin(), input.rest().end());
+  static Bytes room(segments_room);
+  std::vector<Frame> frames;
+  const std::size_t used = cut(how, copy, room, frames);
+  require(used <= room.size(), "segments fit");
+  for (const Frame& frame : frames) require(frame.size() <= packet.size(), "a segment is no longer than the packet");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -84,5 +109,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto answer = responders[mode == Mode::ip].answer(head, total)) check_answer(*answer, total);
   check_answer(reflect(head, total, mode, shape % 16 < 8 ? Reflect::macs : Reflect::addresses), total);
   check_rewriting(packet);
+  check_joining(packet);
+  check_cutting(packet, shape);
   return 0;
 }

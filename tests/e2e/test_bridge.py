@@ -117,6 +117,34 @@ class TapBridgeTest(NamespaceTest):
         print(f"iperf3: bridge {bridged:.0f} Mbit/s, veth {cable:.0f} Mbit/s, ratio {bridged / cable:.3f}")
         self.assertGreater(bridged, 0)
 
+    def test_peers_see_segments_of_the_mtu_with_right_checksums(self):
+        left, right = self.namespace("a"), self.namespace("b")
+        here, there, capture = self.dir / "a.sock", self.dir / "b.sock", self.dir / "passed.pcapng"
+        first = self.bridge(f"tap:t0,address=10.9.0.1/24,netns={left}", f"memif:{here},role=server",
+                            options=["--json"])  # fmt: skip
+        self.bridge(f"tap:t0,address=10.9.0.2/24,netns={right}", f"memif:{there},role=server")
+        self.start(MEMIF, "dump", "--between", f"memif:{here},role=client,reconnect",
+                   f"memif:{there},role=client,reconnect", "-w", capture)  # fmt: skip
+        self.ping(left, "10.9.0.2", 1)
+        self.iperf3(left, right, "10.9.0.2")
+        tap, _ = self.totals(first)
+        frames = sh("tshark", "-n", "-r", capture, "-Y", "tcp.len > 0", "-o", "tcp.check_checksum:TRUE", "-o",
+                    "ip.check_checksum:TRUE", "-T", "fields", "-e", "frame.len", "-e", "tcp.checksum.status", "-e",
+                    "ip.checksum.status").stdout.split("\n")[:-1]  # fmt: skip
+        self.assertGreater(len(frames), 10)
+        self.assertGreaterEqual(tap["rx_packets"], len(frames) // 2)
+        for frame in frames:
+            length, *checksums = frame.split("\t")
+            self.assertLessEqual(int(length), 1514)
+            self.assertEqual(checksums, ["1", "1"])
+
+    def test_offload_can_be_switched_off(self):
+        left, right = self.namespace("a"), self.namespace("b")
+        self.bridge(f"tap:t0,address=10.9.0.1/24,netns={left},offload=no",
+                    f"tap:t0,address=10.9.0.2/24,netns={right},offload=no")  # fmt: skip
+        self.ping(left, "10.9.0.2", 1)
+        self.assertGreater(self.iperf3(left, right, "10.9.0.2"), 0)
+
     def test_mtu_and_mac(self):
         left, right = self.namespace("a"), self.namespace("b")
         self.bridge(f"tap:t0,address=10.9.0.1/24,netns={left},mtu=9000,mac=02:00:00:00:00:07",

@@ -28,6 +28,8 @@ TEST(BridgeWord, Tap) {
   EXPECT_EQ(tap.mtu, 9000u);
   EXPECT_EQ(tap.mac, (Mac{2, 0, 0, 0, 0, 1}));
   EXPECT_EQ(tap.netns, "left");
+  EXPECT_TRUE(tap.offload);
+  EXPECT_FALSE(std::get<TapOptions>(parse_bridge_word("tap:lab0,offload=no")).offload);
 }
 
 TEST(BridgeWord, Xdp) {
@@ -61,6 +63,7 @@ TEST(BridgeWord, RefusesNonsense) {
                            "tap:a,mtu",
                            "tap:a,mtu=",
                            "tap:a,mtu=67",
+                           "tap:a,offload=maybe",
                            "tap:a,mtu=70000",
                            "tap:a,address=10.0.0.1",
                            "tap:a,address=10.0.0.1/33",

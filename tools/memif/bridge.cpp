@@ -224,7 +224,7 @@ void add_bridge(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("bridge", "join memifs, TAPs, network interfaces and capture files");
   command
       ->add_option("PORT", options->words,
-                   "memif:PATH[,role=ROLE,id=N,...], tap:NAME[,address=A/N,mtu=N,mac=M,netns=NS], "
+                   "memif:PATH[,role=ROLE,id=N,...], tap:NAME[,address=A/N,mtu=N,mac=M,netns=NS,offload=no], "
                    "xdp:INTERFACE[,queue=N,mode=auto|copy|zero-copy,netns=NS], "
                    "pcap:in=FILE[,loop=N,pace=recorded|top] or pcap:out=FILE")
       ->type_name("memif:PATH|tap:NAME|xdp:INTERFACE|pcap:in=FILE|pcap:out=FILE")

@@ -13,14 +13,16 @@
 #include <unistd.h>
 
 #include "bridge_netns.hpp"
+#include "bridge_offload.hpp"
 #include "bridge_port.hpp"
 #include "command.hpp"
 
 namespace memif::tool {
 namespace {
 
-constexpr std::size_t tap_burst = 64;
-constexpr std::size_t header_room = 22;  // Ethernet with two VLAN tags
+constexpr std::size_t tap_burst = 64;                      // frames, and what the last packet makes of them
+constexpr std::size_t longest_read = 65536 + 64;           // an IP packet, Ethernet's header, and tags of VLANs
+constexpr std::size_t memory_size = std::size_t{2} << 20;  // of a burst
 
 [[noreturn]] void fail(const std::string& what, int error) {
   const char* advice = error == EPERM || error == EACCES ? " (needs CAP_NET_ADMIN: run as root)"
@@ -81,13 +83,12 @@ Fd create(const std::string& name) {
   Fd fd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (!fd) fail("open /dev/net/tun", errno);
   ifreq wanted = request(name);
-  wanted.ifr_flags = IFF_TAP | IFF_NO_PI;
+  wanted.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
   if (::ioctl(fd.get(), TUNSETIFF, &wanted) != 0) fail("create the TAP interface " + name, errno);
   return fd;
 }
 
-// Returns the MTU.
-std::size_t configure(const TapOptions& options) {
+void configure(const TapOptions& options) {
   const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) fail("open a socket", errno);
   ifreq change = request(options.name);
@@ -108,19 +109,20 @@ std::size_t configure(const TapOptions& options) {
   control(socket, SIOCGIFFLAGS, change, "ask for the state of " + options.name);
   change.ifr_flags = static_cast<short>(change.ifr_flags | IFF_UP);
   control(socket, SIOCSIFFLAGS, change, fmt::format("bring {} up", options.name));
-  control(socket, SIOCGIFMTU, change, "ask for the MTU of " + options.name);
-  return static_cast<std::size_t>(change.ifr_mtu);
 }
 
 class TapPort final : public BridgePort {
  public:
-  explicit TapPort(const TapOptions& options) : BridgePort("tap:" + options.name) {
+  explicit TapPort(const TapOptions& options) : BridgePort("tap:" + options.name), offload_(options.offload) {
     const Fd netns = open_netns(options.netns);
     const NetnsScope scope(netns);
     fd_ = create(options.name);
-    slot_ = configure(options) + header_room;
-    memory_.resize(tap_burst * slot_);
+    // Without the kernel's consent all packets are as long as on a cable; nothing else changes.
+    ::ioctl(fd_.get(), TUNSETOFFLOAD, offload_ ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0);
+    configure(options);
   }
+  // A persistent interface may get another program, which has not asked for long packets.
+  ~TapPort() override { ::ioctl(fd_.get(), TUNSETOFFLOAD, 0); }
 
   bool arm(std::vector<pollfd>& descriptors) override {
     descriptors.push_back({fd_.get(), POLLIN, 0});
@@ -129,22 +131,41 @@ class TapPort final : public BridgePort {
 
  private:
   void take(std::vector<Frame>& frames) override {
-    for (std::size_t i = 0; i < tap_burst; ++i) {
-      std::byte* const room = memory_.data() + i * slot_;
-      const ssize_t size = ::read(fd_.get(), room, slot_);
-      if (size <= 0) {
+    std::span<std::uint8_t> room(memory_);
+    while (frames.size() < tap_burst && room.size() >= longest_read + segments_room) {
+      Offload how;
+      const std::array parts{iovec{&how, sizeof how}, iovec{room.data(), longest_read}};
+      const ssize_t size = ::readv(fd_.get(), parts.data(), parts.size());
+      if (size < static_cast<ssize_t>(sizeof how)) {
         if (size < 0 && errno != EAGAIN && errno != EINTR) check_alive(errno);
         return;
       }
-      frames.emplace_back(room, static_cast<std::size_t>(size));
+      const auto packet = room.first(static_cast<std::size_t>(size) - sizeof how);
+      room = room.subspan(packet.size());
+      const std::size_t before = frames.size();
+      room = room.subspan(cut(how, packet, room.first(segments_room), frames));
+      if (frames.size() == before) ++counters_.rx_dropped;
     }
   }
 
   void put(Frames frames) override {
     for (const Frame& frame : frames) {
-      const ssize_t size = ::write(fd_.get(), frame.data(), frame.size());
-      if (size == static_cast<ssize_t>(frame.size())) sent(frame);
+      if (offload_ && joiner_.add(frame)) continue;
+      flush();
+      if (offload_ && joiner_.add(frame)) continue;
+      Offload plain;
+      const std::array parts{iovec{&plain, sizeof plain}, iovec{const_cast<std::byte*>(frame.data()), frame.size()}};
+      if (::writev(fd_.get(), parts.data(), parts.size()) > 0) sent(frame);
     }
+    flush();
+  }
+
+  void flush() {
+    if (joiner_.frames().empty()) return;
+    const auto parts = joiner_.packet();
+    if (::writev(fd_.get(), parts.data(), static_cast<int>(parts.size())) > 0)
+      for (const Frame& frame : joiner_.frames()) sent(frame);
+    joiner_.clear();
   }
 
   // Somebody deleted the interface: nothing will ever come again. An interface that is down only loses what is sent.
@@ -154,8 +175,9 @@ class TapPort final : public BridgePort {
   }
 
   Fd fd_;
-  std::size_t slot_ = 0;
-  std::vector<std::byte> memory_;
+  bool offload_;
+  Joiner joiner_;
+  std::vector<std::uint8_t> memory_ = std::vector<std::uint8_t>(memory_size);
 };
 
 }  // namespace

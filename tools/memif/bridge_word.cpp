@@ -12,6 +12,7 @@ namespace memif::tool {
 namespace {
 
 constexpr std::size_t longest_interface_name = 15;
+constexpr std::uint32_t bridge_ring_size = 2048;  // a TAP gives 64 KiB of TCP at once
 
 // The words after the scheme: VALUE,key=value,...
 class Pieces {
@@ -78,7 +79,8 @@ Prefix prefix(std::string_view value) {
 
 TapOptions parse_tap(std::string_view text) {
   Pieces pieces(text);
-  TapOptions options{.name = interface_name(pieces), .addresses = {}, .mtu = {}, .mac = {}, .netns = {}};
+  TapOptions options{
+      .name = interface_name(pieces), .addresses = {}, .mtu = {}, .mac = {}, .netns = {}, .offload = true};
   while (pieces.next_pair()) {
     if (pieces.key == "address")
       options.addresses.push_back(prefix(pieces.value));
@@ -88,8 +90,12 @@ TapOptions parse_tap(std::string_view text) {
       options.mac = parse_mac(pieces.value);
     else if (pieces.key == "netns")
       options.netns = namespace_name(pieces.value);
-    else
+    else if (pieces.key != "offload")
       unknown("tap", pieces.key);
+    else if (pieces.value == "yes" || pieces.value == "no")
+      options.offload = pieces.value == "yes";
+    else
+      throw UsageError(fmt::format("offload '{}' is not yes or no", pieces.value));
   }
   return options;
 }
@@ -142,6 +148,7 @@ PortOptions parse_memif(std::string_view word) {
   PortOptions options;
   options.wait.reset();
   options.reconnect = true;
+  options.config.ring_size = bridge_ring_size;
   apply_port_word(word, options);
   if (options.config.mode != Mode::ethernet) throw UsageError(fmt::format("{}: a bridge needs mode=ethernet", word));
   check_port(options);

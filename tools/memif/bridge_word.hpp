@@ -18,7 +18,8 @@ struct TapOptions {
   std::vector<Prefix> addresses;
   std::optional<std::uint32_t> mtu;
   std::optional<Mac> mac;
-  std::string netns;  // name of a network namespace; empty: ours
+  std::string netns;    // name of a network namespace; empty: ours
+  bool offload = true;  // the kernel hands over long TCP packets and unfinished checksums
 };
 
 enum class XdpMode { any, copy, zero_copy };
