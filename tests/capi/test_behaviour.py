@@ -19,10 +19,16 @@ class Generations(Installed):
             with self.subTest(source.name):
                 self.run_program(self.compile(source, "libmemif", "-lrt"))
 
-    def test_every_error_of_every_generation(self):
+    def run_in_every_generation(self, source):
         for generation, package in ((2, "libmemif2"), (3, "libmemif3"), (4, "libmemif")):
             with self.subTest(package):
-                self.run_program(self.compile(PROGRAMS / "errors.c", package, f"-DGENERATION={generation}"))
+                self.run_program(self.compile(PROGRAMS / source, package, f"-DGENERATION={generation}"))
+
+    def test_what_programs_depend_on_in_every_generation(self):
+        self.run_in_every_generation("behaviour.c")
+
+    def test_every_error_of_every_generation(self):
+        self.run_in_every_generation("errors.c")
 
     def test_generations_2_and_4_meet_in_one_process(self):
         libdir = PREFIX / LIBDIR

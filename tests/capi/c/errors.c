@@ -1,9 +1,6 @@
 /* Every error code that a function can return, in the generation that GENERATION names; compiled once for each. A
  * system call of the library's is this program's own, so that it can fail in every way. */
-#define _GNU_SOURCE
-#include <memif/libmemif.h>
-
-#include "check.h"
+#include "generations.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -14,97 +11,7 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
-/* --- What differs between the generations ------------------------------------------------------------------------ */
-
-static const char *path;
-
-#if GENERATION == 2
-static int
-start (memif_control_fd_update_t *update)
-{
-  return memif_init (update, "errors", NULL, NULL);
-}
-
-static int
-stop (void)
-{
-  return memif_cleanup ();
-}
-
-static int
-create (memif_conn_handle_t *conn, memif_conn_args_t args)
-{
-  args.socket_filename = (uint8_t *) path;
-  return memif_create (conn, &args, NULL, NULL, NULL, NULL);
-}
-
-#define on_fd_arguments int fd, uint8_t events
-#define event_bits events
-#define poll_once() memif_poll_event (1)
-#define cancel() memif_cancel_poll_event ()
-#define refill(conn, qid) memif_refill_queue (conn, qid, 1)
-#elif GENERATION == 3
-static memif_socket_handle_t sock;
-
-static int
-start (memif_control_fd_update_t *update)
-{
-  const int err = memif_init (update, "errors", NULL, NULL, NULL);
-  return err != MEMIF_ERR_SUCCESS ? err : memif_create_socket (&sock, path, NULL);
-}
-
-static int
-stop (void)
-{
-  return memif_cleanup ();
-}
-
-#define on_fd_arguments int fd, uint8_t events, void *ctx
-#define event_bits ((void) ctx, events)
-#define poll_once() memif_poll_event (1)
-#define cancel() memif_cancel_poll_event ()
-#define refill(conn, qid) memif_refill_queue (conn, qid, 1, 0)
-#else
-static memif_socket_handle_t sock;
-
-static int
-start (memif_control_fd_update_t *update)
-{
-  memif_socket_args_t args = { .on_control_fd_update = update };
-  snprintf (args.path, sizeof args.path, "%s", path);
-  return memif_create_socket (&sock, &args, NULL);
-}
-
-static int
-stop (void)
-{
-  return memif_delete_socket (&sock);
-}
-
-#define on_fd_arguments memif_fd_event_t event, void *ctx
-#define event_bits ((void) ctx, (unsigned) event.type)
-#define poll_once() memif_poll_event (sock, 1)
-#define cancel() memif_cancel_poll_event (sock)
-#define refill(conn, qid) memif_refill_queue (conn, qid, 1, 0)
-#endif
-
-#if GENERATION != 2
-static int
-create (memif_conn_handle_t *conn, memif_conn_args_t args)
-{
-  args.socket = sock;
-  return memif_create (conn, &args, NULL, NULL, NULL, NULL);
-}
-#endif
-
-#define CREATE(conn, ...) create (conn, (memif_conn_args_t){ __VA_ARGS__ })
-
-static void
-start_at (const char *at)
-{
-  path = at;
-  OK (start (NULL));
-}
+#define CREATE(conn, ...) create_with (conn, (memif_conn_args_t){ __VA_ARGS__ }, NULL, NULL, NULL, NULL)
 
 /* --- Failed system calls -------------------------------------------------------------------------------------------
  */
@@ -245,11 +152,7 @@ static int refuse_adds, refuse_deletes;
 static int
 on_fd (on_fd_arguments)
 {
-#if GENERATION == 4
-  CHECK (event.fd >= 0);
-#else
-  CHECK (fd >= 0);
-#endif
+  CHECK (event_fd >= 0);
   return (event_bits & MEMIF_FD_EVENT_DEL ? refuse_deletes : refuse_adds) ? -1 : 0;
 }
 
@@ -300,7 +203,7 @@ handles_ids_and_queues (void)
   CHECK_ERR (memif_rx_burst (conn, 0, &buf, 1, &n), MEMIF_ERR_DISCONNECTED);
   CHECK_ERR (memif_tx_burst (conn, 0, &buf, 1, &n), MEMIF_ERR_DISCONNECTED);
   CHECK_ERR (memif_buffer_alloc (conn, 0, &buf, 1, &n, 1), MEMIF_ERR_DISCONNECTED);
-  CHECK_ERR (refill (conn, 0), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (refill (conn, 0, 1), MEMIF_ERR_DISCONNECTED);
   CHECK_ERR (memif_get_queue_efd (conn, 0, &fd), MEMIF_ERR_DISCONNECTED);
   CHECK_ERR (memif_rx_burst (conn, 3, &buf, 1, &n), MEMIF_ERR_QID);
   CHECK_ERR (memif_set_rx_mode (conn, MEMIF_RX_MODE_POLLING, 3), MEMIF_ERR_QID);
@@ -311,7 +214,7 @@ handles_ids_and_queues (void)
   OK (CREATE (&slave, .interface_id = 5, .log2_ring_size = 1));
   UNTIL (memif_get_queue_efd (slave, 0, &fd) == MEMIF_ERR_SUCCESS
              && memif_get_queue_efd (conn, 0, &fd) == MEMIF_ERR_SUCCESS,
-         OK (poll_once ()));
+         OK (poll_for (1)));
 #if GENERATION != 2
   CHECK_ERR (memif_request_connection (slave), MEMIF_ERR_ALRCONN);
 #endif
@@ -366,7 +269,7 @@ an_interface_is_deleted_once (void)
   args.socket = sock;
 #endif
   OK (memif_create (&slave, &args, NULL, delete_again, NULL, NULL));
-  UNTIL (memif_get_queue_efd (slave, 0, &fd) == MEMIF_ERR_SUCCESS, OK (poll_once ()));
+  UNTIL (memif_get_queue_efd (slave, 0, &fd) == MEMIF_ERR_SUCCESS, OK (poll_for (1)));
   OK (memif_delete (&slave));
   CHECK_ERR (deleted_in_callback, MEMIF_ERR_ALREADY);
   OK (memif_delete (&master));
@@ -378,7 +281,7 @@ a_wake_up_that_cannot_be_written (void)
 {
   start_at (unique_path ());
   OK (cancel ());
-  CHECK_ERR (poll_once (), MEMIF_ERR_POLL_CANCEL);
+  CHECK_ERR (poll_for (1), MEMIF_ERR_POLL_CANCEL);
   for (int fd = 0; fd < 64; fd++)
     {
       char name[32], target[64] = { 0 };

@@ -1,0 +1,406 @@
+/* What programs depend on, in the generation that GENERATION names; compiled once for each. */
+#include "generations.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+typedef struct
+{
+  memif_conn_handle_t conn;
+  int connects, disconnects, interrupts, handle_was_set;
+} end_t;
+
+static int refill_on_connect = 1;
+
+static int
+on_connect (memif_conn_handle_t conn, void *ctx)
+{
+  end_t *end = ctx;
+  end->handle_was_set = end->conn == conn;
+  __atomic_fetch_add (&end->connects, 1, __ATOMIC_RELEASE);
+  return refill_on_connect ? refill (conn, 0, -1) : 0;
+}
+
+static int
+on_disconnect (memif_conn_handle_t conn, void *ctx)
+{
+  (void) conn;
+  ((end_t *) ctx)->disconnects++;
+  return 0;
+}
+
+static int
+on_interrupt (memif_conn_handle_t conn, void *ctx, uint16_t qid)
+{
+  memif_buffer_t bufs[16];
+  uint16_t n = 0;
+  ((end_t *) ctx)->interrupts++;
+  OK (memif_rx_burst (conn, qid, bufs, 16, &n));
+  return refill (conn, qid, n);
+}
+
+static void
+create (end_t *end, int master, interrupt_t *interrupt)
+{
+  const memif_conn_args_t args = { .is_master = (uint8_t) master, .buffer_size = 256, .log2_ring_size = 4 };
+  OK (create_with (&end->conn, args, on_connect, on_disconnect, interrupt, end));
+}
+
+static end_t master, slave;
+
+static void
+connect_both (void)
+{
+  master = slave = (end_t){ 0 };
+  start_at (unique_path ());
+  create (&master, 1, NULL);
+  create (&slave, 0, NULL);
+  UNTIL (master.connects && slave.connects, OK (poll_for (1)));
+}
+
+static void
+end_both (void)
+{
+  OK (memif_delete (&slave.conn));
+  OK (memif_delete (&master.conn));
+  OK (stop ());
+}
+
+static uint16_t
+send_packets (memif_conn_handle_t conn, uint16_t count, uint16_t size)
+{
+  memif_buffer_t bufs[64];
+  uint16_t n = 0, sent = 0;
+  const int err = memif_buffer_alloc (conn, 0, bufs, count, &n, size);
+  CHECK (err == MEMIF_ERR_SUCCESS || err == MEMIF_ERR_NOBUF_RING);
+  for (int i = 0; i < n; i++)
+    memset (bufs[i].data, i, bufs[i].len);
+  OK (memif_tx_burst (conn, 0, bufs, n, &sent));
+  CHECK (sent == n);
+  return n;
+}
+
+/* A refused connection is no error. Later tries come from the timer: of two seconds, or (4) if there is one. */
+static void
+slaves_try_at_once_and_then_by_the_timer (void)
+{
+  connect_both ();
+  CHECK (master.handle_was_set && slave.handle_was_set && slave.disconnects == 0);
+  OK (memif_delete (&slave.conn));
+  OK (memif_delete (&master.conn));
+  slave = master = (end_t){ 0 };
+  create (&slave, 0, NULL);
+  CHECK (slave.conn != NULL);
+  create (&master, 1, NULL);
+#if GENERATION == 4
+  for (int i = 0; i < 20; i++)
+    OK (poll_for (1));
+  CHECK (slave.connects == 0);
+  OK (memif_set_connection_request_timer (sock, (struct itimerspec){ { 0, 1000000 }, { 0, 1000000 } }));
+#endif
+  UNTIL (master.connects && slave.connects, OK (poll_for (10)));
+  end_both ();
+}
+
+static void
+slaves_have_posted_nothing_before_they_refill (void)
+{
+  refill_on_connect = 0;
+  connect_both ();
+  refill_on_connect = 1;
+  memif_buffer_t bufs[4];
+  uint16_t n = 9;
+  CHECK_ERR (memif_buffer_alloc (master.conn, 0, bufs, 1, &n, 64), MEMIF_ERR_NOBUF_RING);
+  CHECK (n == 0);
+  CHECK (send_packets (slave.conn, 1, 64) == 1); /* the other way needs nothing */
+  OK (refill (slave.conn, 0, -1));
+  CHECK (send_packets (master.conn, 4, 64) == 4);
+  end_both ();
+}
+
+/* The ring has room for 16 buffers of 256 bytes. */
+static void
+packets_are_counted_and_chains_are_shown (void)
+{
+  connect_both ();
+  end_t *ends[] = { &slave, &master };
+  for (int i = 0; i < 2; i++)
+    {
+      memif_buffer_t bufs[32];
+      uint16_t n = 0, sent = 0;
+      OK (memif_buffer_alloc (ends[i]->conn, 0, bufs, 2, &n, 600));
+      CHECK (n == 6);
+      for (int k = 0; k < n; k++)
+        {
+          CHECK ((bufs[k].flags == MEMIF_BUFFER_FLAG_NEXT) == (k % 3 != 2));
+          CHECK (bufs[k].len == (k % 3 != 2 ? 256 : 600 - 512));
+        }
+      CHECK_ERR (memif_buffer_alloc (ends[i]->conn, 0, bufs + 6, 4, &n, 600), MEMIF_ERR_NOBUF_RING);
+      CHECK (n == 9); /* three whole packets, and none in part */
+      OK (memif_tx_burst (ends[i]->conn, 0, bufs, 15, &sent));
+      OK (memif_rx_burst (ends[1 - i]->conn, 0, bufs, 32, &n));
+      CHECK (sent == 15 && n == 15 && bufs[14].len == 600 - 512 && bufs[14].flags == 0);
+      OK (refill (ends[1 - i]->conn, 0, n));
+    }
+  end_both ();
+}
+
+static void
+nobuf_keeps_the_event_and_all_else_consumes_it (void)
+{
+  connect_both ();
+  end_t *from[] = { &slave, &master }, *to[] = { &master, &slave };
+  for (int i = 0; i < 2; i++)
+    {
+      memif_buffer_t bufs[6];
+      uint16_t n = 9;
+      int efd = -1;
+      OK (memif_get_queue_efd (to[i]->conn, 0, &efd));
+      OK (memif_rx_burst (to[i]->conn, 0, bufs, 6, &n));
+      CHECK (n == 0 && !readable (efd));
+      CHECK (send_packets (from[i]->conn, 10, 60) == 10 && readable (efd));
+      CHECK_ERR (memif_rx_burst (to[i]->conn, 0, bufs, 6, &n), MEMIF_ERR_NOBUF);
+      CHECK (n == 6 && *(char *) bufs[5].data == 5 && readable (efd));
+      OK (memif_rx_burst (to[i]->conn, 0, bufs, 6, &n));
+      CHECK (n == 4 && *(char *) bufs[3].data == 9 && !readable (efd));
+      OK (refill (to[i]->conn, 0, 10));
+    }
+  end_both ();
+}
+
+static void
+slaves_move_data_forward_and_lengths_are_checked (void)
+{
+  connect_both ();
+  memif_buffer_t bufs[3], got[4];
+  uint16_t n = 0, sent = 0;
+  OK (memif_buffer_alloc (slave.conn, 0, bufs, 3, &n, 100));
+  for (int i = 0; i < 3; i++)
+    {
+      bufs[i].data = (char *) bufs[i].data + 14;
+      memset (bufs[i].data, 'a' + i, 100);
+    }
+  bufs[1].len = 256 - 13; /* one byte too many */
+  CHECK_ERR (memif_tx_burst (slave.conn, 0, bufs, 3, &sent), MEMIF_ERR_INVAL_ARG);
+  OK (memif_rx_burst (master.conn, 0, got, 4, &n));
+  CHECK (sent == 1 && n == 1 && got[0].len == 100 && *(char *) got[0].data == 'a');
+  bufs[1].len = 256 - 14;
+  OK (memif_tx_burst (slave.conn, 0, bufs + 1, 2, &sent));
+  OK (memif_rx_burst (master.conn, 0, got, 4, &n));
+  CHECK (sent == 2 && n == 2 && got[0].len == 242 && *(char *) got[1].data == 'c');
+  OK (refill (master.conn, 0, -1));
+  OK (memif_buffer_alloc (master.conn, 0, bufs, 2, &n, 100));
+  bufs[1].len = 257;
+  CHECK_ERR (memif_tx_burst (master.conn, 0, bufs, 2, &sent), MEMIF_ERR_INVAL_ARG);
+  OK (memif_rx_burst (slave.conn, 0, got, 4, &n));
+  CHECK (sent == 1 && n == 1);
+  end_both ();
+}
+
+enum
+{
+  most_fds = 1024
+};
+static struct
+{
+  int watched;
+  void *token;
+} fds[most_fds];
+
+static int
+on_fd (on_fd_arguments)
+{
+  const int fd = event_fd;
+  CHECK (fd < most_fds && fcntl (fd, F_GETFD) >= 0); /* also when it is about to be closed */
+  CHECK (fds[fd].watched == ((event_bits & (MEMIF_FD_EVENT_DEL | MEMIF_FD_EVENT_MOD)) != 0));
+  fds[fd].watched = (event_bits & MEMIF_FD_EVENT_DEL) == 0;
+  fds[fd].token = event_token;
+  return 0;
+}
+
+static int
+watched_count (void)
+{
+  int count = 0;
+  for (int fd = 0; fd < most_fds; fd++)
+    count += fds[fd].watched;
+  return count;
+}
+
+static void
+handle_what_is_ready (void)
+{
+  for (int fd = 0; fd < most_fds; fd++)
+    if (fds[fd].watched && readable (fd))
+      OK (handle_event (fd, fds[fd].token, MEMIF_FD_EVENT_READ));
+}
+
+static void
+all_descriptors_come_through_the_callback (void)
+{
+  master = slave = (end_t){ 0 };
+  path = unique_path ();
+  OK (start (on_fd));
+  const int at_first = watched_count ();
+  CHECK (at_first > 0); /* the timer */
+  create (&master, 1, on_interrupt);
+  CHECK (watched_count () == at_first + 1); /* the listener */
+  create (&slave, 0, on_interrupt);
+  UNTIL (master.connects && slave.connects, handle_what_is_ready ());
+  /* Two ends of a control channel, and a receive queue of each. */
+  CHECK (watched_count () == at_first + 1 + 4);
+  for (int i = 0; i < 2; i++)
+    {
+      end_t *from = i ? &master : &slave, *to = i ? &slave : &master;
+      CHECK (send_packets (from->conn, 3, 60) == 3);
+      UNTIL (to->interrupts, handle_what_is_ready ());
+    }
+  OK (memif_delete (&slave.conn));
+  UNTIL (master.disconnects, handle_what_is_ready ());
+  CHECK (watched_count () == at_first + 1);
+  OK (memif_delete (&master.conn));
+  OK (stop ());
+  CHECK (watched_count () == 0);
+}
+
+static void
+cancel_in_a_signal (int number)
+{
+  (void) number;
+  OK (cancel ());
+}
+
+static void *
+cancel_in_a_thread (void *unused)
+{
+  OK (cancel ());
+  return unused;
+}
+
+static void
+cancel_wakes_one_poll_once (void)
+{
+  connect_both ();
+  pthread_t thread;
+  CHECK (pthread_create (&thread, NULL, cancel_in_a_thread, NULL) == 0);
+  CHECK_ERR (poll_for (-1), MEMIF_ERR_POLL_CANCEL);
+  CHECK (pthread_join (thread, NULL) == 0);
+  OK (poll_for (0));
+  signal (SIGALRM, cancel_in_a_signal);
+  const struct itimerval soon = { { 0, 0 }, { 0, 20000 } };
+  CHECK (setitimer (ITIMER_REAL, &soon, NULL) == 0);
+  int err;
+  while ((err = poll_for (-1)) == MEMIF_ERR_SUCCESS) /* the signal itself only ends the wait */
+    ;
+  CHECK (err == MEMIF_ERR_POLL_CANCEL);
+  OK (poll_for (0));
+  CHECK (slave.disconnects == 0 && master.disconnects == 0);
+  end_both ();
+}
+
+static void
+do_nothing (int number)
+{
+  (void) number;
+}
+
+static void
+signals_end_a_wait_and_no_link (void)
+{
+  connect_both ();
+  const struct sigaction action = { .sa_handler = do_nothing };
+  sigaction (SIGALRM, &action, NULL);
+  const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = { { 0, 0 }, { 0, 0 } };
+  CHECK (setitimer (ITIMER_REAL, &often, NULL) == 0);
+  for (int i = 0; i < 20; i++)
+    OK (poll_for (100));
+  CHECK (setitimer (ITIMER_REAL, &never, NULL) == 0);
+  CHECK (slave.disconnects == 0 && send_packets (slave.conn, 1, 60) == 1);
+  end_both ();
+}
+
+static int stop_worker;
+
+static void *
+use_queues (void *ctx)
+{
+  end_t *end = ctx;
+  while (!__atomic_load_n (&stop_worker, __ATOMIC_ACQUIRE))
+    {
+      memif_buffer_t bufs[8];
+      uint16_t n = 0, sent = 0;
+      memif_rx_burst (end->conn, 0, bufs, 8, &n);
+      refill (end->conn, 0, n);
+      if (memif_buffer_alloc (end->conn, 0, bufs, 4, &n, 64) != MEMIF_ERR_DISCONNECTED)
+        memif_tx_burst (end->conn, 0, bufs, n, &sent);
+    }
+  return NULL;
+}
+
+/* The peer is another process, which is killed. */
+static void
+handles_outlive_the_peer_and_workers_survive (void)
+{
+  pthread_t thread;
+  master = (end_t){ 0 };
+  const char *at = unique_path ();
+  start_at (at);
+  create (&master, 1, NULL);
+  CHECK (pthread_create (&thread, NULL, use_queues, &master) == 0);
+  for (int round = 1; round <= 3; round++)
+    {
+      const pid_t child = fork ();
+      if (child == 0)
+        {
+          prctl (PR_SET_PDEATHSIG, SIGKILL);
+#if GENERATION != 4
+          OK (stop ());
+#endif
+          slave = (end_t){ 0 };
+          start_at (at);
+          create (&slave, 0, NULL);
+          for (;;)
+            {
+              OK (poll_for (1));
+              if (slave.connects)
+                send_packets (slave.conn, 8, 64);
+            }
+        }
+      UNTIL (master.connects == round, OK (poll_for (10)));
+      for (int i = 0; i < 20; i++)
+        OK (poll_for (1));
+      CHECK (kill (child, SIGKILL) == 0 && waitpid (child, NULL, 0) == child);
+      UNTIL (master.disconnects == round, OK (poll_for (10)));
+    }
+  __atomic_store_n (&stop_worker, 1, __ATOMIC_RELEASE);
+  CHECK (pthread_join (thread, NULL) == 0);
+  memif_buffer_t buf;
+  uint16_t n = 9;
+  int fd;
+  CHECK_ERR (memif_rx_burst (master.conn, 0, &buf, 1, &n), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (memif_tx_burst (master.conn, 0, &buf, 1, &n), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (memif_buffer_alloc (master.conn, 0, &buf, 1, &n, 64), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (refill (master.conn, 0, 1), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (memif_get_queue_efd (master.conn, 0, &fd), MEMIF_ERR_DISCONNECTED);
+  OK (memif_delete (&master.conn));
+  OK (stop ());
+}
+
+int
+main (void)
+{
+  slaves_try_at_once_and_then_by_the_timer ();
+  slaves_have_posted_nothing_before_they_refill ();
+  packets_are_counted_and_chains_are_shown ();
+  nobuf_keeps_the_event_and_all_else_consumes_it ();
+  slaves_move_data_forward_and_lengths_are_checked ();
+  all_descriptors_come_through_the_callback ();
+  cancel_wakes_one_poll_once ();
+  signals_end_a_wait_and_no_link ();
+  handles_outlive_the_peer_and_workers_survive ();
+  return 0;
+}

@@ -1,0 +1,108 @@
+/* What differs between the generations, for tests that are compiled once for each: GENERATION says which. There is one
+ * instance, started at a path; masters and slaves live on it. */
+#ifndef GENERATIONS_H
+#define GENERATIONS_H
+#define _GNU_SOURCE
+#include <memif/libmemif.h>
+
+#include "check.h"
+
+static const char *path;
+
+#if GENERATION == 2
+typedef memif_interrupt_t interrupt_t;
+
+static inline int
+start (memif_control_fd_update_t *update)
+{
+  return memif_init (update, "test", NULL, NULL);
+}
+
+static inline int
+stop (void)
+{
+  return memif_cleanup ();
+}
+
+#define on_fd_arguments int event_on, uint8_t events
+#define event_fd event_on
+#define event_bits events
+#define poll_for(milliseconds) memif_poll_event (milliseconds)
+#define cancel() memif_cancel_poll_event ()
+#define handle_event(fd, token, events) memif_control_fd_handler (fd, events)
+#define refill(conn, qid, count) memif_refill_queue (conn, qid, count)
+#elif GENERATION == 3
+typedef memif_interrupt_t interrupt_t;
+static memif_socket_handle_t sock;
+
+static inline int
+start (memif_control_fd_update_t *update)
+{
+  const int err = memif_init (update, "test", NULL, NULL, NULL);
+  return err != MEMIF_ERR_SUCCESS ? err : memif_create_socket (&sock, path, NULL);
+}
+
+static inline int
+stop (void)
+{
+  return memif_cleanup ();
+}
+
+#define on_fd_arguments int event_on, uint8_t events, void *ctx
+#define event_fd ((void) ctx, event_on)
+#define event_bits ((void) ctx, events)
+#define poll_for(milliseconds) memif_poll_event (milliseconds)
+#define cancel() memif_cancel_poll_event ()
+#define handle_event(fd, token, events) memif_control_fd_handler (fd, events)
+#define refill(conn, qid, count) memif_refill_queue (conn, qid, count, 0)
+#else
+typedef memif_on_interrupt_t interrupt_t;
+static memif_socket_handle_t sock;
+
+static inline int
+start (memif_control_fd_update_t *update)
+{
+  memif_socket_args_t args = { .on_control_fd_update = update };
+  snprintf (args.path, sizeof args.path, "%s", path);
+  return memif_create_socket (&sock, &args, NULL);
+}
+
+static inline int
+stop (void)
+{
+  return memif_delete_socket (&sock);
+}
+
+#define on_fd_arguments memif_fd_event_t event, void *ctx
+#define event_fd ((void) ctx, event.fd)
+#define event_bits ((void) ctx, (unsigned) event.type)
+#define event_token event.private_ctx
+#define poll_for(milliseconds) memif_poll_event (sock, milliseconds)
+#define cancel() memif_cancel_poll_event (sock)
+#define handle_event(fd, token, events) memif_control_fd_handler (token, events)
+#define refill(conn, qid, count) memif_refill_queue (conn, qid, count, 0)
+#endif
+#ifndef event_token
+#define event_token NULL
+#endif
+
+static inline int
+create_with (memif_conn_handle_t *conn, memif_conn_args_t args, memif_connection_update_t *on_connect,
+             memif_connection_update_t *on_disconnect, interrupt_t *on_interrupt, void *ctx)
+{
+#if GENERATION == 2
+  args.socket_filename = (uint8_t *) path;
+#else
+  args.socket = sock;
+#endif
+  return memif_create (conn, &args, on_connect, on_disconnect, on_interrupt, ctx);
+}
+
+static inline void
+start_at (const char *at)
+{
+  path = at;
+  OK (start (NULL));
+}
+
+#endif
