@@ -47,6 +47,11 @@ inline void relax() {
 #endif
 }
 
+// What an application does that has nothing else to do: the line of the index that it looks at stays with the peer.
+inline void pause() {
+  for (int i = 0; i < 8; ++i) relax();
+}
+
 // Keeps a value that the optimizer would otherwise find useless.
 template <class T>
 void keep(const T& value) {

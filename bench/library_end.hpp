@@ -45,20 +45,31 @@ class Library {
     return traffic_.shape.size <= 64 ? run_as<Touch::lines, true>(time) : run_as<Touch::lines, false>(time);
   }
 
-  // What the application does with a packet is settled when it is compiled, as it is in the probe.
+  // What the application does with a packet is settled when it is compiled, as it is in the probe. With nothing to do
+  // it pauses, as the probe's patient variants do.
   template <Touch touch = Touch::lines, bool one_line = false>
   void send(std::size_t queue = 0) {
     memif::TxBurst out = tx(queue).allocate(out_, static_cast<std::uint32_t>(traffic_.shape.size), traffic_.burst);
+    if (out.empty()) {
+      pause();
+      return;
+    }
     std::size_t at = 0;
+    std::uint64_t counter = counter_;  // not a member of `this` while bytes are written that might be its own
     for (memif::Buffer& buffer : out.buffers()) {
-      produce(buffer.data(), one_line ? 8 : buffer.size(), touch, counter_++, source_.data() + at);
+      produce(buffer.data(), one_line ? 8 : buffer.size(), touch, counter++, source_.data() + at);
       if constexpr (touch == Touch::copy) at = buffer.more() ? at + buffer.size() : 0;
     }
+    counter_ = counter;
     out.send();
   }
   template <Touch touch = Touch::lines, bool one_line = false>
   std::size_t receive(std::size_t queue = 0) {
     const memif::RxBurst in = rx(queue).receive(std::span(in_).first(buffers()));
+    if (in.empty()) {
+      pause();
+      return 0;
+    }
     std::size_t at = 0;
     std::uint64_t sum = 0;
     for (const memif::Buffer& buffer : in.buffers()) {

@@ -137,9 +137,8 @@ class ProbeVariant final : public Probe {
   static void store(std::uint16_t& index, std::uint16_t value) {
     std::atomic_ref(index).store(value, std::memory_order_release);
   }
-  static void pause() {
-    if constexpr (variant.patient)
-      for (int i = 0; i < 8; ++i) relax();
+  static void wait() {
+    if constexpr (variant.patient) pause();
   }
 
   static constexpr std::uint64_t word0(std::size_t p) {
@@ -172,7 +171,7 @@ class ProbeVariant final : public Probe {
     free -= parts == 1 ? 0 : free % parts;
     if (free == 0 || (variant.whole && free < std::min(wanted, shape.ring / 2))) {
       side.limit = own.limit;
-      pause();
+      wait();
       return;
     }
     const auto end = static_cast<std::uint16_t>(own.next + free);
@@ -198,7 +197,7 @@ class ProbeVariant final : public Probe {
     if (own.limit == own.next) own.limit = shape.to_server ? load(own.header->head) : load(own.header->tail);
     std::size_t count = std::min<std::size_t>(static_cast<std::uint16_t>(own.limit - own.next), parts * burst_);
     if (count == 0) {
-      pause();
+      wait();
       return 0;
     }
     const auto end = static_cast<std::uint16_t>(own.next + count);

@@ -42,6 +42,7 @@ void TxQueue::refresh() noexcept {
   offsets_vary_ = false;
   posted_ = nullptr;
   usual_ = 0;
+  usual_ahead_ = 0;
   if (ring == nullptr) return;
   posted_ = ring->posted.get();
   if (client_) {
@@ -63,6 +64,11 @@ std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
   usual_ = descriptor.word0;
   view_ = *view;
   return view->base + offset;
+}
+
+// Another descriptor is about to become the usual one.
+void TxQueue::forget_usual() noexcept {
+  for (; usual_ahead_ != 0; --usual_ahead_) posted_[slot(usual_ahead_ - 1)] = bound({usual_, 0});
 }
 
 // Server: the slots from the front up to `end` go back without a packet, since one of their buffers cannot be used.

@@ -25,7 +25,7 @@ namespace memif::detail {
 // how many returned true. Four a turn with addresses that differ by constants: compilers that unroll a loop with an
 // exit count every address on, for each packet. `left` serves the result only, which is then computed only at an exit.
 template <class Step>
-inline std::size_t run_of(std::size_t count, Step step) noexcept {
+[[gnu::always_inline]] inline std::size_t run_of(std::size_t count, Step step) noexcept {
   std::size_t i = 0;
   std::size_t left = count;
   for (; left >= 4; left -= 4, i += 4) {

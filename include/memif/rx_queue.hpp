@@ -115,15 +115,19 @@ class alignas(128) RxQueue : public detail::Queue {
   std::uint32_t room(std::uint16_t index) const noexcept;
 
   struct Burst;  // the state of one take()
-  std::size_t run_length(const Burst& burst) const noexcept;
-  struct Run {  // of packets of one buffer each, in slots one after the other
+  struct Run {   // of packets of one buffer each, in slots one after the other
     std::size_t buffers = 0;
     std::uint64_t bytes = 0;
   };
   template <class Sink>
+  [[gnu::always_inline]] inline Run take_run(std::uint16_t first, std::size_t count, std::size_t at,
+                                             Sink sink) noexcept;
+  template <class Sink>
   [[gnu::noinline]] Run run_from_client(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept;
   template <class Sink>
   [[gnu::noinline]] Run run_from_server(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept;
+  template <class Sink>
+  [[gnu::noinline]] Burst take_rest(Burst burst, Sink sink) noexcept;
   template <class Sink>
   [[gnu::noinline]] Burst take_packet(Burst burst, Sink sink) noexcept;
   std::byte* resolve(const RawDescriptor& descriptor, std::uint16_t index) noexcept;
@@ -201,10 +205,11 @@ struct RxQueue::Burst {
   std::size_t packets = 0;
   std::uint64_t bytes = 0;
 
-  void add(std::size_t more_buffers, std::size_t more_packets, std::uint64_t more_bytes) noexcept {
-    buffers += more_buffers;
-    packets += more_packets;
-    bytes += more_bytes;
+  void add(const Run& run) noexcept {
+    next = static_cast<std::uint16_t>(next + run.buffers);
+    buffers += run.buffers;
+    packets += run.buffers;
+    bytes += run.bytes;
   }
 };
 
@@ -234,17 +239,11 @@ RxQueue::Taken RxQueue::take(std::size_t max, Sink sink, LongPackets policy) noe
     refresh();
   if (next_ == limit_ && !look()) return {};
 
+  const std::size_t wanted = std::min<std::size_t>(max, static_cast<std::uint16_t>(limit_ - next_));
   Burst burst{.max = max, .policy = policy, .next = next_};
-  while (burst.buffers != max && burst.next != limit_) {
-    const std::size_t count = run_length(burst);
-    const Run run = client_ ? run_from_server(burst.next, count, burst.buffers, sink)
-                            : run_from_client(burst.next, count, burst.buffers, sink);
-    burst.add(run.buffers, run.buffers, run.bytes);
-    burst.next = static_cast<std::uint16_t>(burst.next + run.buffers);
-    if (run.buffers == count) continue;
-    burst = take_packet(burst, sink);  // by value, so that the compiler keeps it in registers until then
-    if (burst.ended) break;
-  }
+  burst.add(take_run(next_, wanted, 0, sink));
+  if (burst.buffers != wanted) [[unlikely]]
+    burst = take_rest(burst, sink);
   next_ = burst.next;
   // Only now: slots given back earlier could be published again at once, and a fast peer would keep this call for ever.
   if (dropped_count_ != 0) [[unlikely]]
@@ -258,6 +257,25 @@ RxQueue::Taken RxQueue::take(std::size_t max, Sink sink, LongPackets policy) noe
     MEMIF_PROBE(rx_burst, &port_, index_, burst.packets, burst.bytes);
   }
   return {burst.buffers, burst.packets};
+}
+
+// The rest of a burst that was not one run: the array's end was between, or a packet that no run takes.
+template <class Sink>
+RxQueue::Burst RxQueue::take_rest(Burst burst, Sink sink) noexcept {
+  bool unusual = burst.buffers == 0 || ring_.slot(burst.next) != 0;
+  while (burst.buffers != burst.max && burst.next != limit_) {
+    if (unusual) {
+      burst = take_packet(burst, sink);
+      if (burst.ended) break;
+      unusual = false;
+    } else {
+      const std::size_t published = static_cast<std::uint16_t>(limit_ - burst.next);
+      const Run run = take_run(burst.next, std::min(burst.max - burst.buffers, published), burst.buffers, sink);
+      burst.add(run);
+      unusual = run.buffers == 0 || ring_.slot(burst.next) != 0;
+    }
+  }
+  return burst;
 }
 
 // Whether a correct peer's index can be there: not behind what it published before, and not further from what was given
@@ -278,10 +296,11 @@ inline bool RxQueue::look() noexcept {
   return index != next_;
 }
 
-// How many slots from burst.next on lie one after the other and may be looked at.
-inline std::size_t RxQueue::run_length(const Burst& burst) const noexcept {
-  const std::size_t published = static_cast<std::uint16_t>(limit_ - burst.next);
-  return std::min({burst.max - burst.buffers, published, std::size_t{ring_.until_end(burst.next)}});
+// Packets of one buffer each, in slots one after the other; nearly always, that is all there are.
+template <class Sink>
+RxQueue::Run RxQueue::take_run(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept {
+  const std::size_t run = std::min(count, std::size_t{ring_.until_end(first)});
+  return client_ ? run_from_server(first, run, at, sink) : run_from_client(first, run, at, sink);
 }
 
 // As a server: the client's descriptors say where its packets are. The loop is for what nearly all packets are: one
@@ -390,7 +409,9 @@ RxQueue::Burst RxQueue::take_packet(Burst burst, Sink sink) noexcept {
     MEMIF_PROBE(rx_drop, &port_, index_, parts, good ? 1 : 0);
     drop(burst.next, parts);
   } else {
-    burst.add(parts, 1, bytes);
+    burst.buffers += parts;
+    burst.bytes += bytes;
+    ++burst.packets;
   }
   burst.next = at;
   return burst;

@@ -102,6 +102,7 @@ class alignas(128) TxQueue : public detail::Queue {
   bool look() noexcept;
   void notify() noexcept;
   void give_back(std::uint16_t end) noexcept;
+  void forget_usual() noexcept;
   std::size_t forward_exchanged(RxBurst& burst) noexcept;
   std::size_t forward_copied(RxBurst& burst) noexcept;
   template <class Sink>
@@ -111,11 +112,14 @@ class alignas(128) TxQueue : public detail::Queue {
   std::size_t reserve_posted(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
                              Sink sink) noexcept;
   template <class Sink>
-  [[gnu::noinline]] std::size_t reserve_posted_run(std::uint16_t first, std::size_t count, std::uint32_t size,
+  [[gnu::noinline]] std::size_t reserve_posted_rest(std::size_t packets, std::uint32_t size, std::size_t max,
+                                                    std::size_t after, std::size_t used, Sink sink) noexcept;
+  template <class Sink>
+  [[gnu::noinline]] std::size_t reserve_posted_run(std::size_t count, std::uint32_t size, std::size_t after,
                                                    std::size_t at, Sink sink) noexcept;
   template <class Sink>
-  [[gnu::noinline]] std::size_t reserve_posted_packet(std::uint16_t first, std::uint32_t size, std::size_t max,
-                                                      std::size_t before, Sink sink) noexcept;
+  [[gnu::noinline]] std::size_t reserve_posted_packet(std::uint32_t size, std::size_t max, std::size_t after,
+                                                      std::size_t at, Sink sink) noexcept;
 
   // Buffers in slots one after the other that publish() has described. Their lengths and NEXT flags are summed up in
   // one go, in the two halves of a word, as they are in a descriptor: that bounds a run.
@@ -126,9 +130,13 @@ class alignas(128) TxQueue : public detail::Queue {
   };
   static constexpr std::size_t max_run = 2048;
   static_assert(max_run * (std::uint64_t{1} << 20) < std::uint64_t{1} << 32, "buffers are at most 1 MiB");
+  template <class Source>
+  [[gnu::always_inline]] inline Written write_run(std::size_t from, std::size_t count, Source source) noexcept;
+  template <class Source>
+  [[gnu::noinline]] Written write_rest(Written written, std::size_t count, Source source) noexcept;
   template <bool offsets_vary, class Source>
   [[gnu::noinline]] Written write_own(std::uint16_t first, std::size_t count, std::size_t from, Source source) noexcept;
-  template <class Source>
+  template <bool usual, class Source>
   [[gnu::noinline]] Written write_posted(std::uint16_t first, std::size_t count, std::size_t from,
                                          Source source) noexcept;
 
@@ -162,8 +170,9 @@ class alignas(128) TxQueue : public detail::Queue {
   std::uint16_t limit_offset_ = 0;   // client: the ring size, since a slot is free once the peer has passed it
   std::uint32_t own_tag_ = 0;        // client: region of its buffers, no flags
   bool offsets_vary_ = false;        // client: descriptors may point elsewhere than to the start of their slot's buffer
-  std::uint64_t* posted_ = nullptr;  // server: of each posted descriptor, as it was read and checked, its bound()
-  std::uint64_t usual_ = 0;          // server: word0 of the last posted descriptor found good; its region is view_
+  std::uint64_t usual_ = 0;          // server: word0 of the last unusual descriptor found good; its region is view_
+  std::size_t usual_ahead_ = 0;      // server: of so many slots from next_ on the descriptors were like that when read
+  std::uint64_t* posted_ = nullptr;  // server: of the others, as each was read and checked, its bound()
   TxCounters own_counters_;
   TxCounters& counters_;  // its own, or where observers see them
 };
@@ -195,12 +204,12 @@ class TxBurst {
 
  private:
   friend class TxQueue;
-  TxBurst(TxQueue* queue, std::span<Buffer> buffers, std::uint32_t epoch) noexcept
-      : queue_(queue), buffers_(buffers), epoch_(epoch) {}
+  TxBurst(TxQueue* queue, std::span<Buffer> buffers, std::uint32_t epoch, std::size_t used) noexcept
+      : queue_(queue), buffers_(buffers), used_(used), epoch_(epoch) {}
 
   TxQueue* queue_;
   std::span<Buffer> buffers_;
-  std::size_t used_ = 0;
+  std::size_t used_;
   std::size_t last_ = 0;
   std::uint32_t epoch_;
 };
@@ -208,15 +217,14 @@ class TxBurst {
 // ---------------------------------------------------------------------------------------------------------------------
 
 inline TxBurst TxQueue::allocate(std::span<Buffer> buffers, std::uint32_t size, std::size_t packets) noexcept {
-  TxBurst burst = begin(buffers);
-  burst.used_ = reserve(packets, size, buffers.size(), 0, filler(buffers.data()));
-  return burst;
+  const std::size_t used = reserve(packets, size, buffers.size(), 0, filler(buffers.data()));
+  return {this, buffers, epoch_, used};
 }
 
 inline TxBurst TxQueue::begin(std::span<Buffer> buffers) noexcept {
   if (attention()) [[unlikely]]
     refresh();
-  return {this, buffers, epoch_};
+  return {this, buffers, epoch_, 0};
 }
 
 inline std::size_t TxQueue::send(TxBurst& burst) noexcept {
@@ -257,7 +265,7 @@ std::size_t TxQueue::reserve(std::size_t packets, std::uint32_t size, std::size_
                              Sink sink) noexcept {
   if (attention()) [[unlikely]]
     refresh();
-  if (!up() || size == 0 || size > Buffer::max_capacity) return 0;
+  if (!up() || size - 1 >= Buffer::max_capacity) return 0;  // a size of 0 wraps round
   max = std::min<std::size_t>(max, ring_.size());
   return client_ ? reserve_own(packets, size, max, after, sink) : reserve_posted(packets, size, max, after, sink);
 }
@@ -302,31 +310,40 @@ std::size_t TxQueue::reserve_own(std::size_t packets, std::uint32_t size, std::s
 }
 
 // As a server: the buffers are those that the client posted, where its descriptors say. Each descriptor is copied once,
-// checked, and remembered, for publish() to go by.
+// checked, and remembered, for publish() to go by: the usual ones by their number, others one by one in posted_.
 template <class Sink>
 std::size_t TxQueue::reserve_posted(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
                                     Sink sink) noexcept {
-  std::size_t room = std::min(max, free_after(after, std::min(packets, max)));
-  const auto first = static_cast<std::uint16_t>(next_ + after);
-  std::size_t used = 0;
+  const std::size_t wanted = std::min(packets, max);
+  const std::size_t room = std::min(wanted, free_after(after, wanted));
+  const std::size_t taken = reserve_posted_run(room, size, after, 0, sink);
+  return taken == wanted ? taken : reserve_posted_rest(packets, size, max, after, taken, sink);
+}
+
+// The rest of a burst that was not one run: the array's end was between, or a buffer that no run takes.
+template <class Sink>
+std::size_t TxQueue::reserve_posted_rest(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
+                                         std::size_t used, Sink sink) noexcept {
+  const std::uint16_t front = next_;
+  packets -= used;
+  std::size_t room = std::min(max, free_after(after, used));
+  bool unusual = used == 0 || slot(after + used) != 0;
   while (packets != 0) {
-    const auto index = static_cast<std::uint16_t>(first + used);
-    const std::size_t run = std::min({packets, room - used, std::size_t{ring_.until_end(index)}});
-    const std::size_t i = reserve_posted_run(index, run, size, used, sink);
-    used += i;
-    packets -= i;
-    if (packets == 0) break;
-    if (i == run && run != 0 && used < room) continue;  // the end of the array
-    if (i != run) {
-      const std::size_t parts =
-          reserve_posted_packet(static_cast<std::uint16_t>(first + used), size, room - used, used, sink);
-      used += parts;
-      if (parts != 0) {
-        --packets;
-        continue;
-      }
-      if (static_cast<std::uint16_t>(next_ + after) != first) break;  // slots went back, the count starts anew
+    if (!unusual) {
+      const std::size_t taken = reserve_posted_run(std::min(packets, room - used), size, after, used, sink);
+      used += taken;
+      packets -= taken;
+      unusual = slot(after + used) != 0;
+      if (taken != 0) continue;
     }
+    const std::size_t parts = used == room ? 0 : reserve_posted_packet(size, room - used, after, used, sink);
+    unusual = false;
+    if (parts != 0) {
+      used += parts;
+      --packets;
+      continue;
+    }
+    if (next_ != front) break;  // slots went back: the burst would count from one that is no more
     // No room for a whole packet, as far as we know: the peer may have posted more by now.
     const std::size_t known = room;
     if (room < max) room = std::min(max, free_after(after, room + 1));
@@ -341,32 +358,35 @@ std::size_t TxQueue::reserve_posted(std::size_t packets, std::uint32_t size, std
 // Packets of one buffer each, in slots one after the other, up to the first that is no such packet. Nearly all posted
 // descriptors are alike but for their offsets, so one comparison with one found good checks all else.
 template <class Sink>
-std::size_t TxQueue::reserve_posted_run(std::uint16_t first, std::size_t count, std::uint32_t size, std::size_t at,
+std::size_t TxQueue::reserve_posted_run(std::size_t count, std::uint32_t size, std::size_t after, std::size_t at,
                                         Sink sink) noexcept {
   const RawDescriptor usual{usual_, 0};
-  if (usual.length() < size) return 0;
+  if (usual.length() < size || after + at > usual_ahead_) return 0;
+  const auto first = static_cast<std::uint16_t>(next_ + after + at);
+  count = std::min(count, std::size_t{ring_.until_end(first)});
   const std::uint32_t capacity = std::min(usual.length(), Buffer::max_capacity);
   wire::Descriptor* const shared = ring_.descriptor(first);
   const std::size_t slot = ring_.slot(first);
-  std::uint64_t* const posted = posted_ + slot;
   std::byte* const base = view_.base;
   const std::uint64_t last_offset = view_.size - usual.length();
-  const std::uint64_t usual_bound = bound(usual);
-  return detail::run_of(count, [&](std::size_t i) {
+  const std::size_t taken = detail::run_of(count, [&](std::size_t i) {
     const RawDescriptor descriptor = Ring::load(shared[i]);
     if (descriptor.word0 != usual.word0 || (checked && descriptor.offset > last_offset)) [[unlikely]]
       return false;
-    posted[i] = usual_bound;
     sink(at + i, base + descriptor.offset, Extent::of(size), capacity, slot + i);
     return true;
   });
+  usual_ahead_ = std::max(usual_ahead_, after + at + taken);
+  return taken;
 }
 
 // One packet over posted buffers of any size in any region. A buffer that cannot be used ends the burst before the
 // packet; at the front of the ring, where nothing precedes it, the slots up to it go back empty instead.
 template <class Sink>
-std::size_t TxQueue::reserve_posted_packet(std::uint16_t first, std::uint32_t size, std::size_t max, std::size_t before,
+std::size_t TxQueue::reserve_posted_packet(std::uint32_t size, std::size_t max, std::size_t after, std::size_t at,
                                            Sink sink) noexcept {
+  const auto first = static_cast<std::uint16_t>(next_ + after + at);
+  forget_usual();
   std::size_t parts = 0;
   for (std::uint32_t left = size; left != 0; ++parts) {
     if (parts == max) return 0;
@@ -381,44 +401,21 @@ std::size_t TxQueue::reserve_posted_packet(std::uint16_t first, std::uint32_t si
     const std::uint32_t length = std::min(left, capacity);
     left -= length;
     posted_[ring_.slot(index)] = bound(descriptor);
-    sink(before + parts, data, Extent::of(length, left != 0), capacity, std::size_t{ring_.slot(index)});
+    sink(at + parts, data, Extent::of(length, left != 0), capacity, std::size_t{ring_.slot(index)});
   }
   return parts;
 }
 
 template <class Source>
 TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
-  const std::size_t free = static_cast<std::uint16_t>(limit_ - next_);
-  const std::size_t possible = std::min(count, free);
-  Written written;
-  while (written.buffers != possible) {  // mostly one run; another from the start of the array, after its end
-    const auto first = static_cast<std::uint16_t>(next_ + written.buffers);
-    const std::size_t run = std::min({possible - written.buffers, std::size_t{ring_.until_end(first)}, max_run});
-    const Written part = !client_        ? write_posted(first, run, written.buffers, source)
-                         : offsets_vary_ ? write_own<true>(first, run, written.buffers, source)
-                                         : write_own<false>(first, run, written.buffers, source);
-    written.buffers += part.buffers;
-    written.continued += part.continued;
-    written.bytes += part.bytes;
-    if (part.buffers == run) continue;
-    if (!moves<Source> || !client_ || std::exchange(offsets_vary_, true)) break;  // else: perhaps one that was moved
-  }
-  if (written.buffers != count) [[unlikely]] {
-    counters_.rejected.add(1);
-    MEMIF_PROBE(tx_drop, &port_, index_, count - written.buffers, 1);
-  }
-  // Whole packets only.
-  while (written.buffers != 0) {
-    const Extent last = source.extent(written.buffers - 1);
-    if (!last.more()) break;
-    --written.buffers;
-    --written.continued;
-    written.bytes -= last.length();
-  }
+  Written written = write_run(0, count, source);
+  if (written.buffers != count || (count != 0 && source.extent(count - 1).more())) [[unlikely]]
+    written = write_rest(written, count, source);
   if (written.buffers == 0) return {};
 
   const std::size_t packets = written.buffers - written.continued;
   next_ = static_cast<std::uint16_t>(next_ + written.buffers);
+  usual_ahead_ -= std::min(usual_ahead_, written.buffers);
   if (ring_.publish_to_receiver(next_)) notify();
   TxCounters& counters = counters_;
   counters.packets.add(packets);
@@ -426,6 +423,42 @@ TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
   counters.bursts.add(1);
   MEMIF_PROBE(tx_burst, &port_, index_, packets, written.bytes);
   return {written.buffers, packets};
+}
+
+// Buffers in slots one after the other, beginning with buffer `from`; nearly always, that is all there are.
+template <class Source>
+TxQueue::Written TxQueue::write_run(std::size_t from, std::size_t count, Source source) noexcept {
+  const auto first = static_cast<std::uint16_t>(next_ + from);
+  const std::size_t free = static_cast<std::uint16_t>(limit_ - first);
+  const std::size_t run = std::min({count - from, free, std::size_t{ring_.until_end(first)}, max_run});
+  if (from < usual_ahead_) return write_posted<true>(first, std::min(run, usual_ahead_ - from), from, source);
+  if (!client_) return write_posted<false>(first, run, from, source);
+  return offsets_vary_ ? write_own<true>(first, run, from, source) : write_own<false>(first, run, from, source);
+}
+
+// The rest of a burst that was not one run, as far as it can be sent: whole packets only.
+template <class Source>
+TxQueue::Written TxQueue::write_rest(Written written, std::size_t count, Source source) noexcept {
+  while (written.buffers != count) {
+    const Written part = write_run(written.buffers, count, source);
+    written.buffers += part.buffers;
+    written.continued += part.continued;
+    written.bytes += part.bytes;
+    if (part.buffers != 0) continue;
+    if (!moves<Source> || !client_ || std::exchange(offsets_vary_, true)) break;  // else: perhaps one that was moved
+  }
+  if (written.buffers != count) {
+    counters_.rejected.add(1);
+    MEMIF_PROBE(tx_drop, &port_, index_, count - written.buffers, 1);
+  }
+  while (written.buffers != 0) {
+    const Extent last = source.extent(written.buffers - 1);
+    if (!last.more()) break;
+    --written.buffers;
+    --written.continued;
+    written.bytes -= last.length();
+  }
+  return written;
 }
 
 // As a client: the whole descriptor is this side's. Fields that already hold their value are left alone. The offset is
@@ -470,19 +503,21 @@ TxQueue::Written TxQueue::write_own(std::uint16_t first, std::size_t count, std:
 }
 
 // As a server: length and NEXT are this side's to say; region and offset stay as the client posted them.
-template <class Source>
+template <bool usual, class Source>
 TxQueue::Written TxQueue::write_posted(std::uint16_t first, std::size_t count, std::size_t from,
                                        Source source) noexcept {
   constexpr std::uint64_t region_bits = 0xffff0000;
   wire::Descriptor* const shared = ring_.descriptor(first);
   const std::uint64_t* const posted = posted_ + ring_.slot(first);
+  const std::uint64_t usual_bound = bound({usual_, 0});
   std::uint64_t sum = 0;
   const std::size_t written = detail::run_of(count, [&](std::size_t i) {
+    const std::uint64_t limit = usual ? usual_bound : posted[i];
     const Extent extent = source.extent(from + i);
     // An empty part wraps round to beyond any bound.
-    if (!in_place(source, from + i) || (checked && extent.word - Extent::of(1).word > posted[i])) [[unlikely]]
+    if (!in_place(source, from + i) || (checked && extent.word - Extent::of(1).word > limit)) [[unlikely]]
       return false;
-    Ring::store_word0(shared[i], extent.word | (posted[i] & region_bits));
+    Ring::store_word0(shared[i], extent.word | (limit & region_bits));
     sum += extent.word;
     return true;
   });
