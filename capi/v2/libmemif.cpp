@@ -4,13 +4,11 @@
 #include <atomic>
 #include <cstring>
 
+#include "api.hpp"
 #include "connection.hpp"
 #include "details.hpp"
 #include "legacy.hpp"
 #include "send.hpp"
-
-#define MEMIF_API __attribute__((visibility("default")))
-#define MEMIF_DATA_API MEMIF_API __attribute__((flatten))  // in one piece
 
 namespace {
 
@@ -29,6 +27,8 @@ int tell(const Instance& instance, int fd, unsigned events, void*) {
 }  // namespace
 
 extern "C" {
+
+#include "calls.hpp"
 
 MEMIF_API uint16_t memif_get_version(void) { return memif::wire::version; }
 MEMIF_API char* memif_strerror(int err_code) { return explain_v2(err_code); }
@@ -72,37 +72,8 @@ MEMIF_API int memif_create(memif_conn_handle_t* conn, memif_conn_args_t* args, m
   }));
 }
 
-MEMIF_API int memif_delete(memif_conn_handle_t* conn) {
-  if (conn == nullptr) return number(Code::inval_arg);
-  return number(*conn != nullptr ? Connection::remove(conn) : Code::noconn);
-}
-
-MEMIF_API int memif_get_details(memif_conn_handle_t conn, memif_details_t* md, char* buf, ssize_t buflen) {
-  return number(get_details(conn, md, buf, buflen));
-}
-
-MEMIF_API int memif_get_queue_efd(memif_conn_handle_t conn, uint16_t qid, int* fd) {
-  if (conn == nullptr) return number(Code::noconn);
-  return number(fd != nullptr ? static_cast<Connection*>(conn)->event_fd(qid, fd) : Code::inval_arg);
-}
-
-MEMIF_API MEMIF_READS_ANY_ENUM int memif_set_rx_mode(memif_conn_handle_t conn, memif_rx_mode_t rx_mode, uint16_t qid) {
-  if (conn == nullptr) return number(Code::noconn);
-  return number(static_cast<Connection*>(conn)->set_rx_mode(qid, static_cast<unsigned>(rx_mode)));
-}
-
-MEMIF_DATA_API int memif_rx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                                  uint16_t* rx) {
-  return number(rx_burst(conn, qid, bufs, count, rx));
-}
-
 MEMIF_DATA_API int memif_refill_queue(memif_conn_handle_t conn, uint16_t qid, uint16_t count) {
   return number(refill(conn, qid, count, 0));
-}
-
-MEMIF_DATA_API int memif_buffer_alloc(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                                      uint16_t* count_out, uint16_t size) {
-  return number(buffer_alloc(conn, qid, bufs, count, count_out, size));
 }
 
 MEMIF_DATA_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,

@@ -4,13 +4,11 @@
 #include <atomic>
 #include <cstring>
 
+#include "api.hpp"
 #include "connection.hpp"
 #include "details.hpp"
 #include "exchange.hpp"
 #include "legacy.hpp"
-
-#define MEMIF_API __attribute__((visibility("default")))
-#define MEMIF_DATA_API MEMIF_API __attribute__((flatten))  // in one piece
 
 namespace {
 
@@ -78,6 +76,9 @@ void destroy(Instance* instance) {
 }  // namespace
 
 extern "C" {
+
+#include "calls.hpp"
+#include "calls_of_3_and_4.hpp"
 
 MEMIF_API uint16_t memif_get_version(void) { return memif::wire::version; }
 MEMIF_API char* memif_strerror(int err_code) { return explain(err_code); }
@@ -181,59 +182,9 @@ MEMIF_API int memif_create(memif_conn_handle_t* conn, memif_conn_args_t* args, m
   }));
 }
 
-MEMIF_API int memif_request_connection(memif_conn_handle_t conn) {
-  return number(conn != nullptr ? static_cast<Connection*>(conn)->request() : Code::noconn);
-}
-
-MEMIF_API int memif_delete(memif_conn_handle_t* conn) {
-  if (conn == nullptr) return number(Code::inval_arg);
-  return number(*conn != nullptr ? Connection::remove(conn) : Code::noconn);
-}
-
-MEMIF_API int memif_get_details(memif_conn_handle_t conn, memif_details_t* md, char* buf, ssize_t buflen) {
-  return number(get_details(conn, md, buf, buflen));
-}
-
-MEMIF_API int memif_get_queue_efd(memif_conn_handle_t conn, uint16_t qid, int* fd) {
-  if (conn == nullptr) return number(Code::noconn);
-  return number(fd != nullptr ? static_cast<Connection*>(conn)->event_fd(qid, fd) : Code::inval_arg);
-}
-
-MEMIF_API MEMIF_READS_ANY_ENUM int memif_set_rx_mode(memif_conn_handle_t conn, memif_rx_mode_t rx_mode, uint16_t qid) {
-  if (conn == nullptr) return number(Code::noconn);
-  return number(static_cast<Connection*>(conn)->set_rx_mode(qid, static_cast<unsigned>(rx_mode)));
-}
-
-MEMIF_DATA_API int memif_rx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                                  uint16_t* rx) {
-  return number(rx_burst(conn, qid, bufs, count, rx));
-}
-
-MEMIF_DATA_API int memif_refill_queue(memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom) {
-  return number(refill(conn, qid, count, headroom));
-}
-
-MEMIF_DATA_API int memif_buffer_alloc(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                                      uint16_t* count_out, uint16_t size) {
-  return number(buffer_alloc(conn, qid, bufs, count, count_out, size));
-}
-
 MEMIF_DATA_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
                                   uint16_t* tx) {
   return number(tx_burst(conn, qid, bufs, count, tx, Surplus::ignored));
-}
-
-MEMIF_API int memif_buffer_enq_tx(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                                  uint16_t* count_out) {
-  return number(enqueue_tx(conn, qid, bufs, count, count_out));
-}
-
-MEMIF_API int memif_buffer_requeue(memif_conn_handle_t conn, memif_buffer_t* buf_a, memif_buffer_t* buf_b) {
-  return number(requeue(conn, buf_a, buf_b));
-}
-
-MEMIF_API int memif_set_next_free_buffer(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* buf) {
-  return number(set_next_free(conn, qid, buf));
 }
 
 MEMIF_API void memif_register_external_region(memif_add_external_region_t* ar, memif_get_external_region_addr_t* gr,

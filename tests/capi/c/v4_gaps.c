@@ -45,190 +45,150 @@ allocate (memif_conn_handle_t conn, memif_buffer_t *bufs, const char *text)
 
 #define ARRIVED(conn, expected) CHECK (strcmp (arrived (conn), expected) == 0)
 
-static void
-open_pair (pair_t *pair, end_t **from, end_t **to)
-{
-  connect_pair (pair, (memif_conn_args_t){ .log2_ring_size = 4, .buffer_size = 256 });
-  OK (memif_refill_queue (pair->slave.conn, 0, -1, 0));
-  from[0] = to[1] = &pair->slave;
-  from[1] = to[0] = &pair->master;
-}
+typedef void (exchange_t) (memif_conn_handle_t from, memif_conn_handle_t to);
 
 static void
-what_is_not_sent_can_be_sent_later (void)
+both_ways (int rounds, exchange_t *exchange)
 {
   pair_t pair = { 0 };
-  end_t *from[2], *to[2];
-  open_pair (&pair, from, to);
-  for (int way = 0; way < 2; way++)
-    for (int round = 0; round < 30; round++)
-      {
-        memif_buffer_t bufs[8];
-        allocate (from[way]->conn, bufs, "abcdef");
-        SEND (from[way]->conn, bufs, 2, MEMIF_ERR_SUCCESS, 2);
-        ARRIVED (to[way]->conn, "ab");
-        allocate (from[way]->conn, bufs + 6, "gh");
-        SEND (from[way]->conn, bufs + 2, 6, MEMIF_ERR_SUCCESS, 6);
-        ARRIVED (to[way]->conn, "cdefgh");
-      }
+  connect_pair (&pair, (memif_conn_args_t){ .log2_ring_size = 4, .buffer_size = 256 });
+  OK (memif_refill_queue (pair.slave.conn, 0, -1, 0));
+  for (int round = 0; round < rounds; round++)
+    {
+      exchange (pair.slave.conn, pair.master.conn);
+      exchange (pair.master.conn, pair.slave.conn);
+    }
   close_pair (&pair);
 }
 
-static void
-buffers_left_out_are_given_up (void)
-{
-  pair_t pair = { 0 };
-  end_t *from[2], *to[2];
-  open_pair (&pair, from, to);
-  for (int way = 0; way < 2; way++)
-    for (int round = 0; round < 30; round++)
-      {
-        memif_buffer_t bufs[8];
-        /* Two of four, and then those of the next call: the ring has no hole, and does not fill up. */
-        allocate (from[way]->conn, bufs, "abcd");
-        SEND (from[way]->conn, bufs, 2, MEMIF_ERR_SUCCESS, 2);
-        allocate (from[way]->conn, bufs, "efgh");
-        SEND (from[way]->conn, bufs, 4, MEMIF_ERR_SUCCESS, 4);
-        ARRIVED (to[way]->conn, "abefgh");
-        /* Every other one. */
-        allocate (from[way]->conn, bufs, "abcdef");
-        memif_buffer_t some[3] = { bufs[1], bufs[3], bufs[5] };
-        SEND (from[way]->conn, some, 3, MEMIF_ERR_SUCCESS, 3);
-        ARRIVED (to[way]->conn, "bdf");
-        /* What was given up is no longer allocated. */
-        SEND (from[way]->conn, bufs, 1, MEMIF_ERR_INVAL_ARG, 0);
-      }
-  close_pair (&pair);
-}
+/* The case `name`: what follows, from the slave to the master and the other way round. */
+#define BOTH_WAYS(name, rounds)                                                                                        \
+  static exchange_t name##_one_way;                                                                                    \
+  static void name (void) { both_ways (rounds, name##_one_way); }                                                      \
+  static void name##_one_way (memif_conn_handle_t from, memif_conn_handle_t to)
 
-static void
-empty_packets_are_left_out (void)
+BOTH_WAYS (what_is_not_sent_can_be_sent_later, 30)
 {
-  pair_t pair = { 0 };
-  end_t *from[2], *to[2];
-  open_pair (&pair, from, to);
-  for (int way = 0; way < 2; way++)
-    for (int round = 0; round < 30; round++)
-      {
-        memif_buffer_t bufs[8];
-        allocate (from[way]->conn, bufs, "abcdef");
-        bufs[0].len = bufs[2].len = bufs[3].len = bufs[5].len = 0;
-        SEND (from[way]->conn, bufs, 6, MEMIF_ERR_SUCCESS, 6);
-        ARRIVED (to[way]->conn, "be");
-        allocate (from[way]->conn, bufs, "a");
-        bufs[0].len = 0;
-        SEND (from[way]->conn, bufs, 1, MEMIF_ERR_SUCCESS, 1);
-        ARRIVED (to[way]->conn, "");
-        /* In part: what is still held keeps its place. */
-        allocate (from[way]->conn, bufs, "abcd");
-        bufs[0].len = 0;
-        SEND (from[way]->conn, bufs, 2, MEMIF_ERR_SUCCESS, 2);
-        SEND (from[way]->conn, bufs + 2, 2, MEMIF_ERR_SUCCESS, 2);
-        ARRIVED (to[way]->conn, "bcd");
-      }
-  close_pair (&pair);
-}
-
-static void
-chains_move_up_too (void)
-{
-  pair_t pair = { 0 };
-  end_t *from[2], *to[2];
-  open_pair (&pair, from, to);
-  for (int way = 0; way < 2; way++)
-    for (int round = 0; round < 30; round++)
-      {
-        memif_buffer_t bufs[8], got[8];
-        uint16_t n = 0;
-        OK (memif_buffer_alloc (from[way]->conn, 0, bufs, 2, &n, 700));
-        CHECK (n == 6);
-        for (int i = 0; i < 6; i++)
-          memset (bufs[i].data, 'a' + i, bufs[i].len);
-        SEND (from[way]->conn, bufs + 3, 3, MEMIF_ERR_SUCCESS, 3);
-        OK (memif_rx_burst (to[way]->conn, 0, got, 8, &n));
-        CHECK (n == 3 && got[0].len == 256 && got[1].len == 256 && got[2].len == 700 - 512);
-        for (int i = 0; i < 3; i++)
-          CHECK (got[i].flags == (i < 2) && ((char *) got[i].data)[got[i].len - 1] == 'd' + i);
-        OK (memif_refill_queue (to[way]->conn, 0, n, 0));
-        /* A chain without its end is none. */
-        OK (memif_buffer_alloc (from[way]->conn, 0, bufs, 1, &n, 700));
-        SEND (from[way]->conn, bufs, 2, MEMIF_ERR_INVAL_ARG, 0);
-        SEND (from[way]->conn, bufs, 3, MEMIF_ERR_SUCCESS, 3);
-        OK (memif_rx_burst (to[way]->conn, 0, got, 8, &n));
-        CHECK (n == 3);
-        OK (memif_refill_queue (to[way]->conn, 0, n, 0));
-      }
-  close_pair (&pair);
-}
-
-static void
-packets_that_move_up_stay_within_their_buffers (void)
-{
-  pair_t pair = { 0 };
-  end_t *from[2], *to[2];
-  open_pair (&pair, from, to);
   memif_buffer_t bufs[8];
-  for (int way = 0; way < 2; way++)
-    {
-      allocate (from[way]->conn, bufs, "abcd");
-      memif_buffer_t bad = bufs[1];
-      bad.len = 257;
-      SEND (from[way]->conn, &bad, 1, MEMIF_ERR_INVAL_ARG, 0);
-      bad = bufs[1];
-      bad.data = (char *) bad.data - 1;
-      SEND (from[way]->conn, &bad, 1, MEMIF_ERR_INVAL_ARG, 0);
-      bad.data = (char *) bufs[1].data + 250;
-      SEND (from[way]->conn, &bad, 1, MEMIF_ERR_INVAL_ARG, 0);
-      memif_buffer_t turned[3] = { bufs[2], bufs[1], bufs[3] };
-      SEND (from[way]->conn, turned, 3, MEMIF_ERR_INVAL_ARG, 0);
-      memif_buffer_t twice[3] = { bufs[1], bufs[1], bufs[3] };
-      SEND (from[way]->conn, twice, 3, MEMIF_ERR_INVAL_ARG, 0);
-      ARRIVED (to[way]->conn, "");
-      /* Moved forward by the program, and then up. */
-      bufs[2].data = (char *) bufs[2].data + 5;
-      bufs[2].len -= 5;
-      SEND (from[way]->conn, bufs + 2, 2, MEMIF_ERR_SUCCESS, 2);
-      ARRIVED (to[way]->conn, "cd");
-    }
-  close_pair (&pair);
+  allocate (from, bufs, "abcdef");
+  SEND (from, bufs, 2, MEMIF_ERR_SUCCESS, 2);
+  ARRIVED (to, "ab");
+  allocate (from, bufs + 6, "gh");
+  SEND (from, bufs + 2, 6, MEMIF_ERR_SUCCESS, 6);
+  ARRIVED (to, "cdefgh");
 }
 
-static void
-counts_of_zero_and_of_too_many (void)
+BOTH_WAYS (buffers_left_out_are_given_up, 30)
 {
-  pair_t pair = { 0 };
-  end_t *from[2], *to[2];
-  open_pair (&pair, from, to);
-  for (int way = 0; way < 2; way++)
-    {
-      memif_conn_handle_t conn = from[way]->conn;
-      memif_buffer_t bufs[70];
-      uint16_t n = 9;
-      OK (memif_buffer_alloc (conn, 0, bufs, 0, &n, 64));
-      CHECK (n == 0);
-      OK (memif_buffer_alloc (conn, 0, NULL, 0, &n, 64));
-      SEND (conn, bufs, 0, MEMIF_ERR_SUCCESS, 0);
-      SEND (conn, NULL, 0, MEMIF_ERR_SUCCESS, 0);
-      n = 9;
-      OK (memif_rx_burst (conn, 0, bufs, 0, &n));
-      CHECK (n == 0);
-      OK (memif_refill_queue (conn, 0, 0, 0));
-      OK (memif_refill_queue (conn, 0, 500, 0)); /* nothing is held */
+  memif_buffer_t bufs[8];
+  /* Two of four, and then those of the next call: the ring has no hole, and does not fill up. */
+  allocate (from, bufs, "abcd");
+  SEND (from, bufs, 2, MEMIF_ERR_SUCCESS, 2);
+  allocate (from, bufs, "efgh");
+  SEND (from, bufs, 4, MEMIF_ERR_SUCCESS, 4);
+  ARRIVED (to, "abefgh");
+  /* Every other one. */
+  allocate (from, bufs, "abcdef");
+  memif_buffer_t some[3] = { bufs[1], bufs[3], bufs[5] };
+  SEND (from, some, 3, MEMIF_ERR_SUCCESS, 3);
+  ARRIVED (to, "bdf");
+  /* What was given up is no longer allocated. */
+  SEND (from, bufs, 1, MEMIF_ERR_INVAL_ARG, 0);
+}
 
-      n = 0;
-      CHECK_ERR (memif_buffer_alloc (conn, 0, bufs, 70, &n, 64), MEMIF_ERR_NOBUF_RING);
-      CHECK (n == 16);
-      CHECK_ERR (memif_buffer_alloc (conn, 0, bufs + 16, 1, &n, 64), MEMIF_ERR_NOBUF_RING);
-      CHECK (n == 0);
-      for (int i = 0; i < 16; i++)
-        memset (bufs[i].data, 'x', bufs[i].len);
-      memcpy (bufs + 16, bufs, sizeof *bufs);
-      SEND (conn, bufs, 17, MEMIF_ERR_INVAL_ARG, 16); /* the seventeenth is not allocated */
-      /* No room at all: none of it is lost. */
-      CHECK_ERR (memif_rx_burst (to[way]->conn, 0, bufs, 0, &n), MEMIF_ERR_NOBUF);
-      ARRIVED (to[way]->conn, "xxxxxxxxxxxxxxxx");
-    }
-  close_pair (&pair);
+BOTH_WAYS (empty_packets_are_left_out, 30)
+{
+  memif_buffer_t bufs[8];
+  allocate (from, bufs, "abcdef");
+  bufs[0].len = bufs[2].len = bufs[3].len = bufs[5].len = 0;
+  SEND (from, bufs, 6, MEMIF_ERR_SUCCESS, 6);
+  ARRIVED (to, "be");
+  allocate (from, bufs, "a");
+  bufs[0].len = 0;
+  SEND (from, bufs, 1, MEMIF_ERR_SUCCESS, 1);
+  ARRIVED (to, "");
+  /* In part: what is still held keeps its place. */
+  allocate (from, bufs, "abcd");
+  bufs[0].len = 0;
+  SEND (from, bufs, 2, MEMIF_ERR_SUCCESS, 2);
+  SEND (from, bufs + 2, 2, MEMIF_ERR_SUCCESS, 2);
+  ARRIVED (to, "bcd");
+}
+
+BOTH_WAYS (chains_move_up_too, 30)
+{
+  memif_buffer_t bufs[8], got[8];
+  uint16_t n = 0;
+  OK (memif_buffer_alloc (from, 0, bufs, 2, &n, 700));
+  CHECK (n == 6);
+  for (int i = 0; i < 6; i++)
+    memset (bufs[i].data, 'a' + i, bufs[i].len);
+  SEND (from, bufs + 3, 3, MEMIF_ERR_SUCCESS, 3);
+  OK (memif_rx_burst (to, 0, got, 8, &n));
+  CHECK (n == 3 && got[0].len == 256 && got[1].len == 256 && got[2].len == 700 - 512);
+  for (int i = 0; i < 3; i++)
+    CHECK (got[i].flags == (i < 2) && ((char *) got[i].data)[got[i].len - 1] == 'd' + i);
+  OK (memif_refill_queue (to, 0, n, 0));
+  /* A chain without its end is none. */
+  OK (memif_buffer_alloc (from, 0, bufs, 1, &n, 700));
+  SEND (from, bufs, 2, MEMIF_ERR_INVAL_ARG, 0);
+  SEND (from, bufs, 3, MEMIF_ERR_SUCCESS, 3);
+  OK (memif_rx_burst (to, 0, got, 8, &n));
+  CHECK (n == 3);
+  OK (memif_refill_queue (to, 0, n, 0));
+}
+
+BOTH_WAYS (packets_that_move_up_stay_within_their_buffers, 1)
+{
+  memif_buffer_t bufs[8];
+  allocate (from, bufs, "abcd");
+  memif_buffer_t bad = bufs[1];
+  bad.len = 257;
+  SEND (from, &bad, 1, MEMIF_ERR_INVAL_ARG, 0);
+  bad = bufs[1];
+  bad.data = (char *) bad.data - 1;
+  SEND (from, &bad, 1, MEMIF_ERR_INVAL_ARG, 0);
+  bad.data = (char *) bufs[1].data + 250;
+  SEND (from, &bad, 1, MEMIF_ERR_INVAL_ARG, 0);
+  memif_buffer_t turned[3] = { bufs[2], bufs[1], bufs[3] };
+  SEND (from, turned, 3, MEMIF_ERR_INVAL_ARG, 0);
+  memif_buffer_t twice[3] = { bufs[1], bufs[1], bufs[3] };
+  SEND (from, twice, 3, MEMIF_ERR_INVAL_ARG, 0);
+  ARRIVED (to, "");
+  /* Moved forward by the program, and then up. */
+  bufs[2].data = (char *) bufs[2].data + 5;
+  bufs[2].len -= 5;
+  SEND (from, bufs + 2, 2, MEMIF_ERR_SUCCESS, 2);
+  ARRIVED (to, "cd");
+}
+
+BOTH_WAYS (counts_of_zero_and_of_too_many, 1)
+{
+  memif_buffer_t bufs[70];
+  uint16_t n = 9;
+  OK (memif_buffer_alloc (from, 0, bufs, 0, &n, 64));
+  CHECK (n == 0);
+  OK (memif_buffer_alloc (from, 0, NULL, 0, &n, 64));
+  SEND (from, bufs, 0, MEMIF_ERR_SUCCESS, 0);
+  SEND (from, NULL, 0, MEMIF_ERR_SUCCESS, 0);
+  n = 9;
+  OK (memif_rx_burst (from, 0, bufs, 0, &n));
+  CHECK (n == 0);
+  OK (memif_refill_queue (from, 0, 0, 0));
+  OK (memif_refill_queue (from, 0, 500, 0)); /* nothing is held */
+
+  n = 0;
+  CHECK_ERR (memif_buffer_alloc (from, 0, bufs, 70, &n, 64), MEMIF_ERR_NOBUF_RING);
+  CHECK (n == 16);
+  CHECK_ERR (memif_buffer_alloc (from, 0, bufs + 16, 1, &n, 64), MEMIF_ERR_NOBUF_RING);
+  CHECK (n == 0);
+  for (int i = 0; i < 16; i++)
+    memset (bufs[i].data, 'x', bufs[i].len);
+  memcpy (bufs + 16, bufs, sizeof *bufs);
+  SEND (from, bufs, 17, MEMIF_ERR_INVAL_ARG, 16); /* the seventeenth is not allocated */
+  /* No room at all: none of it is lost. */
+  CHECK_ERR (memif_rx_burst (to, 0, bufs, 0, &n), MEMIF_ERR_NOBUF);
+  ARRIVED (to, "xxxxxxxxxxxxxxxx");
 }
 
 /* The array has room for what the master's own buffer size makes of a packet; a slave that posts less overruns nothing.
