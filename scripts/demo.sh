@@ -15,7 +15,7 @@ esac
 dependencies=(build)
 [[ $peer == testpmd ]] && dependencies+=(dpdk)
 scripts/install-deps.sh "${dependencies[@]}"
-echo "Building ..."
+echo "Building, which takes a minute or two the first time (it is told to build/demo.log) ..."
 mkdir -p build
 { cmake --preset release && cmake --build build/release --target memif; } >build/demo.log 2>&1 ||
   { cat build/demo.log; exit 1; }

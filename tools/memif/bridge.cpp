@@ -27,6 +27,7 @@ using Time = BridgePort::Time;
 
 // However busy the ports are, links and signals are looked after this often.
 constexpr auto control_period = 1ms;
+constexpr auto long_wait = 1s;  // for a peer
 
 struct BridgeOptions {
   std::vector<std::string> words;
@@ -53,6 +54,7 @@ class BridgeCommand {
     std::optional<std::chrono::nanoseconds> wait;  // for the peer; nothing: for ever
     bool once;                                     // the bridge ends with the link
     bool met = false;
+    bool told = false;  // why there is no link
   };
 
   void open(const PortOptions& options) {
@@ -69,6 +71,7 @@ class BridgeCommand {
   }
 
   bool await_links();
+  void tell_what_is_missing(Time now);
   bool control(Time now);
   void sleep(Time until);
   void report(Time now, bool last);
@@ -129,12 +132,26 @@ bool BridgeCommand::await_links() {
     for (Demand& demand : demands_) {
       if (demand.port->up() || (!demand.wait && !replays_)) continue;
       waiting = true;
-      if (demand.wait && now >= start_ + *demand.wait)
-        throw Failure(exit_no_peer,
-                      fmt::format("no peer on {} within {}", demand.port->name(), format_duration(*demand.wait)));
+      if (demand.wait && now >= start_ + *demand.wait) {
+        const std::string why = demand.port->why_down();
+        throw Failure(exit_no_peer, fmt::format("no peer on {} within {}{}{}", demand.port->name(),
+                                                format_duration(*demand.wait), why.empty() ? "" : ": ", why));
+      }
     }
     if (!waiting) return true;
+    tell_what_is_missing(now);
     context_.poll(20ms);
+  }
+}
+
+// A client that cannot connect goes on trying, but whoever waits should know why.
+void BridgeCommand::tell_what_is_missing(Time now) {
+  for (Demand& demand : demands_) {
+    if (demand.met || demand.told || demand.port->up() || now < start_ + long_wait) continue;
+    const std::string why = demand.port->why_down();
+    if (why.empty()) continue;
+    demand.told = true;
+    notice(fmt::format("no peer yet on {}: {}; still waiting", demand.port->name(), why));
   }
 }
 
@@ -142,6 +159,7 @@ bool BridgeCommand::await_links() {
 bool BridgeCommand::control(Time now) {
   context_.poll(0ms);
   last_control_ = now;
+  tell_what_is_missing(now);
   if (now >= next_report_) {
     report(now, false);
     next_report_ += *interval_ * ((now - next_report_) / *interval_ + 1);
@@ -230,10 +248,10 @@ void add_bridge(CLI::App& app, Action& action) {
       ->type_name("memif:PATH|tap:NAME|xdp:INTERFACE|pcap:in=FILE|pcap:out=FILE")
       ->required();
   command->add_option("--age", options->age, "forget an address not seen for so long (with three ports or more)")
-      ->type_name("TIME")
+      ->type_name("DURATION")
       ->capture_default_str();
-  command->add_option("-i,--interval", options->interval, "report what passed this often")->type_name("TIME");
-  command->add_option("-t,--time", options->time, "end after so long")->type_name("TIME");
+  command->add_option("-i,--interval", options->interval, "report what passed this often")->type_name("DURATION");
+  command->add_option("-t,--time", options->time, "end after so long")->type_name("DURATION");
   command->add_flag("--json", options->json, "reports as JSON: one object, or one a line with --interval");
   command->footer(
       "Two ports are a wire, more are a learning switch. Ends on Ctrl+C; a TAP that it made goes with it.\n"

@@ -32,6 +32,10 @@ class MemifPort final : public BridgePort {
   }
 
   bool up() const override { return up_; }
+  std::string why_down() const override {
+    const auto reason = interface_->info().last_reason;
+    return reason ? describe_reason(*reason) : std::string();
+  }
   void release() override { burst_.release(); }
   bool arm(std::vector<pollfd>& descriptors) override;
   void disarm() override;

@@ -52,6 +52,9 @@ class BridgePort {
 
   virtual bool up() const { return true; }
 
+  // What is known of why it is not; may be empty.
+  virtual std::string why_down() const { return {}; }
+
   // Before a sleep: adds the descriptors that a frame makes readable. False if one is there already. Then disarm().
   virtual bool arm(std::vector<pollfd>& descriptors) = 0;
   virtual void disarm() {}

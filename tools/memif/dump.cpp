@@ -70,11 +70,12 @@ int run(const DumpOptions& options) {
 }
 
 void add_capture_options(CLI::App& command, CaptureOptions& options) {
-  command.add_option("FILTER", options.filter, "which packets, as in pcap-filter(7): 'udp port 53'");
-  command.add_option("-c,--count", options.count, "end after so many packets");
+  command.add_option("FILTER", options.filter, "which packets, as in pcap-filter(7): 'udp port 53'")->type_name("");
+  command.add_option("-c,--count", options.count, "end after so many packets")->type_name("N");
   command.add_option("-s,--snapshot-length", options.snap_length, "bytes kept of a packet; 0: all")
-      ->capture_default_str();
-  command.add_option("-w,--write", options.file, "write a pcapng file, or to standard output (-)");
+      ->capture_default_str()
+      ->type_name("SIZE");
+  command.add_option("-w,--write", options.file, "write a pcapng file, or to standard output (-)")->type_name("FILE");
   command
       .add_option("-a,--autostop", options.stop_conditions,
                   "end after duration:TIME, packets:N, filesize:SIZE (of all files) or files:N; may be repeated")
@@ -97,8 +98,10 @@ void add_dump(CLI::App& app, Action& action) {
   auto options = std::make_shared<DumpOptions>();
   CLI::App* command = app.add_subcommand("dump", "show packets, or write them to pcapng files");
   add_capture_options(*command, options->capture);
-  CLI::Option* const read = command->add_option("-r,--read", options->read,
-                                                "read a pcap or pcapng file, or standard input (-), and no interface");
+  CLI::Option* const read = command
+                                ->add_option("-r,--read", options->read,
+                                             "read a pcap or pcapng file, or standard input (-), and no interface")
+                                ->type_name("FILE");
   command
       ->add_option("--between", options->between,
                    "stand between two peers: two ports, one towards each; what one sends is passed on to the other")

@@ -19,10 +19,11 @@ std::string page_name(const ManualCommand& root, const ManualCommand& command) {
 
 std::string reference(std::string_view page, int section) { return fmt::format("{}({})", roff_bold(page), section); }
 
-// With a capital and a full stop.
+// With a capital and a full stop; words to be typed, memif:PATH, stay as they are.
 std::string sentence(std::string text) {
   if (text.empty()) return text;
-  text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  if (text.substr(0, text.find(' ')).find(':') == std::string::npos)
+    text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
   return text.ends_with('.') ? text : text + '.';
 }
 

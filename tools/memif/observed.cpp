@@ -61,7 +61,10 @@ Json queue_json(std::size_t queue, const std::optional<ObservedRing>& ring, std:
 }  // namespace
 
 CLI::Option* add_pid_option(CLI::App& app, std::vector<pid_t>& pids, const std::string& help) {
-  return app.add_option("--pid", pids, help)->type_name("PID")->delimiter(',')->check(CLI::PositiveNumber);
+  return app.add_option("--pid", pids, help)
+      ->type_name("PID")
+      ->delimiter(',')
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""));
 }
 
 std::vector<ObservedInterface> look(const std::vector<pid_t>& pids) {

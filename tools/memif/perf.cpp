@@ -311,11 +311,17 @@ void add_perf(CLI::App& app, Action& action) {
   command->add_option("--size", options->size, "bytes a packet, imix, or a mix such as 64:7,570:4,1518:1")
       ->type_name("SIZES")
       ->capture_default_str();
-  command->add_option("--rate", options->rate, "such as 10Mpps or 5Gbps (default: as fast as the peer takes them)");
-  command->add_option("--burst", options->burst, "packets sent at once, 1 to 256")->capture_default_str();
-  command->add_option("--cpus", options->cpus, "run each thread on one of these, in turn: 0,1")->delimiter(',');
-  command->add_option("--min-rate", options->min_rate, "exit with 4 below it, such as 1Mpps or 5Gbps");
-  command->add_option("--max-loss", options->max_loss, "exit with 4 if more is lost, in percent");
+  command->add_option("--rate", options->rate, "such as 10Mpps or 5Gbps (default: as fast as the peer takes them)")
+      ->type_name("RATE");
+  command->add_option("--burst", options->burst, "packets sent at once, 1 to 256")
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_option("--cpus", options->cpus, "run each thread on one of these, in turn: 0,1")
+      ->type_name("N,...")
+      ->delimiter(',');
+  command->add_option("--min-rate", options->min_rate, "exit with 4 below it, such as 1Mpps or 5Gbps")
+      ->type_name("RATE");
+  command->add_option("--max-loss", options->max_loss, "exit with 4 if more is lost, in percent")->type_name("PERCENT");
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(
       "Two ports: the first sends, the second receives, and latency is one way. One port: sends and counts what comes\n"

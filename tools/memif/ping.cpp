@@ -128,17 +128,25 @@ int ping(const PingOptions& options) {
 void add_ping(CLI::App& app, Action& action) {
   auto options = std::make_shared<PingOptions>();
   CLI::App* command = app.add_subcommand("ping", "ping an address across the memif");
-  command->add_option("TARGET", options->target, "address to ping")->required();
-  command->add_option("--source", options->source, "address to ping from, such as 192.168.1.1/24")->required();
-  command->add_option("-c,--count", options->count, "end after so many requests (default: go on)");
+  command->add_option("TARGET", options->target, "address to ping")->required()->type_name("");
+  command->add_option("--source", options->source, "address to ping from, such as 192.168.1.1/24")
+      ->required()
+      ->type_name("ADDRESS");
+  command->add_option("-c,--count", options->count, "end after so many requests (default: go on)")->type_name("N");
   command
       ->add_option("-i,--interval", options->interval,
                    "time between requests, a plain number is seconds; 0: the next when the last was answered")
-      ->capture_default_str();
-  command->add_option("-s,--size", options->size, "bytes of data in a request")->capture_default_str();
-  command->add_option("-W,--timeout", options->timeout, "how long to wait for an answer")->capture_default_str();
-  command->add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)");
-  command->add_option("--max-loss", options->max_loss, "exit with 4 if more is lost, in percent");
+      ->capture_default_str()
+      ->type_name("DURATION");
+  command->add_option("-s,--size", options->size, "bytes of data in a request")
+      ->capture_default_str()
+      ->type_name("SIZE");
+  command->add_option("-W,--timeout", options->timeout, "how long to wait for an answer")
+      ->capture_default_str()
+      ->type_name("DURATION");
+  command->add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)")
+      ->type_name("MAC");
+  command->add_option("--max-loss", options->max_loss, "exit with 4 if more is lost, in percent")->type_name("PERCENT");
   command->add_flag("-q,--quiet", options->quiet, "only the summary");
   command->add_flag("--json", options->json, "print one JSON object");
   add_port_options(*command, options->port);

@@ -81,40 +81,49 @@ struct Setting {
   const char* value;   // what the help calls it
   const char* help;
   void (*set)(PortOptions&, std::string_view);
+  std::string (*preset)(const PortOptions&) = nullptr;  // what it is unless it is set
 };
 
 constexpr std::array settings{
     Setting{"socket", "--socket", "PATH",
             "socket of the listener: a path, or @NAME[,netns_name=NS|,netns_pid=PID] for an abstract one; needs write "
             "permission as a client, and write permission for its directory as a server",
-            [](PortOptions& o, std::string_view v) { o.config.socket = v; }},
+            [](PortOptions& o, std::string_view v) { o.config.socket = v; },
+            [](const PortOptions& o) { return o.config.socket; }},
     Setting{"id", "--id", "N", "number of the interface on the socket",
             [](PortOptions& o, std::string_view v) {
               o.config.id = static_cast<std::uint32_t>(parse_number(v, 0, std::numeric_limits<std::uint32_t>::max()));
-            }},
-    Setting{"role", "--role", "client|server", "client (slave): connects; server (master): listens", set_role},
+            },
+            [](const PortOptions& o) { return std::to_string(o.config.id); }},
+    Setting{"role", "--role", "client|server", "client (slave): connects; server (master): listens", set_role,
+            [](const PortOptions& o) { return std::string(o.config.role == Role::client ? "client" : "server"); }},
     Setting{"mode", "--mode", "ethernet|ip|punt", "what a packet is: ethernet, ip or punt; the same on both sides",
-            set_mode},
+            set_mode, [](const PortOptions&) { return std::string("ethernet"); }},
     Setting{"secret", "--secret", "TEXT", "at most 24 bytes; other users can see it in the process list",
             [](PortOptions& o, std::string_view v) { o.config.secret = v; }},
     Setting{"secret-file", "--secret-file", "FILE", "a file whose first line is the secret", set_secret_file},
     Setting{"queues", "--queues", "N", "queues each way, 1 to 256",
             [](PortOptions& o, std::string_view v) {
               o.config.rx_queues = o.config.tx_queues = static_cast<std::uint16_t>(parse_number(v, 1, 256));
-            }},
+            },
+            [](const PortOptions& o) { return std::to_string(o.config.rx_queues); }},
     Setting{"ring", "--ring-size", "N", "descriptors a ring, a power of two from 2 to 16384 (a client's choice)",
             [](PortOptions& o, std::string_view v) {
               o.config.ring_size = static_cast<std::uint32_t>(parse_number(v, 2, 16384));
-            }},
+            },
+            [](const PortOptions& o) { return std::to_string(o.config.ring_size); }},
     Setting{"buffer", "--buffer-size", "SIZE", "bytes a packet buffer (a client's choice)",
             [](PortOptions& o, std::string_view v) {
               const std::uint64_t size = parse_size(v);
               if (size > (1u << 20)) refuse(v, "64 bytes to 1 MiB");
               o.config.buffer_size = static_cast<std::uint32_t>(size);
-            }},
-    Setting{"wait", "--wait", "DURATION", "how long to wait for the peer, or 'forever'", set_wait},
-    Setting{"rx-mode", "--rx-mode", "polling|interrupt|adaptive", "how to wait for packets", set_rx_mode},
-    Setting{"name", "--name", "NAME", "name of the interface, told to the peer",
+            },
+            [](const PortOptions& o) { return std::to_string(o.config.buffer_size); }},
+    Setting{"wait", "--wait", "DURATION", "how long to wait for the peer, or 'forever'", set_wait,
+            [](const PortOptions& o) { return o.wait ? format_duration(*o.wait) : "forever"; }},
+    Setting{"rx-mode", "--rx-mode", "polling|interrupt|adaptive", "how to wait for packets", set_rx_mode,
+            [](const PortOptions&) { return std::string("adaptive"); }},
+    Setting{"name", "--name", "NAME", "name of the interface, told to the peer (default: memif/ID)",
             [](PortOptions& o, std::string_view v) { o.config.name = v; }},
 };
 
@@ -163,14 +172,16 @@ constexpr auto port_help = "the port in one word; its keys are those of the opti
 
 using Apply = std::function<void(PortOptions&)>;  // what an option does to a port
 
-// All options but --port. `each` calls what it is given for the ports that the options are about.
-void add_settings(CLI::App& app, const std::function<void(const Apply&)>& each) {
+// All options but --port, which are those of `preset` unless they are given. `each` calls what it is given for the
+// ports that the options are about.
+void add_settings(CLI::App& app, const PortOptions& preset, const std::function<void(const Apply&)>& each) {
   for (const Setting& setting : settings) {
     const auto set = [each, &setting](const std::string& value) {
       each([&](PortOptions& port) { apply(setting.set, port, setting.option, value); });
     };
     app.add_option_function<std::string>(setting.option, set, setting.help)
         ->type_name(setting.value)
+        ->default_str(setting.preset != nullptr ? setting.preset(preset) : std::string())
         ->group(port_group);
   }
   const std::string help = "wait for the peer to return when it is gone; --reconnect=PERIOD: try so often";
@@ -218,7 +229,7 @@ void add_port_options(CLI::App& app, PortOptions& options) {
          "--port", [&options](const std::string& word) { apply_port_word(word, options); }, port_help)
       ->type_name(port_value)
       ->group(port_group);
-  add_settings(app, [&options](const Apply& change) { change(options); });
+  add_settings(app, options, [&options](const Apply& change) { change(options); });
 }
 
 void add_port_options(CLI::App& app, std::vector<PortOptions>& ports) {
@@ -232,7 +243,7 @@ void add_port_options(CLI::App& app, std::vector<PortOptions>& ports) {
       ->allow_extra_args(false)
       ->type_name(port_value)
       ->group(port_group);
-  add_settings(app, [&ports](const Apply& change) {
+  add_settings(app, ports.front(), [&ports](const Apply& change) {
     for (PortOptions& port : ports) change(port);
   });
 }

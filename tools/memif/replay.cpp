@@ -286,6 +286,7 @@ int ReplayCommand::finish(const Port& port) {
   } else {
     print_line(fmt::format("{} packets sent, {} bytes, in {:.3f} s, {:.0f} packets a second; {} not sent", sent_,
                            bytes_, seconds, rate, not_sent_));
+    if (read_ == 0 && complete) notice(fmt::format("{} has no packets", options_.file));
     if (shortened_ != 0) notice(fmt::format("{} packets are shorter in the capture than they were", shortened_));
   }
   if (damage_) {
@@ -306,28 +307,36 @@ int ReplayCommand::finish(const Port& port) {
 void add_replay(CLI::App& app, Action& action) {
   auto options = std::make_shared<ReplayOptions>();
   CLI::App* command = app.add_subcommand("replay", "send the packets of a pcap or pcapng file");
-  command->add_option("FILE", options->file, "the capture, or - for standard input")->required();
-  CLI::Option* pps = command->add_option("--pps", options->packet_rate, "packets a second, such as 1000000 or 1Mpps");
-  CLI::Option* bits = command->add_option_function<std::string>(
-      "--mbps",
-      [options](const std::string& text) {
-        const bool plain = text.find_first_not_of("0123456789.") == std::string::npos;
-        options->bit_rate = plain ? text + "M" : text;
-      },
-      "megabits a second, or a bit rate such as 5Gbps; counts the bytes that are sent");
+  command->add_option("FILE", options->file, "the capture, or - for standard input")->required()->type_name("");
+  CLI::Option* pps = command->add_option("--pps", options->packet_rate, "packets a second, such as 1000000 or 1Mpps")
+                         ->type_name("RATE");
+  CLI::Option* bits = command
+                          ->add_option_function<std::string>(
+                              "--mbps",
+                              [options](const std::string& text) {
+                                const bool plain = text.find_first_not_of("0123456789.") == std::string::npos;
+                                options->bit_rate = plain ? text + "M" : text;
+                              },
+                              "megabits a second, or a bit rate such as 5Gbps; counts the bytes that are sent")
+                          ->type_name("RATE");
   CLI::Option* top = command->add_flag("--topspeed", options->topspeed, "as fast as the peer takes them");
   pps->excludes(bits)->excludes(top);
   bits->excludes(top);
-  command->add_option("--loop", options->loops, "send the file so many times; 0: for ever")->capture_default_str();
-  command->add_option("--source-mac", options->source_mac, "replace the source MAC address");
-  command->add_option("--destination-mac", options->destination_mac, "replace the destination MAC address");
+  command->add_option("--loop", options->loops, "send the file so many times; 0: for ever")
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_option("--source-mac", options->source_mac, "replace the source MAC address")->type_name("MAC");
+  command->add_option("--destination-mac", options->destination_mac, "replace the destination MAC address")
+      ->type_name("MAC");
   command
       ->add_option("--map-address", options->addresses,
                    "replace IP addresses or networks, OLD=NEW or OLD/24=NEW/24; checksums stay right; may be given "
                    "several times")
+      ->type_name("OLD=NEW")
       ->allow_extra_args(false);
   command->add_option("--stall", options->stall, "how long to wait for room in a full ring before packets are given up")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("DURATION");
   command->add_flag("--json", options->json, "print one JSON object");
   add_port_options(*command, options->port);
   command->footer(

@@ -197,7 +197,8 @@ void add_respond(CLI::App& app, Action& action) {
   options->port.wait.reset();
   options->port.reconnect = true;
   CLI::App* command = app.add_subcommand("respond", "answer ARP, ND and pings for addresses, or reflect all packets");
-  command->add_option("ADDRESS", options->addresses, "IPv4 and IPv6 addresses to answer for, such as 192.168.1.2/24");
+  command->add_option("ADDRESS", options->addresses, "IPv4 and IPv6 addresses to answer for, such as 192.168.1.2/24")
+      ->type_name("");
   const std::string reflect_help =
       "send every packet back with its MAC addresses swapped (--reflect=mac, the default), or the IP addresses and "
       "ports as well (--reflect=addresses)";
@@ -206,8 +207,9 @@ void add_respond(CLI::App& app, Action& action) {
     options->reflect = value == "addresses" ? Reflect::addresses : Reflect::macs;
     return std::string();
   });
-  command->add_option("--count", options->count, "end after so many echo replies or reflected packets");
-  command->add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)");
+  command->add_option("--count", options->count, "end after so many echo replies or reflected packets")->type_name("N");
+  command->add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)")
+      ->type_name("MAC");
   command->add_flag("--json", options->json, "print one JSON object at the end");
   add_port_options(*command, options->port);
   command->footer(

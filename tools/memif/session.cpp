@@ -18,6 +18,9 @@ using namespace std::chrono_literals;
 // However busy the queues are, signals and links are looked after this often.
 constexpr auto control_period = 1ms;
 
+// A peer that has not come by then may never come: whoever waits should know.
+constexpr auto long_wait = 1s;
+
 timespec until_timeout(Clock::time_point until) {
   const auto left = std::max<std::chrono::nanoseconds>(until - Clock::now(), 0ns);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
@@ -34,7 +37,9 @@ TxQueue& Port::tx(std::size_t queue) const {
 }
 
 void Port::begin_wait() {
-  wait_until_ = options_.wait ? Clock::now() + *options_.wait : Clock::time_point::max();
+  const auto now = Clock::now();
+  wait_until_ = options_.wait ? now + *options_.wait : Clock::time_point::max();
+  tell_at_ = now + long_wait;
   refusals_ = interface_->info().refusals;
   told_.clear();
 }
@@ -90,11 +95,14 @@ Clock::time_point Session::look_for_link(Port& port) {
     throw Failure(exit_no_peer, fmt::format("no peer on {} within {}: {}", port_name(port.config()),
                                             format_duration(*port.options().wait),
                                             describe_refusal(port.config(), info.last_reason)));
-  // A refusal may be cured while we wait, but whoever is waiting should know.
-  if (std::exchange(port.refusals_, info.refusals) != info.refusals && info.last_reason &&
-      info.last_reason->from_peer) {
+  // What is in the way may be cured while we wait. A refusal is told at once, that nobody comes after a while.
+  const bool refused =
+      std::exchange(port.refusals_, info.refusals) != info.refusals && info.last_reason && info.last_reason->from_peer;
+  if (refused || (now >= port.tell_at_ && port.told_.empty() && port.links_ == 0)) {
     std::string reason = describe_refusal(port.config(), info.last_reason);
-    if (port.told_ != reason) notice(fmt::format("refused on {}: {}; still trying", port_name(port.config()), reason));
+    if (port.told_ != reason)
+      notice(fmt::format("{} on {}: {}; still waiting", refused ? "refused" : "no peer yet", port_name(port.config()),
+                         reason));
     port.told_ = std::move(reason);
   }
   return std::min(port.wait_until_, now + 100ms);

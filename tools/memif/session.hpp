@@ -42,8 +42,8 @@ class Port {
   std::uint64_t links_ = 0;
   std::string why_down_;
 
-  // While there is no link: until when we wait, and what was told of refusals.
-  Clock::time_point wait_until_{};
+  // While there is no link: until when we wait, and what was told of it.
+  Clock::time_point wait_until_{}, tell_at_{};
   std::uint64_t refusals_ = 0;
   std::string told_;
 };
@@ -61,7 +61,8 @@ class Session {
   bool await_link(Port& port);
 
   // One step of that, for a command that serves other ports meanwhile: throws when the port's time is over, tells of
-  // refusals, and returns until when to wait at most. The time counts from add(), or from the end of the last link.
+  // refusals and of a wait that is long, and returns until when to wait at most. The time counts from add(), or from
+  // the end of the last link.
   Clock::time_point look_for_link(Port& port);
 
   // Waits until a queue has packets, a link changes, a signal arrives, or `until`. True if there are packets. How it
