@@ -43,7 +43,7 @@ bool RxQueue::place(std::size_t ahead, std::uint32_t offset) noexcept {
 bool TxQueue::exchange(std::size_t after, TxQueue& other, std::size_t other_after) noexcept {
   if (attention()) refresh();
   if (!up() || !client_ || other.link_ != link_) return false;
-  if (free_after(after, 1) == 0 || other.free_after(other_after, 1) == 0) return false;
+  if (find_free(after, 1) == 0 || other.find_free(other_after, 1) == 0) return false;
   std::swap(offsets_[slot(after)], other.offsets_[other.slot(other_after)]);
   offsets_vary_ = other.offsets_vary_ = true;
   return true;
@@ -51,7 +51,7 @@ bool TxQueue::exchange(std::size_t after, TxQueue& other, std::size_t other_afte
 
 bool TxQueue::place(std::size_t after, std::uint32_t offset) noexcept {
   if (attention()) refresh();
-  if (!up() || !client_ || !link_->placed || free_after(after, 1) == 0 || !fits(*link_, offset)) return false;
+  if (!up() || !client_ || !link_->placed || find_free(after, 1) == 0 || !fits(*link_, offset)) return false;
   offsets_[slot(after)] = offset;
   offsets_vary_ = true;
   return true;

@@ -61,8 +61,10 @@ std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
   const std::uint64_t offset = descriptor.offset;
   const std::uint32_t capacity = descriptor.length();
   if (view == nullptr || capacity == 0 || offset + capacity > view->size) return nullptr;
-  usual_ = descriptor.word0;
-  view_ = *view;
+  if (capacity <= Buffer::max_capacity) {
+    usual_ = descriptor.word0;
+    view_ = *view;
+  }
   return view->base + offset;
 }
 
@@ -84,12 +86,12 @@ void TxQueue::give_back(std::uint16_t end) noexcept {
 
 std::size_t TxQueue::room() noexcept {
   if (attention()) refresh();
-  return free_after(0, ring_.size());
+  return find_free(0, ring_.size());
 }
 
 bool TxQueue::exchange(RxQueue& from, std::uint16_t slot, std::size_t after) noexcept {
   if (attention()) refresh();
-  if (!up() || !client_ || from.link_ != link_ || slot >= from.ring_.size() || free_after(after, 1) == 0) return false;
+  if (!up() || !client_ || from.link_ != link_ || slot >= from.ring_.size() || find_free(after, 1) == 0) return false;
   const auto index = static_cast<std::uint16_t>(next_ + after);
   std::uint32_t& outgoing = offsets_[ring_.slot(index)];
   std::uint32_t& incoming = from.offsets_[slot];
@@ -112,7 +114,7 @@ std::size_t TxQueue::forward(RxBurst& burst) noexcept {
 
 std::size_t TxQueue::forward_exchanged(RxBurst& burst) noexcept {
   std::span<Buffer> buffers = burst.buffers();
-  const std::size_t free = free_after(0, buffers.size());
+  const std::size_t free = find_free(0, buffers.size());
   if (free < buffers.size()) {
     counters_.ring_full.add(1);
     buffers = buffers.first(free);

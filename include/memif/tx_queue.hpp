@@ -98,7 +98,8 @@ class alignas(128) TxQueue : public detail::Queue {
   }
 
   void refresh() noexcept;
-  std::size_t free_after(std::size_t after, std::size_t wanted) noexcept;
+  std::size_t free_after(std::size_t after) const noexcept;
+  std::size_t find_free(std::size_t after, std::size_t wanted) noexcept;
   bool look() noexcept;
   void notify() noexcept;
   void give_back(std::uint16_t end) noexcept;
@@ -115,10 +116,10 @@ class alignas(128) TxQueue : public detail::Queue {
   [[gnu::noinline]] std::size_t reserve_posted_rest(std::size_t packets, std::uint32_t size, std::size_t max,
                                                     std::size_t after, std::size_t used, Sink sink) noexcept;
   template <class Sink>
-  [[gnu::noinline]] std::size_t reserve_posted_run(std::size_t count, std::uint32_t size, std::size_t after,
+  [[gnu::noinline]] std::size_t reserve_posted_run(std::size_t after, std::size_t count, std::uint32_t size,
                                                    std::size_t at, Sink sink) noexcept;
   template <class Sink>
-  [[gnu::noinline]] std::size_t reserve_posted_packet(std::uint32_t size, std::size_t max, std::size_t after,
+  [[gnu::noinline]] std::size_t reserve_posted_packet(std::size_t after, std::size_t max, std::uint32_t size,
                                                       std::size_t at, Sink sink) noexcept;
 
   // Buffers in slots one after the other that publish() has described. Their lengths and NEXT flags are summed up in
@@ -134,6 +135,8 @@ class alignas(128) TxQueue : public detail::Queue {
   [[gnu::always_inline]] inline Written write_run(std::size_t from, std::size_t count, Source source) noexcept;
   template <class Source>
   [[gnu::noinline]] Written write_rest(Written written, std::size_t count, Source source) noexcept;
+  template <class Source>
+  [[gnu::noinline]] static Written cut(Written written, Source source) noexcept;
   template <bool offsets_vary, class Source>
   [[gnu::noinline]] Written write_own(std::uint16_t first, std::size_t count, std::size_t from, Source source) noexcept;
   template <bool usual, class Source>
@@ -239,14 +242,17 @@ inline std::size_t TxQueue::send(TxBurst& burst) noexcept {
   return publish(used, Unmoved{buffers}).packets;
 }
 
-// Free slots beyond `after`, looking at the peer's index only if the private copy has fewer than wanted.
-inline std::size_t TxQueue::free_after(std::size_t after, std::size_t wanted) noexcept {
-  std::size_t free = static_cast<std::uint16_t>(limit_ - next_);
-  if (free < after + wanted) {
-    look();
-    free = static_cast<std::uint16_t>(limit_ - next_);
-  }
+// Free slots beyond `after`, as far as is known.
+inline std::size_t TxQueue::free_after(std::size_t after) const noexcept {
+  const std::size_t free = static_cast<std::uint16_t>(limit_ - next_);
   return free > after ? free - after : 0;
+}
+
+// How many of the `wanted` slots beyond `after` are free; looks at the peer's index only if less than that is known.
+inline std::size_t TxQueue::find_free(std::size_t after, std::size_t wanted) noexcept {
+  if (static_cast<std::uint16_t>(limit_ - next_) >= after + wanted) return wanted;
+  look();
+  return std::min(wanted, free_after(after));
 }
 
 inline bool TxQueue::look() noexcept {
@@ -276,7 +282,7 @@ std::size_t TxQueue::reserve_own(std::size_t packets, std::uint32_t size, std::s
                                  Sink sink) noexcept {
   const std::size_t parts = size <= buffer_size_ ? 1 : (size + buffer_size_ - 1) / buffer_size_;
   packets = std::min(packets, parts == 1 ? max : max / parts);
-  const std::size_t free = free_after(after, packets * parts);
+  const std::size_t free = find_free(after, packets * parts);
   if (free < packets * parts) {
     counters_.ring_full.add(1);
     packets = free / parts;
@@ -315,8 +321,7 @@ template <class Sink>
 std::size_t TxQueue::reserve_posted(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
                                     Sink sink) noexcept {
   const std::size_t wanted = std::min(packets, max);
-  const std::size_t room = std::min(wanted, free_after(after, wanted));
-  const std::size_t taken = reserve_posted_run(room, size, after, 0, sink);
+  const std::size_t taken = reserve_posted_run(after, find_free(after, wanted), size, 0, sink);
   return taken == wanted ? taken : reserve_posted_rest(packets, size, max, after, taken, sink);
 }
 
@@ -326,17 +331,17 @@ std::size_t TxQueue::reserve_posted_rest(std::size_t packets, std::uint32_t size
                                          std::size_t used, Sink sink) noexcept {
   const std::uint16_t front = next_;
   packets -= used;
-  std::size_t room = std::min(max, free_after(after, used));
+  std::size_t room = std::min(max, free_after(after));
   bool unusual = used == 0 || slot(after + used) != 0;
   while (packets != 0) {
     if (!unusual) {
-      const std::size_t taken = reserve_posted_run(std::min(packets, room - used), size, after, used, sink);
+      const std::size_t taken = reserve_posted_run(after + used, std::min(packets, room - used), size, used, sink);
       used += taken;
       packets -= taken;
       unusual = slot(after + used) != 0;
       if (taken != 0) continue;
     }
-    const std::size_t parts = used == room ? 0 : reserve_posted_packet(size, room - used, after, used, sink);
+    const std::size_t parts = used == room ? 0 : reserve_posted_packet(after + used, room - used, size, used, sink);
     unusual = false;
     if (parts != 0) {
       used += parts;
@@ -346,7 +351,7 @@ std::size_t TxQueue::reserve_posted_rest(std::size_t packets, std::uint32_t size
     if (next_ != front) break;  // slots went back: the burst would count from one that is no more
     // No room for a whole packet, as far as we know: the peer may have posted more by now.
     const std::size_t known = room;
-    if (room < max) room = std::min(max, free_after(after, room + 1));
+    if (room < max && look()) room = std::min(max, free_after(after));
     if (room == known) {
       if (room < max) counters_.ring_full.add(1);
       break;
@@ -358,13 +363,12 @@ std::size_t TxQueue::reserve_posted_rest(std::size_t packets, std::uint32_t size
 // Packets of one buffer each, in slots one after the other, up to the first that is no such packet. Nearly all posted
 // descriptors are alike but for their offsets, so one comparison with one found good checks all else.
 template <class Sink>
-std::size_t TxQueue::reserve_posted_run(std::size_t count, std::uint32_t size, std::size_t after, std::size_t at,
+std::size_t TxQueue::reserve_posted_run(std::size_t after, std::size_t count, std::uint32_t size, std::size_t at,
                                         Sink sink) noexcept {
   const RawDescriptor usual{usual_, 0};
-  if (usual.length() < size || after + at > usual_ahead_) return 0;
-  const auto first = static_cast<std::uint16_t>(next_ + after + at);
+  if (usual.length() < size || after > usual_ahead_) return 0;
+  const auto first = static_cast<std::uint16_t>(next_ + after);
   count = std::min(count, std::size_t{ring_.until_end(first)});
-  const std::uint32_t capacity = std::min(usual.length(), Buffer::max_capacity);
   wire::Descriptor* const shared = ring_.descriptor(first);
   const std::size_t slot = ring_.slot(first);
   std::byte* const base = view_.base;
@@ -373,19 +377,19 @@ std::size_t TxQueue::reserve_posted_run(std::size_t count, std::uint32_t size, s
     const RawDescriptor descriptor = Ring::load(shared[i]);
     if (descriptor.word0 != usual.word0 || (checked && descriptor.offset > last_offset)) [[unlikely]]
       return false;
-    sink(at + i, base + descriptor.offset, Extent::of(size), capacity, slot + i);
+    sink(at + i, base + descriptor.offset, Extent::of(size), usual.length(), slot + i);
     return true;
   });
-  usual_ahead_ = std::max(usual_ahead_, after + at + taken);
+  usual_ahead_ = std::max(usual_ahead_, after + taken);
   return taken;
 }
 
 // One packet over posted buffers of any size in any region. A buffer that cannot be used ends the burst before the
 // packet; at the front of the ring, where nothing precedes it, the slots up to it go back empty instead.
 template <class Sink>
-std::size_t TxQueue::reserve_posted_packet(std::uint32_t size, std::size_t max, std::size_t after, std::size_t at,
+std::size_t TxQueue::reserve_posted_packet(std::size_t after, std::size_t max, std::uint32_t size, std::size_t at,
                                            Sink sink) noexcept {
-  const auto first = static_cast<std::uint16_t>(next_ + after + at);
+  const auto first = static_cast<std::uint16_t>(next_ + after);
   forget_usual();
   std::size_t parts = 0;
   for (std::uint32_t left = size; left != 0; ++parts) {
@@ -409,9 +413,11 @@ std::size_t TxQueue::reserve_posted_packet(std::uint32_t size, std::size_t max, 
 template <class Source>
 TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
   Written written = write_run(0, count, source);
-  if (written.buffers != count || (count != 0 && source.extent(count - 1).more())) [[unlikely]]
+  if (written.buffers != count) [[unlikely]]
     written = write_rest(written, count, source);
   if (written.buffers == 0) return {};
+  if (source.extent(written.buffers - 1).more()) [[unlikely]]
+    if (written = cut(written, source); written.buffers == 0) return {};
 
   const std::size_t packets = written.buffers - written.continued;
   next_ = static_cast<std::uint16_t>(next_ + written.buffers);
@@ -436,7 +442,7 @@ TxQueue::Written TxQueue::write_run(std::size_t from, std::size_t count, Source 
   return offsets_vary_ ? write_own<true>(first, run, from, source) : write_own<false>(first, run, from, source);
 }
 
-// The rest of a burst that was not one run, as far as it can be sent: whole packets only.
+// The rest of a burst that was not one run, as far as it can be sent.
 template <class Source>
 TxQueue::Written TxQueue::write_rest(Written written, std::size_t count, Source source) noexcept {
   while (written.buffers != count) {
@@ -451,13 +457,17 @@ TxQueue::Written TxQueue::write_rest(Written written, std::size_t count, Source 
     counters_.rejected.add(1);
     MEMIF_PROBE(tx_drop, &port_, index_, count - written.buffers, 1);
   }
-  while (written.buffers != 0) {
-    const Extent last = source.extent(written.buffers - 1);
-    if (!last.more()) break;
+  return written;
+}
+
+// Takes back a packet at the end whose last part is missing.
+template <class Source>
+TxQueue::Written TxQueue::cut(Written written, Source source) noexcept {
+  do {
     --written.buffers;
     --written.continued;
-    written.bytes -= last.length();
-  }
+    written.bytes -= source.extent(written.buffers).length();
+  } while (written.buffers != 0 && source.extent(written.buffers - 1).more());
   return written;
 }
 
