@@ -84,7 +84,7 @@ class Bench:
                 )
 
 
-def instructions_per_packet(program, direction, function, bursts=1000):
+def instructions_per_packet(program, direction, function, bursts=20_000):
     """By callgrind, which counts the same every time."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--toggle-collect=*{function}*"]
     done = subprocess.run([*command, program, direction, str(bursts)], check=True, capture_output=True, text=True)
