@@ -69,6 +69,13 @@ def icmp6(source, destination, kind, rest):
     return ipv6(source, destination, 58, body[:2] + struct.pack(">H", total(pseudo + body)) + body[4:])
 
 
+def tcp(source, destination, payload):
+    segment = struct.pack(">HHIIHHHH", 80, 4000, 1, 2, 0x5010, 100, 0, 0) + payload
+    addresses = ipaddress.ip_address(source).packed + ipaddress.ip_address(destination).packed
+    sum_ = total(addresses + struct.pack(">II", len(segment), 6) + segment)
+    return segment[:16] + struct.pack(">H", sum_) + segment[18:]
+
+
 def ethernet(kind, payload):
     return MAC + PEER + struct.pack(">H", kind) + payload
 
@@ -90,6 +97,8 @@ FRAMES = {
     "udp": ethernet(0x800, ipv4("10.0.0.2", "10.0.0.1", 17, UDP)),
     "udp-fragment": ethernet(0x800, ipv4("10.0.0.2", "10.0.0.1", 17, UDP, fragment=0x2000)),
     "tcp": ethernet(0x800, ipv4("10.1.2.3", "10.0.0.1", 6, TCP)),
+    "tcp-data": ethernet(0x800, ipv4("10.0.0.2", "10.0.0.1", 6, tcp("10.0.0.2", "10.0.0.1", bytes(range(100))))),
+    "tcp6-data": ethernet(0x86DD, ipv6("fd00::2", "fd00::1", 6, tcp("fd00::2", "fd00::1", b"hello"))),
     "vlan": ethernet(0x8100, vlan(5, 0x800, PING)),
     "qinq": ethernet(0x88A8, vlan(5, 0x8100, vlan(6, 0x806, ARP))),
     "solicitation": ethernet(0x86DD, SOLICITATION),
