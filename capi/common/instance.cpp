@@ -81,7 +81,6 @@ void Instance::start() {
 
 Code Instance::create(Instance*& made, const Setup& setup) noexcept {
   if (!valid(setup.requests.it_value) || !valid(setup.requests.it_interval)) return Code::inval_arg;
-  QueueLock::prepare();
   Instance* instance = nullptr;
   const Code code = guarded([&] {
     // Not Memory::make(): the constructor is private.
