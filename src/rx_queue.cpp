@@ -42,6 +42,7 @@ RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig&
       headroom_(config.headroom),
       mode_(config.rx_mode),
       spin_(config.spin),
+      spin_now_(config.spin),
       counters_(published != nullptr ? *published : own_counters_) {}
 
 void RxQueue::refresh() noexcept {
@@ -203,6 +204,8 @@ bool RxQueue::wait(nanoseconds timeout) noexcept {
   const std::uint32_t epoch = epoch_;
   const std::optional<SteadyTime> deadline = deadline_after(timeout);
   const SteadyTime start = std::chrono::steady_clock::now();
+  const auto waited = [start] { return std::chrono::steady_clock::now() - start; };
+  bool slept = false;
   do {
     const RxMode how = mode();
     if (!up() || how == RxMode::interrupt) {
@@ -210,12 +213,24 @@ bool RxQueue::wait(nanoseconds timeout) noexcept {
     } else {
       constexpr int looks_per_clock_read = 32;
       for (int i = 0; i < looks_per_clock_read && !pending(); ++i) relax();
-      if (how == RxMode::adaptive && !pending() && std::chrono::steady_clock::now() - start >= spin_)
+      if (how == RxMode::adaptive && !pending() && waited() >= spin_now_) {
         sleep(left_until(deadline));
+        slept = true;
+      }
     }
-    if (pending()) return true;
-  } while (epoch == epoch_ && (!deadline || std::chrono::steady_clock::now() < *deadline));
-  return false;
+  } while (!pending() && epoch == epoch_ && (!deadline || std::chrono::steady_clock::now() < *deadline));
+  const bool found = pending();
+  if (slept) adapt(waited(), found);
+  return found;
+}
+
+// After a wait that slept: if the longest spin would have found something, spinning is worth while at this load; if
+// not, less and less.
+void RxQueue::adapt(nanoseconds waited, bool found) noexcept {
+  if (waited > spin_)
+    spin_now_ /= 2;
+  else if (found)
+    spin_now_ = spin_;
 }
 
 int RxQueue::event_fd() const noexcept {

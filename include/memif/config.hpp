@@ -24,7 +24,7 @@ enum class Role : std::uint8_t { client, server };
 enum class Mode : std::uint8_t { ethernet = 0, ip = 1, punt_inject = 2 };
 
 // How a receiver waits. polling never makes a system call and never asks for interrupts; interrupt sleeps at once;
-// adaptive spins for a while and then sleeps.
+// adaptive spins for a while and then sleeps; the while is shorter, down to none, where packets come further apart.
 enum class RxMode : std::uint8_t { polling, interrupt, adaptive };
 
 const char* to_string(Role role) noexcept;
@@ -83,7 +83,7 @@ struct InterfaceConfig {
   std::uint32_t headroom = 0;        // client: bytes left free before each received packet, less than buffer_size
 
   RxMode rx_mode = RxMode::adaptive;
-  std::chrono::microseconds spin{50};  // adaptive: how long to spin before sleeping
+  std::chrono::microseconds spin{50};  // adaptive: how long to spin at most before sleeping
 
   // A client tries at once, then backs off up to this period. 0: tries only when connect() is called.
   std::chrono::milliseconds reconnect{2000};

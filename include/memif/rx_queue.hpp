@@ -101,6 +101,7 @@ class alignas(128) RxQueue : public detail::Queue {
   bool look() noexcept;
   void sleep(std::chrono::nanoseconds timeout) noexcept;
   void count_interrupt() noexcept;
+  void adapt(std::chrono::nanoseconds waited, bool found) noexcept;
   void finish(std::uint32_t epoch) noexcept;
   void publish() noexcept { ring_.publish(static_cast<std::uint16_t>(released_ + publish_offset_)); }
   bool plausible(std::uint16_t index) const noexcept;
@@ -144,7 +145,8 @@ class alignas(128) RxQueue : public detail::Queue {
   std::uint16_t interrupted_at_ = 0;   // limit_ at the last interrupt
   std::uint32_t idle_interrupts_ = 0;  // in a row, without a packet in between
   std::atomic<RxMode> mode_;
-  std::chrono::nanoseconds spin_;
+  std::chrono::nanoseconds spin_;      // adaptive: for how long at most, ...
+  std::chrono::nanoseconds spin_now_;  // ... and in the next wait
   RxCounters own_counters_;
   RxCounters& counters_;  // its own, or where observers see them
 };

@@ -1,0 +1,69 @@
+// How an adaptive receiver divides its waits between spinning and sleeping.
+#include <array>
+#include <atomic>
+#include <gtest/gtest.h>
+#include <thread>
+
+#include "support/pair.hpp"
+
+namespace memif {
+namespace {
+
+using test::Pair;
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds longest_spin = 20ms;
+
+class AdaptiveThreads : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(pair.connect()); }
+
+  RxQueue& rx() { return pair.server->rx(0); }
+  std::uint64_t sleeps() { return rx().counters().sleeps.get(); }
+
+  // Whether a wait in vain, for half of the longest spin, spins to its end.
+  bool spins() {
+    const std::uint64_t before = sleeps();
+    EXPECT_FALSE(rx().wait(longest_spin / 2));
+    return sleeps() == before;
+  }
+  void wait_in_vain_until_it_sleeps() {
+    for (int i = 0; i < 16 && spins(); ++i) EXPECT_FALSE(rx().wait(longest_spin * 5 / 4));
+  }
+
+  Pair pair{{.socket = "", .rx_mode = RxMode::adaptive, .spin = longest_spin}};
+};
+
+TEST_F(AdaptiveThreads, SpinsAtFirst) { EXPECT_TRUE(spins()); }
+
+TEST_F(AdaptiveThreads, SleepsAtOnceAfterWaitsThatNoSpinWouldHaveEnded) {
+  wait_in_vain_until_it_sleeps();
+  EXPECT_FALSE(spins());
+}
+
+TEST_F(AdaptiveThreads, SpinsAgainWhenPacketsComeSoon) {
+  wait_in_vain_until_it_sleeps();
+  ASSERT_FALSE(spins());
+  std::atomic<bool> stop = false;
+  std::thread sender([&] {
+    const std::array<std::byte, 64> packet{};
+    for (std::uint64_t seen = sleeps(); !stop; std::this_thread::yield())
+      if (sleeps() != seen && pair.client->tx(0).send_copy(packet)) seen = sleeps();
+  });
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  bool spun = false;
+  std::array<Buffer, 64> buffers;
+  while (!spun && std::chrono::steady_clock::now() < deadline) {
+    ASSERT_TRUE(rx().wait(10s));
+    while (!rx().receive(buffers).empty()) {
+    }
+    const std::uint64_t before = sleeps();
+    spun = !rx().wait(longest_spin / 2) && sleeps() == before;
+  }
+  stop = true;
+  sender.join();
+  EXPECT_TRUE(spun);
+}
+
+}  // namespace
+}  // namespace memif
