@@ -35,6 +35,16 @@ class TestpmdTools(E2ETest):
         replay.popen.send_signal(signal.SIGINT)
         self.assertEqual(self.report(replay)["sent"], 1000)
 
+    def test_it_counts_what_perf_sends(self):
+        testpmd = self.dpdk("rxonly", "server")
+        sender = self.memif("perf", "--rate", "1kpps", "--time", "60s", "--json")
+        counted = wait_until(lambda: received(testpmd) if received(testpmd) > 1000 else 0, "1000 packets in testpmd")
+        sender.popen.send_signal(signal.SIGINT)
+        sent = self.report(sender)["sent"]
+        self.assertGreaterEqual(sent, counted)
+        # What testpmd prints is up to a second old, and older on a busy machine.
+        self.assertGreater(received(testpmd), sent / 10)
+
     def test_it_is_what_info_shows(self):
         testpmd = self.dpdk("rxonly", "server")
         listener = self.report(self.memif("info", "--json"))["listener"]
