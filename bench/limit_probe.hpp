@@ -235,46 +235,49 @@ class Limit {
  public:
   template <Shape shape>
   static Limit make(std::size_t burst, std::size_t queues) {
-    return {std::make_unique<Arena>(shape, queues), [=
-    ]<std::size_t... i>(const Arena& arena, std::index_sequence<i...>){std::vector<std::unique_ptr<Probe>> probes;
+    auto arena = std::make_unique<Arena>(shape, queues);
+    Probes probes = probes_of<shape>(*arena, burst, queues, std::make_index_sequence<variant_count>());
+    return {std::move(arena), std::move(probes)};
+  }
+
+  // Runs every variant for a moment and keeps the `count` that were fastest.
+  void qualify(std::size_t count, std::chrono::milliseconds time) {
+    std::vector<std::pair<double, std::size_t>> rates;
+    for (std::size_t i = 0; i < probes_.size(); ++i) rates.emplace_back(-probes_[i]->run(time), i);
+    std::sort(rates.begin(), rates.end());
+    finalists_.clear();
+    for (std::size_t i = 0; i < std::min(count, rates.size()); ++i) finalists_.push_back({rates[i].second, {}});
+  }
+
+  // One more run of each.
+  void run(std::chrono::milliseconds time) {
+    for (Finalist& finalist : finalists_) finalist.rates.push_back(probes_[finalist.variant]->run(time));
+  }
+
+  struct Finalist {
+    std::size_t variant;
+    std::vector<double> rates;
+  };
+  const Finalist& best() const {
+    return *std::max_element(finalists_.begin(), finalists_.end(),
+                             [](const Finalist& a, const Finalist& b) { return median(a.rates) < median(b.rates); });
+  }
+
+ private:
+  using Probes = std::vector<std::unique_ptr<Probe>>;
+
+  Limit(std::unique_ptr<Arena> arena, Probes probes) : arena_(std::move(arena)), probes_(std::move(probes)) {}
+
+  template <Shape shape, std::size_t... i>
+  static Probes probes_of(const Arena& arena, std::size_t burst, std::size_t queues, std::index_sequence<i...>) {
+    Probes probes;
     (probes.push_back(std::make_unique<ProbeVariant<shape, i>>(arena, burst, queues)), ...);
     return probes;
   }
+
+  std::unique_ptr<Arena> arena_;
+  Probes probes_;
+  std::vector<Finalist> finalists_;
 };
-}  // namespace bench
-
-// Runs every variant for a moment and keeps the `count` that were fastest.
-void qualify(std::size_t count, std::chrono::milliseconds time) {
-  std::vector<std::pair<double, std::size_t>> rates;
-  for (std::size_t i = 0; i < probes_.size(); ++i) rates.emplace_back(-probes_[i]->run(time), i);
-  std::sort(rates.begin(), rates.end());
-  finalists_.clear();
-  for (std::size_t i = 0; i < std::min(count, rates.size()); ++i) finalists_.push_back({rates[i].second, {}});
-}
-
-// One more run of each.
-void run(std::chrono::milliseconds time) {
-  for (Finalist& finalist : finalists_) finalist.rates.push_back(probes_[finalist.variant]->run(time));
-}
-
-struct Finalist {
-  std::size_t variant;
-  std::vector<double> rates;
-};
-const Finalist& best() const {
-  return *std::max_element(finalists_.begin(), finalists_.end(),
-                           [](const Finalist& a, const Finalist& b) { return median(a.rates) < median(b.rates); });
-}
-
-private:
-template <class Make>
-Limit(std::unique_ptr<Arena> arena, Make make)
-    : arena_(std::move(arena)), probes_(make(*arena_, std::make_index_sequence<variant_count>())) {}
-
-std::unique_ptr<Arena> arena_;
-std::vector<std::unique_ptr<Probe>> probes_;
-std::vector<Finalist> finalists_;
-}
-;
 
 }  // namespace bench
