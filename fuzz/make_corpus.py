@@ -151,7 +151,7 @@ WORDS = {
         "tap:memif0,address=fd00::1/64", "xdp:eth0,queue=1,mode=zero-copy", "pcap:in=a.pcap,loop=3,pace=top",
         "pcap:out=b.pcap", "memif:/tmp/m.sock,role=client", "tap:../x", "foo:bar"],
     4: ["500ms", "2s", "1.5m", "3h", "7", "1e3", "64", "2KiB", "1.5MB", "-1", "18446744073709551616GiB"],
-    5: ["10Mpps", "250kpps", "1000", "5Gbps", "100M", "99", "nan"],
+    5: ["10Mpps", "250kpps", "1000", "5Gbps", "100M", "99", "nan", "5Gbit/s"],
     6: ["10.0.0.0/8=192.0.0.0/8", "fd00::1=fd00::2", "10.0.0.0/8=fd00::/8", "1.2.3.4/33=1.2.3.4/33"],
     7: ["10.0.0.1", "fd00::1", "::ffff:1.2.3.4", "02:00:00:00:00:01", "1.2.3", "::1::"],
 }

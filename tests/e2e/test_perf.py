@@ -44,7 +44,7 @@ class Perf(E2ETest):
         self.assertLessEqual(report["sent_pps"], 21000)
 
     def test_a_mix_of_sizes_keeps_its_mean_size_and_the_bit_rate(self):
-        report = self.report(self.both("--size", "64:1,1500:1", "--rate", "50Mbps"))
+        report = self.report(self.both("--size", "64:1,1500:1", "--rate", "50Mbit/s"))
         self.assert_all_arrived(report)
         self.assertAlmostEqual(report["sent_bytes"] / report["sent"], 782, delta=15)
         self.assertLessEqual(report["sent_bps"], 55e6)
@@ -67,6 +67,17 @@ class Perf(E2ETest):
         self.assert_exit(process, 4)
         self.assertGreater(json.loads(process.stdout)["sent"], 0)
         self.assertIn("less than 1Gpps", process.stderr)
+
+    def test_the_report_in_words_has_the_units_of_the_options(self):
+        words = (f"memif:{self.socket},role=server", f"memif:{self.socket},role=client")
+        rates = r"[\d.]+ [kMG]?pps, [\d.]+ [kMG]?bit/s"
+        process = self.start(MEMIF, "perf", "--port", words[0], "--port", words[1], "--time", "300ms", "-i", "100ms")
+        self.assert_exit(process, 0)
+        self.assertRegex(process.stdout, rf"s   sent {rates}   received {rates}\n")
+        self.assertRegex(process.stdout, rf"sent      \d+ packets: {rates}\n")
+        process = self.both("--rate", "1Mbit/s", "--min-rate", "1Gbit/s")
+        self.assert_exit(process, 4)
+        self.assertRegex(process.stderr, r"received [\d.]+ [kM]bit/s, less than 1Gbit/s")
 
     def test_wrong_usage_is_told(self):
         for words, expected in (

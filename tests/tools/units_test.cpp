@@ -45,12 +45,14 @@ TEST(Rate, HasDecimalPrefixes) {
   EXPECT_DOUBLE_EQ(parse_packet_rate("10Mpps"), 1e7);
   EXPECT_DOUBLE_EQ(parse_packet_rate("250kpps"), 2.5e5);
   EXPECT_DOUBLE_EQ(parse_packet_rate("1000000"), 1e6);
+  EXPECT_DOUBLE_EQ(parse_bit_rate("5Gbit/s"), 5e9);
   EXPECT_DOUBLE_EQ(parse_bit_rate("5Gbps"), 5e9);
   EXPECT_DOUBLE_EQ(parse_bit_rate("100M"), 1e8);
 }
 
 TEST(Rate, RefusesTheOtherUnit) {
   EXPECT_THROW(parse_packet_rate("5Gbps"), UsageError);
+  EXPECT_THROW(parse_packet_rate("5Gbit/s"), UsageError);
   EXPECT_THROW(parse_bit_rate("5Mpps"), UsageError);
 }
 

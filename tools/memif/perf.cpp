@@ -35,8 +35,6 @@ struct PerfOptions {
   std::vector<unsigned> cpus;
 };
 
-bool is_bit_rate(const std::string& text) { return text.ends_with("bps"); }
-
 PerfLimits parse_limits(const PerfOptions& options) {
   PerfLimits limits{.min_rate_text = options.min_rate, .max_loss_text = options.max_loss};
   if (is_bit_rate(options.min_rate))
@@ -311,7 +309,7 @@ void add_perf(CLI::App& app, Action& action) {
   command->add_option("--size", options->size, "bytes a packet, imix, or a mix such as 64:7,570:4,1518:1")
       ->type_name("SIZES")
       ->capture_default_str();
-  command->add_option("--rate", options->rate, "such as 10Mpps or 5Gbps (default: as fast as the peer takes them)")
+  command->add_option("--rate", options->rate, "such as 10Mpps or 5Gbit/s (default: as fast as the peer takes them)")
       ->type_name("RATE");
   command->add_option("--burst", options->burst, "packets sent at once, 1 to 256")
       ->capture_default_str()
@@ -319,7 +317,7 @@ void add_perf(CLI::App& app, Action& action) {
   command->add_option("--cpus", options->cpus, "run each thread on one of these, in turn: 0,1")
       ->type_name("N,...")
       ->delimiter(',');
-  command->add_option("--min-rate", options->min_rate, "exit with 4 below it, such as 1Mpps or 5Gbps")
+  command->add_option("--min-rate", options->min_rate, "exit with 4 below it, such as 1Mpps or 5Gbit/s")
       ->type_name("RATE");
   command->add_option("--max-loss", options->max_loss, "exit with 4 if more is lost, in percent")->type_name("PERCENT");
   command->add_flag("--json", options->json, "print one JSON object");

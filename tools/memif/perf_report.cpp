@@ -25,7 +25,7 @@ std::string with_prefix(double value, const char* unit) {
 }
 
 std::string rates(std::uint64_t packets, std::uint64_t bytes, double seconds) {
-  return with_prefix(per_second(packets, seconds), "pps") + ", " + with_prefix(per_second(bytes * 8, seconds), "bps");
+  return with_prefix(per_second(packets, seconds), "pps") + ", " + with_prefix(per_second(bytes * 8, seconds), "bit/s");
 }
 
 // The direction that a limit on the rate is about: what arrives, where that is what is measured.
@@ -136,7 +136,7 @@ std::vector<std::string> missed(const PerfLimits& limits, const PerfResult& resu
   if (limits.min_pps && pps < *limits.min_pps)
     failures.push_back(fmt::format("{} {}, less than {}", what, with_prefix(pps, "pps"), limits.min_rate_text));
   if (limits.min_bps && bps < *limits.min_bps)
-    failures.push_back(fmt::format("{} {}, less than {}", what, with_prefix(bps, "bps"), limits.min_rate_text));
+    failures.push_back(fmt::format("{} {}, less than {}", what, with_prefix(bps, "bit/s"), limits.min_rate_text));
   if (limits.max_loss_percent) {
     const auto loss = result.loss_percent();
     if (!loss)

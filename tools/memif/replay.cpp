@@ -317,7 +317,7 @@ void add_replay(CLI::App& app, Action& action) {
                                 const bool plain = text.find_first_not_of("0123456789.") == std::string::npos;
                                 options->bit_rate = plain ? text + "M" : text;
                               },
-                              "megabits a second, or a bit rate such as 5Gbps; counts the bytes that are sent")
+                              "megabits a second, or a bit rate such as 5Gbit/s; counts the bytes that are sent")
                           ->type_name("RATE");
   CLI::Option* top = command->add_flag("--topspeed", options->topspeed, "as fast as the peer takes them");
   pps->excludes(bits)->excludes(top);

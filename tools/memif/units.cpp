@@ -37,10 +37,10 @@ double parse(std::string_view text, std::span<const Unit> units, std::string_vie
   throw UsageError(fmt::format("'{}' is not {}", text, expected));
 }
 
-double parse_rate(std::string_view text, std::string_view suffix, std::string_view expected) {
-  std::string_view number = text;
-  if (number.ends_with(suffix)) number.remove_suffix(suffix.size());
-  return parse(number, prefixes, expected);
+// `number` and, or not, a unit.
+std::string_view without(std::string_view number, std::string_view unit) {
+  if (number.ends_with(unit)) number.remove_suffix(unit.size());
+  return number;
 }
 
 }  // namespace
@@ -55,8 +55,15 @@ std::uint64_t parse_size(std::string_view text) {
   return static_cast<std::uint64_t>(size);
 }
 
-double parse_packet_rate(std::string_view text) { return parse_rate(text, "pps", "a packet rate such as 10Mpps"); }
-double parse_bit_rate(std::string_view text) { return parse_rate(text, "bps", "a bit rate such as 5Gbps"); }
+bool is_bit_rate(std::string_view text) { return text.ends_with("bit/s") || text.ends_with("bps"); }
+
+double parse_packet_rate(std::string_view text) {
+  return parse(without(text, "pps"), prefixes, "a packet rate such as 10Mpps");
+}
+
+double parse_bit_rate(std::string_view text) {
+  return parse(without(text, text.ends_with("bps") ? "bps" : "bit/s"), prefixes, "a bit rate such as 5Gbit/s");
+}
 
 std::optional<double> parse_percent(std::string_view option, std::string_view text) {
   if (text.empty()) return std::nullopt;

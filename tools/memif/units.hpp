@@ -20,8 +20,11 @@ std::uint64_t parse_size(std::string_view text);
 // "10Mpps", "250kpps", "1000": packets a second, decimal prefixes.
 double parse_packet_rate(std::string_view text);
 
-// "5Gbps", "100M": bits a second, decimal prefixes.
+// "5Gbit/s", "5Gbps", "100M": bits a second, decimal prefixes.
 double parse_bit_rate(std::string_view text);
+
+// Whether a rate has a unit that says that it is one of bits.
+bool is_bit_rate(std::string_view text);
 
 // "0.1%" or "0.1": percent. Nothing for an empty text. `option` is named in the message.
 std::optional<double> parse_percent(std::string_view option, std::string_view text);
