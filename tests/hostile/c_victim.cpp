@@ -1,11 +1,11 @@
 #include "c_victim.hpp"
 
+#include <array>
 #include <cstring>
 #include <poll.h>
 #include <stdexcept>
 
 #include "support/resources.hpp"
-#include "victim.hpp"
 
 namespace memif::hostile {
 namespace {
@@ -40,11 +40,23 @@ memif_details_t details(memif_conn_handle_t connection, std::vector<char>& text)
   return details;
 }
 
+const char* words(Errc code) {
+  switch (code) {
+    case Errc::peer_gone:
+      return "the peer closed the control channel";
+    case Errc::timed_out:
+      return "handshake timed out";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 // --- CEnd
 
-CEnd::CEnd(const std::string& path, const memif_conn_args_t& args) : args_(args) {
+CEnd::CEnd(const std::string& path, const memif_conn_args_t& args, bool interrupts)
+    : args_(args), on_interrupt_(interrupts ? on_interrupt : nullptr) {
   memif_socket_args_t socket{};
   path.copy(socket.path, sizeof socket.path - 1);
   check(memif_create_socket(&socket_, &socket, nullptr));
@@ -57,7 +69,7 @@ CEnd::~CEnd() {
   memif_delete_socket(&socket_);
 }
 
-void CEnd::create() { check(memif_create(&connection_, &args_, on_connect, on_disconnect, nullptr, this)); }
+void CEnd::create() { check(memif_create(&connection_, &args_, on_connect, on_disconnect, on_interrupt_, this)); }
 
 void CEnd::renew() {
   check(memif_delete(&connection_));
@@ -66,21 +78,27 @@ void CEnd::renew() {
 
 int CEnd::on_connect(memif_conn_handle_t connection, void* self) {
   memif_refill_queue(connection, 0, UINT16_MAX, 0);
-  static_cast<CEnd*>(self)->up_ = true;
+  ++static_cast<CEnd*>(self)->connects_;
   return 0;
 }
 
 int CEnd::on_disconnect(memif_conn_handle_t, void* self) {
+  ++static_cast<CEnd*>(self)->disconnects_;
+  return 0;
+}
+
+int CEnd::on_interrupt(memif_conn_handle_t, void* self, std::uint16_t) {
   auto* const end = static_cast<CEnd*>(self);
-  end->up_ = false;
-  ++end->disconnects_;
+  end->stray_interrupts_ += end->up() ? 0 : 1;
   return 0;
 }
 
 // --- CBystander
 
 CBystander::CBystander()
-    : path_(unique_socket("c-bystander")), here_(path_, bystanding(true)), there_(path_, bystanding(false)) {
+    : path_(unique_socket("c-bystander")),
+      here_(path_, bystanding(true), false),
+      there_(path_, bystanding(false), false) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -90,8 +108,8 @@ CBystander::~CBystander() {
 }
 
 void CBystander::run() {
-  while (!stop_) {
-    there_.poll(1);
+  for (; !stop_; next_round()) {
+    there_.poll(1ms);
     if (!connected()) continue;
     exchange(here_, there_);
     exchange(there_, here_);
@@ -99,77 +117,57 @@ void CBystander::run() {
 }
 
 void CBystander::exchange(const CEnd& from, const CEnd& to) {
-  std::array<memif_buffer_t, 32> buffers;
-  std::array<char, 256> expected;
+  std::array<memif_buffer_t, 2 * burst_size> buffers;
   std::uint16_t allocated = 0, sent = 0, received = 0;
-  memif_buffer_alloc(from.connection(), 0, buffers.data(), 16, &allocated, 256);
-  const std::uint32_t first = number_;
-  for (std::uint16_t i = 0; i < allocated; ++i, ++number_) {
-    std::memset(buffers[i].data, static_cast<int>(number_ % 251), 256);
-    std::memcpy(buffers[i].data, &number_, sizeof number_);
-  }
+  memif_buffer_alloc(from.connection(), 0, buffers.data(), burst_size, &allocated, packet_size);
+  for (std::uint16_t i = 0; i < allocated; ++i) write(buffers[i].data);
   memif_tx_burst(from.connection(), 0, buffers.data(), allocated, &sent);
-  memif_rx_burst(to.connection(), 0, buffers.data(), 32, &received);
-  if (received != sent) ++wrong_;
-  for (std::uint32_t i = 0; i < received; ++i) {
-    const std::uint32_t number = first + i;
-    std::memset(expected.data(), static_cast<int>(number % 251), expected.size());
-    std::memcpy(expected.data(), &number, sizeof number);
-    const bool right = buffers[i].len == 256 && std::memcmp(buffers[i].data, expected.data(), 256) == 0;
-    ++(right ? verified_ : wrong_);
-  }
+  memif_rx_burst(to.connection(), 0, buffers.data(), buffers.size(), &received);
+  for (std::uint16_t i = 0; i < received; ++i) compare(buffers[i].data, buffers[i].len);
+  arrived(received, sent);
   memif_refill_queue(to.connection(), 0, received, 0);
 }
 
 // --- CVictim
 
-CVictim::CVictim(Role role, Setup) : path_(unique_socket("c-attacked")), end_(path_, attacked(role)) {}
+CVictim::CVictim(Role role, Setup)
+    : role_(role), path_(unique_socket("c-attacked")), end_(path_, attacked(role), true) {}
 
 void CVictim::prepare() {
   if (descriptors_ == 0) descriptors_ = test::open_descriptors();
 }
 
-void CVictim::turn() {
-  end_.poll(0);
-  bystander_.poll(0);
+void CVictim::one_turn(std::chrono::milliseconds wait) {
+  const std::uint64_t strays_before = end_.stray_interrupts();
+  end_.poll(0ms);
+  bystander_.poll();
   receive();
   send();
-  ::poll(nullptr, 0, 0);
+  end_.poll(wait);
+  mistaken_ += end_.stray_interrupts() - strays_before;
 }
 
-bool CVictim::turn_until(const std::function<bool()>& done) {
-  const auto deadline = Clock::now() + 20s;
-  while (!done()) {
-    if (Clock::now() > deadline) return false;
-    turn();
-    end_.poll(1);
-  }
-  return true;
-}
-
-double CVictim::idle_load() {
-  const auto before = cpu_time();
-  const auto start = Clock::now();
-  while (Clock::now() - start < 40ms) {
-    end_.poll(5);
-    bystander_.poll(0);
-    int fd = -1;
-    memif_get_queue_efd(end_.connection(), 0, &fd);
-    pollfd event{fd, POLLIN, 0};
-    ::poll(&event, 1, 10);
-    receive();
-  }
-  return std::chrono::duration<double>(cpu_time() - before) / std::chrono::duration<double>(Clock::now() - start);
+void CVictim::idle_turn() {
+  end_.poll(5ms);
+  bystander_.poll();
+  int fd = -1;
+  called(memif_get_queue_efd(end_.connection(), 0, &fd));
+  pollfd event{fd, POLLIN, 0};
+  ::poll(&event, 1, 10);
+  receive();
 }
 
 std::uint64_t CVictim::count(const Expected& expected) const {
   return expected.outcome == Outcome::lost ? end_.disconnects() : 0;
 }
 
-// What was refused or dropped, no call and no callback tells.
+// What was dropped, no call and no callback tells. An attempt that ended leaves nothing behind.
 bool CVictim::tells(const Expected& expected, std::uint64_t before) const {
-  if (expected.outcome != Outcome::lost) return true;
-  return count(expected) > before && !last_reason(expected).text.empty();
+  const std::string text = last_reason(expected).text;
+  const bool told = !text.empty() && text.find(words(expected.code)) != std::string::npos;
+  if (expected.outcome == Outcome::lost) return count(expected) > before && told;
+  if (expected.outcome == Outcome::refused) return settled() && (told || role_ == Role::server);
+  return true;
 }
 
 Reason CVictim::last_reason(const Expected&) const {
@@ -179,6 +177,11 @@ Reason CVictim::last_reason(const Expected&) const {
 }
 
 bool CVictim::settled() const { return !end_.up() && test::open_descriptors() == descriptors_; }
+
+// What a data call has returned.
+void CVictim::called(int code) {
+  if (!end_.up() && code != MEMIF_ERR_DISCONNECTED) ++mistaken_;
+}
 
 void CVictim::learn_regions() {
   std::vector<char> text;
@@ -198,8 +201,8 @@ void CVictim::receive() {
   learn_regions();
   std::array<memif_buffer_t, 32> buffers;
   std::uint16_t received = 0;
-  memif_rx_burst(end_.connection(), 0, buffers.data(), buffers.size(), &received);
-  end_.poll(0);  // the link may go down meanwhile: what was received can still be read
+  called(memif_rx_burst(end_.connection(), 0, buffers.data(), buffers.size(), &received));
+  end_.poll(0ms);  // the link may go down meanwhile: what was received can still be read
   for (std::uint16_t i = 0; i < received; ++i) {
     const memif_buffer_t& buffer = buffers[i];
     if (!inside(buffer)) {
@@ -208,13 +211,10 @@ void CVictim::receive() {
     }
     const auto* const bytes = static_cast<const volatile std::uint8_t*>(buffer.data);
     for (std::uint32_t at = 0; at < buffer.len; ++at) checksum_ += bytes[at];
-    if (!in_packet_ && buffer.len >= 4) {
-      good_ += std::memcmp(buffer.data, "GOOD", 4) == 0 ? 1 : 0;
-      evil_ += std::memcmp(buffer.data, "EVIL", 4) == 0 ? 1 : 0;
-    }
+    if (!in_packet_) saw(buffer.data, buffer.len);
     in_packet_ = (buffer.flags & MEMIF_BUFFER_FLAG_NEXT) != 0;
   }
-  memif_refill_queue(end_.connection(), 0, received, 0);
+  called(memif_refill_queue(end_.connection(), 0, received, 0));
 }
 
 // The array is as long as the API says, and what lies behind it must stay as it is.
@@ -226,7 +226,7 @@ void CVictim::send() {
     std::vector<memif_buffer_t> buffers(room + 1);
     buffers[room].len = 0x77777777;
     std::uint16_t allocated = 0, sent = 0;
-    memif_buffer_alloc(end_.connection(), 0, buffers.data(), packets, &allocated, size);
+    called(memif_buffer_alloc(end_.connection(), 0, buffers.data(), packets, &allocated, size));
     if (allocated > room || buffers[room].len != 0x77777777) ++outside_;
     for (std::uint16_t i = 0; i < allocated && i < room; ++i) {
       if (inside(buffers[i]))
@@ -234,7 +234,7 @@ void CVictim::send() {
       else
         ++outside_;
     }
-    memif_tx_burst(end_.connection(), 0, buffers.data(), allocated, &sent);
+    called(memif_tx_burst(end_.connection(), 0, buffers.data(), allocated, &sent));
   }
 }
 

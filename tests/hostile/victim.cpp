@@ -1,8 +1,6 @@
 #include "victim.hpp"
 
-#include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -22,23 +20,12 @@ InterfaceConfig attacked(Role role, Setup setup, const std::string& socket) {
           .buffer_size = buffer_size,
           .reconnect = 0ms,
           .handshake_timeout = setup == Setup::short_timeout    ? 100ms
-                               : setup == Setup::second_timeout ? 1'000ms
+                               : setup == Setup::second_timeout ? Victim::handshake_deadline
                                                                 : 10'000ms,
           .require_sealed_memory = setup == Setup::sealed_only};
 }
 
 }  // namespace
-
-std::chrono::nanoseconds cpu_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-std::string unique_socket(const char* what) {
-  static std::atomic<int> count{0};
-  return std::string("@memifpp-hostile-") + what + "-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
-}
 
 // --- Bystander
 
@@ -53,7 +40,7 @@ Bystander::~Bystander() {
 void Bystander::run() {
   Context context;
   Interface& peer = context.add({.socket = socket_, .role = Role::client, .ring_size = 256});
-  for (; !stop_; ++rounds_) {
+  for (; !stop_; next_round()) {
     context.poll(1ms);
     if (!peer.connected() || !interface_.connected()) continue;
     exchange(interface_.tx(0), peer.rx(0));
@@ -62,26 +49,12 @@ void Bystander::run() {
 }
 
 void Bystander::exchange(TxQueue& from, RxQueue& to) {
-  TxBurst burst = from.allocate(out_, 256, 16);
-  std::uint32_t first = number_;
-  for (const Packet packet : burst) {
-    std::memset(packet.data(), static_cast<int>(number_ % 251), packet.size());
-    std::memcpy(packet.data(), &number_, sizeof number_);
-    ++number_;
-  }
+  TxBurst burst = from.allocate(out_, packet_size, burst_size);
+  for (const Packet packet : burst) write(packet.data());
   const std::size_t sent = burst.send();
   const RxBurst received = to.receive(in_);
-  if (received.size() != sent) ++wrong_;
-  for (const Packet packet : received) {
-    std::array<std::byte, 256> expected;
-    std::memset(expected.data(), static_cast<int>(first % 251), expected.size());
-    std::memcpy(expected.data(), &first, sizeof first);
-    ++first;
-    if (packet.size() != 256 || std::memcmp(packet.data(), expected.data(), 256) != 0)
-      ++wrong_;
-    else
-      ++verified_;
-  }
+  for (const Packet packet : received) compare(packet.data(), packet.size());
+  arrived(received.size(), sent);
 }
 
 // --- Victim
@@ -105,22 +78,17 @@ void Victim::prepare() {
 // The bystander's interface must outlive its thread.
 Victim::~Victim() { bystander_.reset(); }
 
-void Victim::turn(std::chrono::milliseconds wait) {
-  const std::uint64_t before = bystander_->rounds();
+void Victim::one_turn(std::chrono::milliseconds wait) {
   context_->poll(0ms);
   receive();
   send();
   context_->poll(wait);
-  longest_turn_ = std::max(longest_turn_, bystander_->rounds() - before);
 }
 
-bool Victim::turn_until(const std::function<bool()>& done) {
-  const std::uint64_t patience = bystander_->rounds() + 20'000;
-  while (!done()) {
-    if (bystander_->rounds() > patience) return false;
-    turn(1ms);
-  }
-  return true;
+void Victim::idle_turn() {
+  context_->poll(5ms);
+  interface_->rx(0).wait(10ms);
+  receive();
 }
 
 bool Victim::inside(const Buffer& buffer) const {
@@ -137,6 +105,7 @@ void Victim::receive() {
   regions_ = interface_->info().regions;
   interface_->rx(0).wait(100us);
   RxBurst burst = interface_->rx(0).receive(buffers_);
+  if (!connected() && !burst.empty()) ++mistaken_;
   for (const Buffer& buffer : burst.buffers()) outside_ += inside(buffer) ? 0 : 1;
   // The link may go down meanwhile: what was received can still be read.
   context_->poll(0ms);
@@ -144,9 +113,7 @@ void Victim::receive() {
   for (const Packet packet : burst) {
     for (const Buffer& buffer : packet.buffers())
       for (const volatile std::byte& byte : buffer.bytes()) sum += std::to_integer<unsigned>(byte);
-    if (packet.bytes().size() < 4) continue;
-    good_ += std::memcmp(packet.data(), "GOOD", 4) == 0 ? 1 : 0;
-    evil_ += std::memcmp(packet.data(), "EVIL", 4) == 0 ? 1 : 0;
+    saw(packet.data(), packet.bytes().size());
   }
   checksum_ += sum;
 }
@@ -155,6 +122,7 @@ void Victim::send() {
   regions_ = interface_->info().regions;
   for (const std::uint32_t size : {64u, 1500u, 5000u}) {
     TxBurst burst = interface_->tx(0).allocate(std::span(buffers_).first(8), size, 4);
+    if (!connected() && !burst.empty()) ++mistaken_;
     for (const Packet packet : burst)
       for (const Buffer& buffer : packet.buffers()) {
         outside_ += inside(buffer) ? 0 : 1;
@@ -162,17 +130,6 @@ void Victim::send() {
       }
     burst.send();
   }
-}
-
-double Victim::idle_load() {
-  const auto before = cpu_time();
-  const auto start = Clock::now();
-  while (Clock::now() - start < 40ms) {
-    context_->poll(5ms);
-    interface_->rx(0).wait(10ms);
-    receive();
-  }
-  return std::chrono::duration<double>(cpu_time() - before) / std::chrono::duration<double>(Clock::now() - start);
 }
 
 std::uint64_t Victim::count(const Expected& expected) const {

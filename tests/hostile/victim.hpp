@@ -3,33 +3,25 @@
 #pragma once
 
 #include <array>
-#include <atomic>
-#include <functional>
 #include <memory>
-#include <string>
 #include <thread>
+#include <vector>
 
 #include <memif/memif.hpp>
 
+#include "any_victim.hpp"
 #include "attacks.hpp"
 
 namespace memif::hostile {
 
-std::string unique_socket(const char* what);
-std::chrono::nanoseconds cpu_time();  // of this thread
-
-// The second interface's peer, and both ends' data: a thread of its own. Every packet both ways is compared.
-class Bystander {
+// The second interface's peer, and both ends' data: a thread of its own.
+class Bystander : public VerifiedTraffic {
  public:
   Bystander(Context& context, const std::string& socket);
   ~Bystander();
 
   bool connected() const { return interface_.connected(); }
-  std::uint64_t verified() const { return verified_.load(); }
-  std::uint64_t wrong() const { return wrong_.load(); }
   std::uint64_t disconnects() const { return interface_.info().disconnects; }
-  // Of its thread, each with a sleep of a millisecond: a clock that stands still when this process does.
-  std::uint64_t rounds() const { return rounds_.load(); }
 
  private:
   void run();
@@ -37,28 +29,20 @@ class Bystander {
 
   Interface& interface_;
   std::string socket_;
-  std::uint32_t number_ = 0;
   std::array<Buffer, 32> out_, in_;
-  std::atomic<std::uint64_t> verified_{0}, wrong_{0}, rounds_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
 
-class Victim {
+class Victim : public AnyVictim {
  public:
+  static constexpr std::chrono::milliseconds handshake_deadline{1000};  // with Setup::second_timeout
+
   Victim(Role role, Setup setup);
-  ~Victim();
+  ~Victim() override;
 
   // Before an attack: memory of the application's is as long as it should be.
   void prepare();
-
-  // One turn of control and data thread: receives and reads every byte, allocates, writes and sends. Then waits for the
-  // control channels, so long at most.
-  void turn(std::chrono::milliseconds wait = std::chrono::milliseconds(0));
-  // Turns until `done`; false after a long time.
-  bool turn_until(const std::function<bool()>& done);
-  // What part of the time goes on processor time while nothing is asked of it but to wait.
-  double idle_load();
 
   // How much of `outcome` was seen so far; whether more than `before`, and for the right reason.
   std::uint64_t count(const Expected& expected) const;
@@ -67,20 +51,19 @@ class Victim {
 
   void connect() { interface_->connect(); }
   void hang_up() { interface_->disconnect(); }
+  bool connected() const { return interface_->connected(); }
+  std::uint64_t connects() const { return interface_->info().connects; }
   // No link, and no connection to the attacked socket that is neither up nor over.
-  bool settled() const { return !interface_->connected() && handshakes() == 0; }
+  bool settled() const { return !connected() && handshakes() == 0; }
 
   const std::string& socket() const { return socket_; }
   Interface& interface() { return *interface_; }
-  Bystander& bystander() { return *bystander_; }
-  std::uint64_t good() const { return good_; }
-  std::uint64_t evil() const { return evil_; }
-  // Of all turns, in rounds of the bystander: more than this, and a call has waited for the peer.
-  static constexpr std::uint64_t longest_allowed = 1000;
-  std::uint64_t longest_turn() const { return longest_turn_; }
-  std::uint64_t outside() const { return outside_; }  // buffers handed out that are not within a region
+  const Bystander& bystander() const { return *bystander_; }
 
  private:
+  void one_turn(std::chrono::milliseconds wait) override;
+  void idle_turn() override;
+  const VerifiedTraffic& traffic() const override { return *bystander_; }
   std::uint64_t handshakes() const;
   void receive();
   void send();
@@ -94,8 +77,6 @@ class Victim {
   std::unique_ptr<Bystander> bystander_;
   std::array<Buffer, 32> buffers_;
   std::vector<RegionInfo> regions_;
-  std::uint64_t longest_turn_ = 0;
-  std::uint64_t good_ = 0, evil_ = 0, outside_ = 0, checksum_ = 0;
 };
 
 }  // namespace memif::hostile
