@@ -1,15 +1,12 @@
 // Where a client stops, and perhaps dies: every step of the handshake, and the data path in both directions.
-#include <csignal>
 #include <cstring>
 
-#include "attacks.hpp"
+#include "deaths.hpp"
 
 namespace memif::hostile {
 namespace {
 
 using C = RawClient;
-
-std::uint16_t plus(std::uint16_t index, int n) { return static_cast<std::uint16_t>(index + n); }
 
 void write_descriptor(C& c, std::uint16_t index, std::uint16_t flags) {
   volatile Slot& slot = c.s2m.slot(index);
@@ -54,57 +51,47 @@ std::vector<AttackOnServer> handshake() {
           {"connected_read", lost(Errc::peer_gone), [](C& c) { c.connect(); }}};
 }
 
-// Each on a link that is up.
-std::vector<AttackOnServer> sending() {
-  const Expected gone = lost(Errc::peer_gone);
-  return {{"buffer_half_written", gone, [](C& c) { std::memset(c.base + C::buffer(true, 0), 1, 32); }},
-          {"descriptor_not_published", gone, [](C& c) { write_descriptor(c, c.s2m.head(), 0); }},
-          {"chain_half_published", gone,
+std::vector<OnLink<C>> sending() {
+  return {{"buffer_half_written", [](C& c) { std::memset(c.base + C::buffer(true, 0), 1, 32); }},
+          {"descriptor_not_published", [](C& c) { write_descriptor(c, c.s2m.head(), 0); }},
+          {"chain_half_published",
            [](C& c) {
              write_descriptor(c, c.s2m.head(), 1);
              c.s2m.head() = plus(c.s2m.head(), 1);
            }},
-          {"packet_published", gone, [](C& c) { c.send_packet(); }},
-          {"packet_signalled", gone, [](C& c) { c.send_packet(), ring_bell(c.event()); }},
-          {"sending_ring_full", gone,
+          {"packet_published", [](C& c) { c.send_packet(); }},
+          {"packet_signalled", [](C& c) { c.send_packet(), ring_bell(c.event()); }},
+          {"sending_ring_full",
            [](C& c) {
              for (unsigned i = 0; i < ring_size; ++i) write_descriptor(c, static_cast<std::uint16_t>(i), 0);
              c.s2m.head() = plus(c.s2m.tail(), ring_size);
            }},
-          {"all_taken", gone, [](C& c) { c.stream(10); }},
-          {"amid_sending", gone, [](C& c) { c.stream(300), c.send_packet(), c.send_packet(); }}};
+          {"all_taken", [](C& c) { c.stream(10); }},
+          {"amid_sending", [](C& c) { c.stream(300), c.send_packet(), c.send_packet(); }}};
 }
 
-std::vector<AttackOnServer> receiving() {
-  const Expected gone = lost(Errc::peer_gone);
-  return {{"buffers_not_published", gone,
+std::vector<OnLink<C>> receiving() {
+  return {{"buffers_not_published",
            [](C& c) {
              for (std::uint16_t i = 0; i < ring_size; ++i) c.m2s.slot(i).offset = C::buffer(false, i);
            }},
-          {"one_buffer_posted", gone, [](C& c) { post(c, 1); }},
-          {"half_the_buffers_posted", gone, [](C& c) { post(c, ring_size / 2); }},
-          {"all_buffers_posted", gone, [](C& c) { c.post_all(); }},
-          {"packets_not_given_back", gone, [](C& c) { c.post_all(), await_packets(c, ring_size); }},
-          {"half_given_back", gone, [](C& c) { c.post_all(), await_packets(c, ring_size), post(c, ring_size / 2); }},
-          {"asked_for_interrupts", gone,
+          {"one_buffer_posted", [](C& c) { post(c, 1); }},
+          {"half_the_buffers_posted", [](C& c) { post(c, ring_size / 2); }},
+          {"all_buffers_posted", [](C& c) { c.post_all(); }},
+          {"packets_not_given_back", [](C& c) { c.post_all(), await_packets(c, ring_size); }},
+          {"half_given_back", [](C& c) { c.post_all(), await_packets(c, ring_size), post(c, ring_size / 2); }},
+          {"asked_for_interrupts",
            [](C& c) {
              c.m2s.flags() = 0;
              c.post_all(), await_packets(c, 1);
            }},
-          {"amid_receiving", gone, [](C& c) {
+          {"amid_receiving", [](C& c) {
              for (unsigned i = 1; i <= 20; ++i) c.post_all(), await_packets(c, i * ring_size / 2);
            }}};
 }
 
 }  // namespace
 
-std::vector<AttackOnServer> deaths_of_client() {
-  std::vector<AttackOnServer> deaths = handshake();
-  for (const auto& points : {sending(), receiving()})
-    for (const AttackOnServer& point : points)
-      deaths.push_back({point.name, point.expected, [reach = point.run](C& c) { c.connect(), reach(c); }});
-  for (AttackOnServer& death : deaths) death.run = [reach = death.run](C& c) { reach(c), ::raise(SIGSTOP); };
-  return deaths;
-}
+std::vector<AttackOnServer> deaths_of_client() { return deaths(handshake(), sending(), receiving()); }
 
 }  // namespace memif::hostile

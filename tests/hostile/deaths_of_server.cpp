@@ -1,15 +1,12 @@
 // Where a server stops, and perhaps dies: every step of the handshake, and the data path in both directions.
-#include <csignal>
 #include <cstring>
 
-#include "attacks.hpp"
+#include "deaths.hpp"
 
 namespace memif::hostile {
 namespace {
 
 using S = RawServer;
-
-std::uint16_t plus(std::uint16_t index, int n) { return static_cast<std::uint16_t>(index + n); }
 
 // INIT is read; then so many of the client's messages, each after the acknowledgement of the one before.
 void take(S& s, unsigned messages, bool acknowledge) {
@@ -45,59 +42,49 @@ std::vector<AttackOnClient> handshake() {
   return points;
 }
 
-// Each on a link that is up.
-std::vector<AttackOnClient> sending() {
-  const Expected gone = lost(Errc::peer_gone);
-  return {{"buffer_half_written", gone,
-           [](S& s) { std::memset(s.regions.at(1).base + s.m2s.slot(s.m2s.tail()).offset, 1, 32); }},
-          {"descriptor_not_published", gone, [](S& s) { fill(s, 0, 0); }},
-          {"chain_half_published", gone,
-           [](S& s) {
-             fill(s, 0, 1);
-             s.m2s.tail() = plus(s.m2s.tail(), 1);
-           }},
-          {"packet_published", gone, [](S& s) { s.send_packet(); }},
-          {"packet_signalled", gone, [](S& s) { s.send_packet(), ring_bell(s.events.at(1)); }},
-          {"all_buffers_filled", gone,
-           [](S& s) {
-             for (int i = 0; i < static_cast<int>(ring_size); ++i) fill(s, i, 0);
-             s.m2s.tail() = s.m2s.head();
-           }},
-          {"all_taken", gone, [](S& s) { s.stream(10); }},
-          {"amid_sending", gone, [](S& s) { s.stream(300), s.send_packet(), s.send_packet(); }}};
+std::vector<OnLink<S>> sending() {
+  return {
+      {"buffer_half_written", [](S& s) { std::memset(s.regions.at(1).base + s.m2s.slot(s.m2s.tail()).offset, 1, 32); }},
+      {"descriptor_not_published", [](S& s) { fill(s, 0, 0); }},
+      {"chain_half_published",
+       [](S& s) {
+         fill(s, 0, 1);
+         s.m2s.tail() = plus(s.m2s.tail(), 1);
+       }},
+      {"packet_published", [](S& s) { s.send_packet(); }},
+      {"packet_signalled", [](S& s) { s.send_packet(), ring_bell(s.events.at(1)); }},
+      {"all_buffers_filled",
+       [](S& s) {
+         for (int i = 0; i < static_cast<int>(ring_size); ++i) fill(s, i, 0);
+         s.m2s.tail() = s.m2s.head();
+       }},
+      {"all_taken", [](S& s) { s.stream(10); }},
+      {"amid_sending", [](S& s) { s.stream(300), s.send_packet(), s.send_packet(); }}};
 }
 
-std::vector<AttackOnClient> receiving() {
-  const Expected gone = lost(Errc::peer_gone);
-  return {{"nothing_taken", gone, [](S& s) { await_full(s); }},
-          {"one_packet_taken", gone, [](S& s) { await_full(s), take_packets(s, 1); }},
-          {"half_of_a_chain_taken", gone, [](S& s) { await_full(s), take_packets(s, 9); }},
-          {"half_taken", gone, [](S& s) { await_full(s), take_packets(s, ring_size / 2); }},
-          {"ring_emptied", gone, [](S& s) { await_full(s), take_packets(s, ring_size); }},
-          {"asked_for_interrupts", gone,
+std::vector<OnLink<S>> receiving() {
+  return {{"nothing_taken", [](S& s) { await_full(s); }},
+          {"one_packet_taken", [](S& s) { await_full(s), take_packets(s, 1); }},
+          {"half_of_a_chain_taken", [](S& s) { await_full(s), take_packets(s, 9); }},
+          {"half_taken", [](S& s) { await_full(s), take_packets(s, ring_size / 2); }},
+          {"ring_emptied", [](S& s) { await_full(s), take_packets(s, ring_size); }},
+          {"asked_for_interrupts",
            [](S& s) {
              s.s2m.flags() = 0;
              await_full(s);
            }},
-          {"asked_and_emptied", gone,
+          {"asked_and_emptied",
            [](S& s) {
              s.s2m.flags() = 0;
              await_full(s), take_packets(s, ring_size);
            }},
-          {"amid_receiving", gone, [](S& s) {
+          {"amid_receiving", [](S& s) {
              for (int i = 0; i < 20; ++i) await_full(s), take_packets(s, ring_size);
            }}};
 }
 
 }  // namespace
 
-std::vector<AttackOnClient> deaths_of_server() {
-  std::vector<AttackOnClient> deaths = handshake();
-  for (const auto& points : {sending(), receiving()})
-    for (const AttackOnClient& point : points)
-      deaths.push_back({point.name, point.expected, [reach = point.run](S& s) { s.connect(), reach(s); }});
-  for (AttackOnClient& death : deaths) death.run = [reach = death.run](S& s) { reach(s), ::raise(SIGSTOP); };
-  return deaths;
-}
+std::vector<AttackOnClient> deaths_of_server() { return deaths(handshake(), sending(), receiving()); }
 
 }  // namespace memif::hostile

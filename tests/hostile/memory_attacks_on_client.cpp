@@ -14,8 +14,6 @@ namespace {
 using S = RawServer;
 using Change = std::function<void(volatile Slot&)>;
 
-std::uint16_t plus(std::uint16_t index, int n) { return static_cast<std::uint16_t>(index + n); }
-
 bool all_posted(const S& s) { return plus(s.m2s.head(), -s.m2s.tail()) == ring_size; }
 
 // Good bytes where the client posted its buffer, and a descriptor that says something else.

@@ -13,8 +13,6 @@ namespace {
 using C = RawClient;
 using Change = std::function<void(volatile Slot&)>;
 
-std::uint16_t plus(std::uint16_t index, int n) { return static_cast<std::uint16_t>(index + n); }
-
 // One packet of `parts` slots, chained, the last of them changed; then good ones, to show that the ring goes on.
 void send_changed(C& c, unsigned parts, const Change& change) {
   until("room in the ring", [&] { return plus(c.s2m.head(), -c.s2m.tail()) <= ring_size - parts; });

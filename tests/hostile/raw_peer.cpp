@@ -199,12 +199,12 @@ void RawClient::send_packet(std::uint32_t length) {
   slot.offset = buffer(true, head);
   std::memcpy(base + buffer(true, head), "GOOD", 4);
   fence();
-  s2m.head() = static_cast<std::uint16_t>(head + 1);
+  s2m.head() = plus(head, 1);
 }
 
 void RawClient::stream(unsigned packets) {
   for (; packets != 0; --packets) {
-    until("room in the ring", [this] { return static_cast<std::uint16_t>(s2m.head() - s2m.tail()) < ring_size; });
+    until("room in the ring", [this] { return plus(s2m.head(), -s2m.tail()) < ring_size; });
     send_packet();
   }
   until("the victim takes all packets", [this] { return s2m.head() == s2m.tail(); });
@@ -219,7 +219,7 @@ void RawClient::post_all() {
     slot.offset = buffer(false, i);
   }
   fence();
-  m2s.head() = static_cast<std::uint16_t>(m2s.tail() + ring_size);
+  m2s.head() = plus(m2s.tail(), ring_size);
 }
 
 // --- Server
@@ -282,7 +282,7 @@ void RawServer::send_packet(const char* text) {
   slot.length = 64;
   slot.flags = 0;
   fence();
-  m2s.tail() = static_cast<std::uint16_t>(tail + 1);
+  m2s.tail() = plus(tail, 1);
 }
 
 void RawServer::stream(unsigned packets) {
@@ -290,8 +290,7 @@ void RawServer::stream(unsigned packets) {
     until("a posted buffer", [this] { return m2s.head() != m2s.tail(); });
     send_packet();
   }
-  until("the client posts all again",
-        [this] { return static_cast<std::uint16_t>(m2s.head() - m2s.tail()) == ring_size; });
+  until("the client posts all again", [this] { return plus(m2s.head(), -m2s.tail()) == ring_size; });
 }
 
 // --- Descriptors

@@ -52,6 +52,9 @@ class RawRing {
   std::byte* at_ = nullptr;
 };
 
+// Indices wrap.
+inline std::uint16_t plus(std::uint16_t index, int n) { return static_cast<std::uint16_t>(index + n); }
+
 // Stores in program order, as far as the victim can tell.
 void fence();
 // Bounded; ends the program with a message if `done` stays false: the attack could not be carried out.
