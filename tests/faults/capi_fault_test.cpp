@@ -11,8 +11,7 @@
 
 #include <memif/memif.hpp>
 
-#include "faults.hpp"
-#include "support/resources.hpp"
+#include "refuse_each.hpp"
 
 namespace memif::faults {
 namespace {
@@ -236,48 +235,23 @@ void live(Experiment& experiment, bool master) {
 
 // --- All of it, with each request refused
 
-class ProgramFault : public testing::TestWithParam<std::tuple<bool, Extent>> {
- protected:
-  // True: there was an n-th request.
-  bool run(unsigned n, unsigned variant) {
-    const auto [master, extent] = GetParam();
-    const long blocks = blocks_in_use();
-    const std::size_t descriptors = test::open_descriptors(), mappings = test::shared_mappings();
-    const char* failed = nullptr;
-    {
-      Experiment experiment(n, extent, variant);
-      live(experiment, master);
-      failed = experiment.failed();
-    }
-    EXPECT_EQ(program_blocks, 0);
-    EXPECT_EQ(blocks_in_use(), blocks);
-    EXPECT_EQ(test::open_descriptors(), descriptors);
-    EXPECT_EQ(test::shared_mappings(), mappings);
-    if (HasFailure()) ADD_FAILURE() << "request " << n << " (" << failed << "), variant " << variant;
-    return failed != nullptr;
-  }
-};
+class ProgramFault : public testing::TestWithParam<std::tuple<bool, Extent>> {};
 
 TEST_P(ProgramFault, IsReportedOrRetriedAndLeaksNothing) {
-  {
-    Experiment nothing_fails(0, Extent::once, 0);  // for what is made once and kept
-    live(nothing_fails, std::get<bool>(GetParam()));
-  }
-  unsigned requests = 0;
-  const unsigned variants = std::get<Extent>(GetParam()) == Extent::once ? 3 : 1;
-  for (unsigned variant = 0; variant < variants; ++variant)
-    for (unsigned n = 1; run(n, variant) && !HasFailure(); ++n) ++requests;
-  RecordProperty("requests", static_cast<int>(requests));
-  EXPECT_GT(requests, 100u);
+  const auto life = [](Experiment& experiment) {
+    live(experiment, std::get<bool>(GetParam()));
+    EXPECT_EQ(program_blocks, 0);
+  };
+  refuse_each(std::get<Extent>(GetParam()), life, 100);
 }
 
-const auto name_of = [](const auto& instance) {
+const auto name_of_fault = [](const auto& instance) {
   const auto& [master, extent] = instance.param;
-  return std::to_string(GENERATION) + (master ? "AsMaster" : "AsSlave") +
-         (extent == Extent::once ? "Once" : "FromThenOn");
+  return std::to_string(GENERATION) + (master ? "AsMaster" : "AsSlave") + name_of(extent);
 };
 INSTANTIATE_TEST_SUITE_P(OfGeneration, ProgramFault,
-                         testing::Combine(testing::Bool(), testing::Values(Extent::once, Extent::from_then)), name_of);
+                         testing::Combine(testing::Bool(), testing::Values(Extent::once, Extent::from_then)),
+                         name_of_fault);
 
 }  // namespace
 }  // namespace memif::faults
