@@ -163,9 +163,6 @@ void Connection::destroy() noexcept {
 
 void Connection::came_up(Interface& interface) {
   const InterfaceInfo info = interface.info();
-  rx_rings_.store(static_cast<std::uint16_t>(info.rx.size()), std::memory_order_relaxed);
-  tx_rings_.store(static_cast<std::uint16_t>(info.tx.size()), std::memory_order_relaxed);
-  up_ = true;
   if (callbacks_.on_interrupt != nullptr) {
     for (const RingInfo& ring : info.rx) {
       if (!instance_.watch_queue(ring.event_fd, *this, ring.queue)) {
@@ -175,17 +172,21 @@ void Connection::came_up(Interface& interface) {
       watched_[ring.queue] = ring.event_fd;
     }
   }
+  rx_rings_.store(static_cast<std::uint16_t>(info.rx.size()), std::memory_order_relaxed);
+  tx_rings_.store(static_cast<std::uint16_t>(info.tx.size()), std::memory_order_relaxed);
+  up_ = true;
   instance_.requests_changed();
   call(callbacks_.on_connect);
 }
 
+// Of a link that the program was never told of, it is not told the end.
 void Connection::went_down() {
-  up_ = false;
+  const bool told = std::exchange(up_, false);
   rx_rings_.store(0, std::memory_order_relaxed);
   tx_rings_.store(0, std::memory_order_relaxed);
   unwatch();
   if (!going_) instance_.requests_changed();
-  call(callbacks_.on_disconnect);
+  if (told) call(callbacks_.on_disconnect);
 }
 
 void Connection::call(int (*callback)(void*, void*)) noexcept {

@@ -107,6 +107,41 @@ own_event_loop (void)
   close (epoll_fd);
 }
 
+/* The link ends before the program was told of it: it is told of neither. */
+static void
+an_interrupt_that_the_program_refuses (void)
+{
+  pair_t pair = { 0 };
+  const char *path = unique_path ();
+  epoll_fd = epoll_create1 (0);
+  open_socket (&pair.master, path, "app-m");
+  create_end (&pair.master, (memif_conn_args_t){ 0 }, 1);
+  memif_socket_args_t args = { .on_control_fd_update = on_fd };
+  snprintf (args.path, sizeof args.path, "%s", path);
+  pair.slave.on_interrupt = read_one;
+  OK (memif_create_socket (&pair.slave.sock, &args, &pair.slave));
+  create_end (&pair.slave, (memif_conn_args_t){ 0 }, 0);
+  refuse_watches = 1; /* the next one to be watched is the queue's */
+  int err = MEMIF_ERR_SUCCESS;
+  while (err == MEMIF_ERR_SUCCESS)
+    {
+      OK (memif_poll_event (pair.master.sock, 1));
+      struct epoll_event event;
+      if (epoll_wait (epoll_fd, &event, 1, 1) == 1)
+        err = memif_control_fd_handler (event.data.ptr, MEMIF_FD_EVENT_READ);
+    }
+  CHECK_ERR (err, MEMIF_ERR_CB_FDUPDATE);
+  UNTIL (pair.master.disconnects, OK (memif_poll_event (pair.master.sock, 1)));
+  CHECK (pair.slave.connects == 0 && pair.slave.disconnects == 0);
+
+  refuse_watches = 0;
+  OK (memif_request_connection (pair.slave.conn));
+  UNTIL (pair.slave.connects, OK (memif_poll_event (pair.master.sock, 1)); run_own_loop ());
+  close_pair (&pair);
+  CHECK (pair.slave.disconnects == 1);
+  close (epoll_fd);
+}
+
 /* --- Polling -------------------------------------------------------------------------------------------------------
  */
 
@@ -202,10 +237,8 @@ library_polls_interrupts_too (void)
 }
 
 static const case_t cases[] = {
-  CASE (own_event_loop),
-  CASE (cancel_wakes_once),
-  CASE (signals_end_no_link),
-  CASE (library_polls_interrupts_too),
+  CASE (own_event_loop),      CASE (an_interrupt_that_the_program_refuses), CASE (cancel_wakes_once),
+  CASE (signals_end_no_link), CASE (library_polls_interrupts_too),
 };
 
 int
