@@ -27,6 +27,9 @@ class Generations(Installed):
     def test_what_programs_depend_on_in_every_generation(self):
         self.run_in_every_generation("behaviour.c")
 
+    def test_waiting_in_every_generation(self):
+        self.run_in_every_generation("waiting.c")
+
     def test_every_error_of_every_generation(self):
         self.run_in_every_generation("errors.c")
 

@@ -1,6 +1,4 @@
 /* Generations 2 and 4 in one process, joined to each other, each in each role. */
-#include <memif/libmemif.h>
-
 #include "check.h"
 
 void two_open (const char *, int), four_open (const char *, int), two_close (void), four_close (void);

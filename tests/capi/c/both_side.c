@@ -1,6 +1,4 @@
 /* One side of a link between two generations in one process; compiled once against each. SIDE is the side's name. */
-#include <memif/libmemif.h>
-
 #include "check.h"
 
 #define JOIN_(a, b) a##b

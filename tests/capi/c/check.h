@@ -1,6 +1,8 @@
 /* What the C tests of all generations share. */
 #ifndef CHECK_H
 #define CHECK_H
+#define _GNU_SOURCE
+#include <memif/libmemif.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -74,6 +76,27 @@ unique_path (void)
   static int number;
   snprintf (path, sizeof path, "/tmp/memif-capi-%d-%d.sock", (int) getpid (), number++);
   return path;
+}
+
+/* As many packets as there is room for, up to `count`. The bytes of each buffer are its number, counted from `mark`. */
+static inline uint16_t
+send_marked (memif_conn_handle_t conn, uint16_t count, uint16_t size, uint8_t mark)
+{
+  memif_buffer_t bufs[256];
+  uint16_t n = 0, sent = 0;
+  const int err = memif_buffer_alloc (conn, 0, bufs, count, &n, size);
+  CHECK (err == MEMIF_ERR_SUCCESS || err == MEMIF_ERR_NOBUF_RING);
+  for (int i = 0; i < n; i++)
+    memset (bufs[i].data, mark + i, bufs[i].len);
+  OK (memif_tx_burst (conn, 0, bufs, n, &sent));
+  CHECK (sent == n);
+  return n;
+}
+
+static inline uint16_t
+send_packets (memif_conn_handle_t conn, uint16_t count, uint16_t size)
+{
+  return send_marked (conn, count, size, 0);
 }
 
 /* An allocator that counts, and can be made to fail. */

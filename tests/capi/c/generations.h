@@ -2,9 +2,6 @@
  * instance, started at a path; masters and slaves live on it. */
 #ifndef GENERATIONS_H
 #define GENERATIONS_H
-#define _GNU_SOURCE
-#include <memif/libmemif.h>
-
 #include "check.h"
 
 static const char *path;
@@ -85,6 +82,47 @@ stop (void)
 #ifndef event_token
 #define event_token NULL
 #endif
+
+/* An end of a link. Its callbacks count what happens to it, and refill its queue. */
+typedef struct
+{
+#if GENERATION == 3
+  memif_per_thread_main_handle_t instance; /* NULL: the global one */
+  memif_socket_handle_t sock;
+#endif
+  memif_conn_handle_t conn;
+  int connects, disconnects, interrupts;
+} end_t;
+
+static int refill_on_connect = 1;
+
+static inline int
+on_connect (memif_conn_handle_t conn, void *ctx)
+{
+  end_t *end = ctx;
+  CHECK (end->conn == conn);
+  __atomic_fetch_add (&end->connects, 1, __ATOMIC_RELEASE);
+  return refill_on_connect ? refill (conn, 0, -1) : 0;
+}
+
+static inline int
+on_disconnect (memif_conn_handle_t conn, void *ctx)
+{
+  (void) conn;
+  ((end_t *) ctx)->disconnects++;
+  return 0;
+}
+
+static inline int
+on_interrupt (memif_conn_handle_t conn, void *ctx, uint16_t qid)
+{
+  memif_buffer_t bufs[64];
+  uint16_t n = 0;
+  ((end_t *) ctx)->interrupts++;
+  OK (memif_rx_burst (conn, qid, bufs, 64, &n));
+  OK (refill (conn, qid, n));
+  return GENERATION == 4 ? 0 : -7; /* nobody's business in the others */
+}
 
 static inline int
 create_with (memif_conn_handle_t *conn, memif_conn_args_t args, memif_connection_update_t *on_connect,

@@ -1,6 +1,4 @@
 /* Sends and receives in polling mode between two marks that a system call trace shows. */
-#include <memif/libmemif.h>
-
 #include "check.h"
 
 static int connects;

@@ -1,9 +1,7 @@
 /* Generation 2: every function, and every line of what programs depend on. Compiled from the installed tree. Master and
  * slave live on the one instance; a case has another process as its peer. */
-#define _GNU_SOURCE
-#include <memif/libmemif.h>
-
-#include "check.h"
+#define GENERATION 2
+#include "generations.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,61 +16,12 @@ _Static_assert(offsetof (memif_buffer_t, flags) == 8 && offsetof (memif_buffer_t
 _Static_assert(MEMIF_ERR_ACCES == 2 && MEMIF_ERR_NOBUF == 18 && MEMIF_ERR_DISCONNECTED == 34, "errors");
 _Static_assert(MEMIF_ERR_MAX_RING == 37, "errors");
 
-typedef struct
-{
-  memif_conn_handle_t conn;
-  int connects, disconnects, interrupts;
-} end_t;
-
-static int
-on_connect (memif_conn_handle_t conn, void *ctx)
-{
-  end_t *end = ctx;
-  CHECK (end->conn == conn);
-  end->connects++;
-  OK (memif_refill_queue (conn, 0, -1));
-  return 0;
-}
-
-static int
-on_disconnect (memif_conn_handle_t conn, void *ctx)
-{
-  (void) conn;
-  ((end_t *) ctx)->disconnects++;
-  return 0;
-}
-
-static int
-on_interrupt (memif_conn_handle_t conn, void *ctx, uint16_t qid)
-{
-  memif_buffer_t bufs[64];
-  uint16_t n;
-  ((end_t *) ctx)->interrupts++;
-  OK (memif_rx_burst (conn, qid, bufs, 64, &n));
-  OK (memif_refill_queue (conn, qid, n));
-  return -7; /* nobody's business in this generation */
-}
-
 static void
-create (end_t *end, const char *path, int master, memif_interrupt_t *interrupt)
+create (end_t *end, int master, memif_interrupt_t *interrupt)
 {
-  memif_conn_args_t args = { .socket_filename = (uint8_t *) path, .is_master = (uint8_t) master, .interface_id = 3 };
+  memif_conn_args_t args = { .is_master = (uint8_t) master, .interface_id = 3 };
   snprintf ((char *) args.interface_name, sizeof args.interface_name, "end-%d", master);
-  OK (memif_create (&end->conn, &args, on_connect, on_disconnect, interrupt, end));
-}
-
-static uint16_t
-send_packets (memif_conn_handle_t conn, uint16_t count, uint16_t size)
-{
-  memif_buffer_t bufs[256];
-  uint16_t n = 0, sent = 0;
-  int err = memif_buffer_alloc (conn, 0, bufs, count, &n, size);
-  CHECK (err == MEMIF_ERR_SUCCESS || err == MEMIF_ERR_NOBUF_RING);
-  for (int i = 0; i < n; i++)
-    memset (bufs[i].data, i, bufs[i].len);
-  OK (memif_tx_burst (conn, 0, bufs, n, &sent));
-  CHECK (sent == n);
-  return n;
+  OK (create_with (&end->conn, args, on_connect, on_disconnect, interrupt, end));
 }
 
 static void
@@ -100,16 +49,16 @@ static void
 library_polling (void)
 {
   end_t master = { 0 }, slave = { 0 };
-  const char *path = unique_path ();
+  path = unique_path ();
   const int fds = count_fds ();
   OK (memif_init (NULL, NULL, NULL, NULL));
   CHECK_ERR (memif_init (NULL, NULL, NULL, NULL), MEMIF_ERR_ALREADY);
-  create (&slave, path, 0, NULL); /* nobody there yet */
+  create (&slave, 0, NULL); /* nobody there yet */
   CHECK (slave.conn != NULL);
   memif_buffer_t bufs[64];
   uint16_t n;
   CHECK_ERR (memif_rx_burst (slave.conn, 0, bufs, 64, &n), MEMIF_ERR_DISCONNECTED);
-  create (&master, path, 1, NULL);
+  create (&master, 1, NULL);
   const time_t start = time (NULL);
   UNTIL (master.connects && slave.connects, OK (memif_poll_event (100))); /* by the timer of two seconds */
   CHECK (time (NULL) - start <= 5);
@@ -153,9 +102,9 @@ static void
 a_failed_call_is_explained (void)
 {
   end_t end = { 0 };
-  const char *path = unique_path ();
+  path = unique_path ();
   OK (memif_init (NULL, "first", NULL, NULL));
-  create (&end, path, 1, NULL);
+  create (&end, 1, NULL);
   int status;
   const pid_t child = fork ();
   if (child == 0)
@@ -218,15 +167,15 @@ static void
 own_event_loop (void)
 {
   end_t master = { 0 }, slave = { 0 };
-  const char *path = unique_path ();
+  path = unique_path ();
   epoll_fd = epoll_create1 (0);
   OK (memif_init (on_fd, "app", counting_alloc, counting_free));
   CHECK (watched_count () >= 1 && live_blocks > 0); /* the timer is there from the start */
   CHECK_ERR (memif_poll_event (0), MEMIF_ERR_INVAL_ARG);
   CHECK_ERR (memif_control_fd_handler (-1, MEMIF_FD_EVENT_READ), MEMIF_ERR_BAD_FD);
   OK (memif_control_fd_handler (0, MEMIF_FD_EVENT_READ)); /* not ours: no harm */
-  create (&master, path, 1, on_interrupt);
-  create (&slave, path, 0, on_interrupt);
+  create (&master, 1, on_interrupt);
+  create (&slave, 0, on_interrupt);
   UNTIL (master.connects && slave.connects, run_own_loop ());
   CHECK (send_packets (slave.conn, 10, 60) == 10);
   UNTIL (master.interrupts, run_own_loop ());
@@ -289,10 +238,10 @@ static void
 a_worker_survives_a_peer_that_dies (void)
 {
   end_t master = { 0 };
-  const char *path = unique_path ();
+  path = unique_path ();
   pthread_t thread;
   OK (memif_init (NULL, "m", NULL, NULL));
-  create (&master, path, 1, NULL);
+  create (&master, 1, NULL);
   CHECK (pthread_create (&thread, NULL, poll_queue, &master) == 0);
   for (int i = 1; i <= 5; i++)
     {
@@ -306,7 +255,7 @@ a_worker_survives_a_peer_that_dies (void)
           end_t slave = { 0 };
           OK (memif_cleanup ());
           OK (memif_init (NULL, "s", NULL, NULL));
-          create (&slave, path, 0, NULL);
+          create (&slave, 0, NULL);
           for (;;)
             {
               memif_poll_event (1);

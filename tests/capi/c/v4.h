@@ -2,9 +2,6 @@
  * depend on. Compiled from the installed tree. */
 #ifndef V4_H
 #define V4_H
-#define _GNU_SOURCE
-#include <memif/libmemif.h>
-
 #include "check.h"
 
 #include <fcntl.h>
@@ -123,20 +120,6 @@ close_pair (pair_t *pair)
 {
   close_end (&pair->slave);
   close_end (&pair->master);
-}
-
-static inline uint16_t
-send_packets (memif_conn_handle_t conn, uint16_t count, uint16_t size, uint8_t mark)
-{
-  memif_buffer_t bufs[256];
-  uint16_t n = 0, sent = 0;
-  int err = memif_buffer_alloc (conn, 0, bufs, count, &n, size);
-  CHECK (err == MEMIF_ERR_SUCCESS || err == MEMIF_ERR_NOBUF_RING);
-  for (int i = 0; i < n; i++)
-    memset (bufs[i].data, mark + i, bufs[i].len);
-  OK (memif_tx_burst (conn, 0, bufs, n, &sent));
-  CHECK (sent == n);
-  return n;
 }
 
 /* A program's cases, by name; without arguments all of them. */

@@ -51,8 +51,8 @@ slaves_reconnect_by_the_timer_only (void)
       create_end (&pair.master, (memif_conn_args_t){ 0 }, 1);
       UNTIL (pair.master.connects == i && pair.slave.connects == i, poll_both (&pair));
       OK (memif_refill_queue (pair.slave.conn, 0, -1, 0));
-      CHECK (send_packets (pair.master.conn, 8, 64, 0) == 8);
-      CHECK (send_packets (pair.slave.conn, 8, 64, 0) == 8);
+      CHECK (send_marked (pair.master.conn, 8, 64, 0) == 8);
+      CHECK (send_marked (pair.slave.conn, 8, 64, 0) == 8);
       /* Allocated, never sent, and gone with the link. */
       memif_buffer_t bufs[8];
       OK (memif_buffer_alloc (pair.slave.conn, 0, bufs, 8, &n, 64));
@@ -169,7 +169,7 @@ workers_survive_disconnects (void)
         sched_yield ();
       });
       memif_refill_queue (pair.master.conn, 0, n, 0);
-      UNTIL (send_packets (pair.master.conn, 16, 64, 0), sched_yield ());
+      UNTIL (send_marked (pair.master.conn, 16, 64, 0), sched_yield ());
       OK (memif_delete (&pair.master.conn));
       UNTIL (pair.slave.disconnects == i, OK (memif_poll_event (pair.slave.sock, 1)));
     }
@@ -191,7 +191,7 @@ details_are_complete (void)
                              .secret = "abracadabra" };
   connect_pair (&pair, args);
   OK (memif_refill_queue (pair.slave.conn, 1, 5, 0));
-  send_packets (pair.slave.conn, 3, 64, 0);
+  send_marked (pair.slave.conn, 3, 64, 0);
   char buf[8192];
   memif_details_t md;
   memset (&md, 0xff, sizeof md);
@@ -277,7 +277,7 @@ many_interfaces_on_one_socket (void)
       up += masters[i].connects && slaves[i].connects;
   });
   for (uint32_t i = 0; i < count; i++)
-    CHECK (send_packets (slaves[i].conn, 1, 64, 0) == 1);
+    CHECK (send_marked (slaves[i].conn, 1, 64, 0) == 1);
   for (uint32_t i = 0; i < count; i++)
     {
       OK (memif_delete (&slaves[i].conn));

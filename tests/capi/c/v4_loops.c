@@ -77,7 +77,7 @@ own_event_loop (void)
   int efd;
   OK (memif_get_queue_efd (pair.master.conn, 1, &efd));
   CHECK (watched_fds[efd] == 1);
-  send_packets (pair.slave.conn, 4, 64, 0);
+  send_marked (pair.slave.conn, 4, 64, 0);
   UNTIL (pair.master.interrupts, run_own_loop ());
   const int interrupts = pair.master.interrupts;
   for (int i = 0; i < 3; i++)
@@ -212,7 +212,7 @@ signals_end_no_link (void)
   CHECK (pair.master.disconnects == 0);
   timer_delete (timer);
   OK (memif_refill_queue (pair.slave.conn, 0, -1, 0));
-  CHECK (send_packets (pair.master.conn, 1, 64, 0) == 1);
+  CHECK (send_marked (pair.master.conn, 1, 64, 0) == 1);
   close_pair (&pair);
 }
 
@@ -229,7 +229,7 @@ library_polls_interrupts_too (void)
   pair_t pair = { 0 };
   pair.master.on_interrupt = return_42;
   connect_pair (&pair, (memif_conn_args_t){ 0 });
-  send_packets (pair.slave.conn, 2, 64, 0);
+  send_marked (pair.slave.conn, 2, 64, 0);
   CHECK (memif_poll_event (pair.master.sock, 5000) == 42);
   CHECK (pair.master.interrupts == 1);
   OK (memif_poll_event (pair.master.sock, 0));

@@ -125,13 +125,13 @@ external_regions (int with_offsets)
   uint16_t n;
   for (int i = 0; i < 40; i++)
     {
-      CHECK (send_packets (pair.slave.conn, 1, 256, (uint8_t) i) == 1);
+      CHECK (send_marked (pair.slave.conn, 1, 256, (uint8_t) i) == 1);
       OK (memif_rx_burst (pair.master.conn, 0, bufs, 32, &n));
       CHECK (n == 1 && *(uint8_t *) bufs[0].data == i);
       CHECK ((char *) bufs[0].data >= region.master_memory);
       CHECK ((char *) bufs[0].data < region.master_memory + region.size);
       OK (memif_refill_queue (pair.master.conn, 0, -1, 0));
-      CHECK (send_packets (pair.master.conn, 1, 256, (uint8_t) (i + 100)) == 1);
+      CHECK (send_marked (pair.master.conn, 1, 256, (uint8_t) (i + 100)) == 1);
       OK (memif_rx_burst (pair.slave.conn, 0, bufs, 32, &n));
       CHECK (n == 1 && *(uint8_t *) bufs[0].data == i + 100);
       CHECK ((char *) bufs[0].data >= region.slave_memory);

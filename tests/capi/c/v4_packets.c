@@ -19,7 +19,7 @@ both_ways_in_both_roles (void)
   for (int way = 0; way < 2; way++)
     for (int round = 0; round < 100; round++)
       {
-        CHECK (send_packets (from[way]->conn, 32, 60, (uint8_t) round) == 32);
+        CHECK (send_marked (from[way]->conn, 32, 60, (uint8_t) round) == 32);
         OK (memif_rx_burst (to[way]->conn, 0, bufs, 64, &n));
         CHECK (n == 32);
         for (int i = 0; i < 32; i++)
@@ -110,7 +110,7 @@ nobuf_loses_nothing_and_keeps_the_event (void)
       OK (memif_get_queue_efd (to[way]->conn, 0, &efd));
       OK (memif_rx_burst (to[way]->conn, 0, bufs, 32, &n));
       CHECK (!readable (efd));
-      CHECK (send_packets (from[way]->conn, 100, 64, 0) == 100);
+      CHECK (send_marked (from[way]->conn, 100, 64, 0) == 100);
       CHECK (readable (efd));
       int total = 0, err;
       do
@@ -126,12 +126,12 @@ nobuf_loses_nothing_and_keeps_the_event (void)
       while (err == MEMIF_ERR_NOBUF);
       CHECK (total == 100);
       /* Exactly full is not NOBUF. */
-      CHECK (send_packets (from[way]->conn, 32, 64, 0) == 32);
+      CHECK (send_marked (from[way]->conn, 32, 64, 0) == 32);
       OK (memif_rx_burst (to[way]->conn, 0, bufs, 32, &n));
       CHECK (n == 32 && !readable (efd));
       OK (memif_refill_queue (to[way]->conn, 0, n, 0));
       /* A sender that saw interrupts wanted signals again. */
-      CHECK (send_packets (from[way]->conn, 1, 64, 0) == 1);
+      CHECK (send_marked (from[way]->conn, 1, 64, 0) == 1);
       CHECK (readable (efd));
       OK (memif_rx_burst (to[way]->conn, 0, bufs, 32, &n));
       CHECK (n == 1 && !readable (efd));
@@ -152,7 +152,7 @@ nobuf_renews_an_event_that_the_program_has_read (void)
   int efd = -1;
   OK (memif_get_queue_efd (master, 0, &efd));
   OK (memif_rx_burst (master, 0, bufs, 8, &n));
-  CHECK (send_packets (pair.slave.conn, 40, 64, 0) == 40);
+  CHECK (send_marked (pair.slave.conn, 40, 64, 0) == 40);
   for (int left = 40; left != 0; left -= n)
     {
       uint64_t count;
@@ -172,7 +172,7 @@ a_chain_longer_than_the_array_comes_in_pieces (void)
   connect_pair (&pair, (memif_conn_args_t){ .buffer_size = 128 });
   memif_buffer_t bufs[8];
   uint16_t n = 0;
-  CHECK (send_packets (pair.slave.conn, 1, 128 * 5, 0) == 5);
+  CHECK (send_marked (pair.slave.conn, 1, 128 * 5, 0) == 5);
   CHECK_ERR (memif_rx_burst (pair.master.conn, 0, bufs, 2, &n), MEMIF_ERR_NOBUF);
   CHECK (n == 2 && bufs[0].flags == 1 && bufs[1].flags == 1);
   CHECK_ERR (memif_rx_burst (pair.master.conn, 0, bufs, 2, &n), MEMIF_ERR_NOBUF);
@@ -246,7 +246,7 @@ polling_mode_is_silent (void)
   OK (memif_set_rx_mode (pair.master.conn, MEMIF_RX_MODE_POLLING, 0));
   OK (memif_rx_burst (pair.master.conn, 0, bufs, 16, &n));
   CHECK (!readable (efd));
-  send_packets (pair.slave.conn, 20, 64, 0);
+  send_marked (pair.slave.conn, 20, 64, 0);
   CHECK (!readable (efd));
   CHECK_ERR (memif_rx_burst (pair.master.conn, 0, bufs, 16, &n), MEMIF_ERR_NOBUF);
   OK (memif_rx_burst (pair.master.conn, 0, bufs, 16, &n));
@@ -260,7 +260,7 @@ polling_mode_is_silent (void)
   CHECK (readable (efd));
   OK (memif_rx_burst (pair.master.conn, 0, bufs, 16, &n));
   CHECK (!readable (efd));
-  send_packets (pair.slave.conn, 1, 64, 0);
+  send_marked (pair.slave.conn, 1, 64, 0);
   CHECK (readable (efd));
   CHECK_ERR (memif_set_rx_mode (pair.master.conn, MEMIF_RX_MODE_POLLING, 9), MEMIF_ERR_QID);
   CHECK_ERR (memif_set_rx_mode (pair.master.conn, (memif_rx_mode_t) 5, 0), MEMIF_ERR_INVAL_ARG);

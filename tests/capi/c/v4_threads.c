@@ -99,7 +99,7 @@ interfaces_come_and_go_while_another_thread_polls (void)
           if (round % 2 == 0) /* else they may go in the middle of a handshake */
             UNTIL (connects_of (&masters[id]) && connects_of (&slaves[id]), usleep (100));
           if (round % 4 == 0)
-            CHECK (send_packets (slaves[id].conn, 4, 100, 1) == 4);
+            CHECK (send_marked (slaves[id].conn, 4, 100, 1) == 4);
           entry_t *first = round % 3 == 0 ? masters : slaves, *second = round % 3 == 0 ? slaves : masters;
           OK (memif_delete (&first[id].conn));
           OK (memif_delete (&second[id].conn));

@@ -12,7 +12,7 @@ zero_copy_calls (void)
   OK (memif_refill_queue (slave, 0, -1, 0));
   for (int round = 0; round < 20; round++)
     {
-      CHECK (send_packets (master, 5, 100, (uint8_t) round) == 5);
+      CHECK (send_marked (master, 5, 100, (uint8_t) round) == 5);
       OK (memif_rx_burst (slave, 0, bufs, 16, &n));
       CHECK (n == 5);
       void *data[5];
@@ -32,7 +32,7 @@ zero_copy_calls (void)
       OK (memif_refill_queue (master, 0, 5, 0));
     }
   /* The ring has room for eight. */
-  CHECK (send_packets (master, 8, 100, 0) == 8);
+  CHECK (send_marked (master, 8, 100, 0) == 8);
   OK (memif_rx_burst (slave, 0, bufs, 16, &n));
   OK (memif_buffer_alloc (slave, 0, got, 6, &queued, 10));
   CHECK_ERR (memif_buffer_enq_tx (slave, 0, bufs, 8, &queued), MEMIF_ERR_NOBUF_RING);
@@ -96,7 +96,7 @@ packets_put_aside_are_sent_later_by_another_queue (void)
   OK (memif_refill_queue (slave, 0, -1, 0));
   for (int round = 0; round < 20; round++)
     {
-      CHECK (send_packets (master, 3, 100, (uint8_t) round) == 3);
+      CHECK (send_marked (master, 3, 100, (uint8_t) round) == 3);
       OK (memif_rx_burst (slave, 0, bufs, 4, &n));
       CHECK (n == 3);
       const void *aside = bufs[0].data;
