@@ -19,7 +19,7 @@ echo "Building, which takes a minute or two the first time (it is told to build/
 mkdir -p build
 { cmake --preset release && cmake --build build/release --target memif; } >build/demo.log 2>&1 ||
   { cat build/demo.log; exit 1; }
-memif=$(find build/release/tools -type f -name memif -perm -u+x | head -n 1)
+memif=build/release/tools/memif
 
 dir=$(mktemp -d)
 socket=$dir/demo.sock
