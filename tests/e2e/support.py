@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -45,6 +46,17 @@ def keys(value):
     if isinstance(value, list):
         return set().union(*map(keys, value))
     return set(value).union(*map(keys, value.values())) if isinstance(value, dict) else set()
+
+
+def run_on_full_disk(room, *arguments):
+    """The memif command where no file can be longer than `room` bytes, as if the disk were full then."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    # Python ignores SIGXFSZ, and so does the command if that is not restored: a write then fails.
+    return subprocess.run([MEMIF, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE, check=False, preexec_fn=limit, restore_signals=False)  # fmt: skip
 
 
 class Process:

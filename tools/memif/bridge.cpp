@@ -2,7 +2,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -224,15 +223,15 @@ void BridgeCommand::report(Time now, bool last) {
     else
       print_line(text(port, since, std::max(elapsed, 1e-9)));
   }
-  if (!json_) return;
-  print_json({{"schema", "memif-bridge/1"},
-              {"kind", last ? "total" : "interval"},
-              {"seconds", elapsed},
-              {"addresses", switch_.table().size()},
-              {"address_moves", switch_.table().moves()},
-              {"ports", list}},
-             interval_ ? -1 : 2);
-  if (std::fflush(stdout) != 0) throw Failure(exit_failed, "cannot write to standard output");
+  if (json_)
+    print_json({{"schema", "memif-bridge/1"},
+                {"kind", last ? "total" : "interval"},
+                {"seconds", elapsed},
+                {"addresses", switch_.table().size()},
+                {"address_moves", switch_.table().moves()},
+                {"ports", list}},
+               interval_ ? -1 : 2);
+  flush_output();
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "output.hpp"
 #include "packets.hpp"
 
 namespace memif::tool {
@@ -71,16 +72,11 @@ void CaptureFile::append(const Bytes& blocks) {
 }
 
 void CaptureFile::flush() {
-  std::size_t done = 0;
-  while (done < used_) {
-    const ssize_t n = ::write(fd_.get(), buffer_.get() + done, used_ - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      const int error = errno;
-      cut(written_ + whole_blocks(View(buffer_.get(), done)));
-      fail(error);
-    }
-    done += static_cast<std::size_t>(n);
+  const std::size_t done = write_all(fd_.get(), {reinterpret_cast<const char*>(buffer_.get()), used_});
+  if (done != used_) {
+    const int error = errno;
+    cut(written_ + whole_blocks(View(buffer_.get(), done)));
+    fail(error);
   }
   written_ += done;
   used_ = 0;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -145,7 +144,7 @@ void CaptureSink::tick() {
     files_->flush();
     files_->check_reader();
   }
-  if (std::fflush(stdout) != 0) throw Failure(exit_failed, "cannot write to standard output");
+  flush_output();
   progress();
 }
 
@@ -161,7 +160,7 @@ void CaptureSink::progress() {
   if (now < last_progress_ + progress_period) return;
   last_progress_ = now;
   progress_shown_ = true;
-  fmt::print(stderr, "\r{} packets", captured_);
+  show_progress(fmt::format("{} packets", captured_));
 }
 
 void CaptureSink::close() {
@@ -169,7 +168,7 @@ void CaptureSink::close() {
 }
 
 void CaptureSink::report(CaptureEnd end) {
-  if (progress_shown_) fmt::print(stderr, "\r\x1b[K");
+  if (progress_shown_) show_progress("");
   std::uint64_t received = 0, dropped = 0;
   for (const CaptureSource& source : sources_) {
     received += source.received;

@@ -5,8 +5,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
-#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -18,6 +16,7 @@
 #include "command.hpp"
 #include "dump.hpp"
 #include "output.hpp"
+#include "program.hpp"
 #include "session.hpp"
 
 namespace {
@@ -165,36 +164,18 @@ void add_options(CLI::App& app, Extcap& extcap) {
   add_port_options(app, extcap.ports);
 }
 
-int main_unguarded(int argc, char** argv) {
+int run(int argc, char** argv) {
+  set_command_name("memif-extcap");
   CLI::App app{"memif as an interface of Wireshark and tshark, which run this program.", "memif-extcap"};
   Extcap extcap;
   add_options(app, extcap);
   app.footer("Example: tshark -i memif -o extcap.memif.socket:/tmp/lab.sock");
   if (argc == 1) throw UsageError("this program is run by Wireshark and tshark");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {
-    return app.exit(asked);
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what());
-  }
-  const int code = run(extcap);
-  if (std::fflush(stdout) != 0) throw Failure(exit_failed, "cannot write to standard output");
-  return code;
+  return parse_arguments(app, argc, argv) ? run(extcap) : exit_done;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);
-  set_command_name("memif-extcap");
-  try {
-    return main_unguarded(argc, argv);
-  } catch (const Failure& failure) {
-    complain(failure.what());
-    return failure.code();
-  } catch (const std::exception& error) {
-    complain(error.what());
-    return exit_failed;
-  }
+  return run_program([=] { return run(argc, argv); });
 }

@@ -44,7 +44,7 @@ void replace_file(const std::string& path, const std::string& text) {
   std::string part = path + ".XXXXXX";
   const Fd file(::mkostemp(part.data(), O_CLOEXEC));
   if (!file) fail("create a file beside", path);
-  const bool written = ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+  const bool written = write_all(file.get(), text) == text.size() &&
                        ::fchmod(file.get(), S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH) == 0 &&
                        std::rename(part.c_str(), path.c_str()) == 0;
   if (written) return;
@@ -81,7 +81,7 @@ int MetricsCommand::run() {
   if (options_.once) {
     const std::string now = text();
     if (options_.file.empty())
-      print_line(std::string_view(now).substr(0, now.size() - 1));
+      print(now);
     else
       replace_file(options_.file, now);
     return exit_done;

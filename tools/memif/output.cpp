@@ -1,12 +1,13 @@
 #include "output.hpp"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <poll.h>
 #include <unistd.h>
+#include <utility>
 
 #include "command.hpp"
 
@@ -16,6 +17,14 @@ namespace {
 std::string& name() {
   static std::string value = "memif";
   return value;
+}
+
+constexpr std::size_t most_kept = std::size_t{64} << 10;
+
+// Results that are not written yet. Not stdio's buffer, which loses its content when a signal interrupts a write.
+std::string& kept() {
+  static std::string text;
+  return text;
 }
 
 bool coloured(int fd) {
@@ -28,21 +37,50 @@ bool coloured(int fd) {
 const std::string& command_name() { return name(); }
 void set_command_name(std::string value) { name() = std::move(value); }
 
+// Nobody can be told that nobody can be told.
 void complain(std::string_view message) {
   const bool colour = coloured(STDERR_FILENO);
-  fmt::print(stderr, "{}{}:{} {}\n", colour ? "\x1b[1;31m" : "", name(), colour ? "\x1b[0m" : "", message);
+  write_all(STDERR_FILENO,
+            fmt::format("{}{}:{} {}\n", colour ? "\x1b[1;31m" : "", name(), colour ? "\x1b[0m" : "", message));
 }
 
-void notice(std::string_view message) { fmt::print(stderr, "{}: {}\n", name(), message); }
+void notice(std::string_view message) { write_all(STDERR_FILENO, fmt::format("{}: {}\n", name(), message)); }
 
-void print_line(std::string_view line) {
-  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fputc('\n', stdout) == EOF ||
-      (terminal(STDOUT_FILENO) && std::fflush(stdout) != 0))
-    throw Failure(exit_failed, fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+void show_progress(std::string_view text) {
+  if (terminal(STDERR_FILENO)) write_all(STDERR_FILENO, fmt::format("\r\x1b[K{}", text));
 }
+
+void print(std::string_view text) {
+  kept() += text;
+  if (kept().size() >= most_kept || terminal(STDOUT_FILENO)) flush_output();
+}
+
+void print_line(std::string_view line) { print(fmt::format("{}\n", line)); }
 
 void print_json(const nlohmann::ordered_json& object, int indent) {
   print_line(object.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void flush_output() {
+  const std::string text = std::exchange(kept(), {});
+  if (write_all(STDOUT_FILENO, text) != text.size())
+    throw Failure(exit_failed, fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+}
+
+std::size_t write_all(int fd, std::string_view bytes) noexcept {
+  std::size_t done = 0;
+  while (done != bytes.size()) {
+    const ssize_t written = ::write(fd, bytes.data() + done, bytes.size() - done);
+    if (written >= 0) {
+      done += static_cast<std::size_t>(written);
+    } else if (errno == EAGAIN) {  // somebody else made it non-blocking
+      pollfd room{fd, POLLOUT, 0};
+      ::poll(&room, 1, -1);
+    } else if (errno != EINTR) {
+      break;
+    }
+  }
+  return done;
 }
 
 std::string printable(std::string_view text) {

@@ -1,7 +1,6 @@
 // memif perf: throughput, loss and latency, between two ports or against a peer that sinks, sends or reflects.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
 #include <fmt/format.h>
 #include <map>
 #include <memory>
@@ -210,7 +209,7 @@ void PerfCommand::add_interval(double from, double to) {
   result_.intervals.push_back({from, to, combine(now, std::exchange(before_, now), ~std::uint64_t{0})});
   if (options_.json) return;
   print_line(describe(result_.intervals.back()));
-  std::fflush(stdout);  // somebody may be looking through a pipe
+  flush_output();  // somebody may be looking through a pipe
 }
 
 // After the last packet was sent: the peer takes it, and what is on its way arrives, for as long as anything does.

@@ -107,9 +107,12 @@ int ping(const PingOptions& options) {
   Session session;
   Port& port = session.add(options.port);
   const bool chatty = !options.quiet && !options.json;
+  const bool flood = plan.interval == std::chrono::nanoseconds(0);
   const std::string from = to_string(plan.target);
   Pinger pinger(session, port, plan, [&](std::uint64_t number, std::size_t bytes, std::chrono::nanoseconds time) {
-    if (chatty) print_line(fmt::format("{} bytes from {}: seq={} time={}", bytes, from, number, format_duration(time)));
+    if (!chatty) return;
+    print_line(fmt::format("{} bytes from {}: seq={} time={}", bytes, from, number, format_duration(time)));
+    if (!flood) flush_output();  // somebody may be looking through a pipe
   });
   if (!options.json)
     print_line(fmt::format("PING {} from {} over {}: {} data bytes", from, to_string(plan.source),

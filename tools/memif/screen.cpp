@@ -9,17 +9,14 @@
 #include <unistd.h>
 
 #include "command.hpp"
+#include "output.hpp"
 
 namespace memif::tool {
 namespace {
 
-void write_all(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) throw Failure(exit_failed, fmt::format("cannot write to the terminal: {}", std::strerror(errno)));
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
+void show(std::string_view text) {
+  if (write_all(STDOUT_FILENO, text) != text.size())
+    throw Failure(exit_failed, fmt::format("cannot write to the terminal: {}", std::strerror(errno)));
 }
 
 constexpr std::string_view enter = "\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J", leave = "\x1b[?25h\x1b[?1049l";
@@ -36,11 +33,11 @@ Screen::Screen() {
     now.c_cc[VSUSP] = _POSIX_VDISABLE;  // stopped, it would leave the terminal as it is
     ::tcsetattr(STDIN_FILENO, TCSANOW, &now);
   }
-  write_all(enter);
+  show(enter);
 }
 
 Screen::~Screen() {
-  [[maybe_unused]] const ssize_t ignored = ::write(STDOUT_FILENO, leave.data(), leave.size());
+  write_all(STDOUT_FILENO, leave);
   if (before_) ::tcsetattr(STDIN_FILENO, TCSANOW, &*before_);
 }
 
@@ -57,7 +54,7 @@ void Screen::draw(const std::vector<std::string>& lines) {
     const std::string_view line = std::string_view(lines[i]).substr(0, columns);
     text += i == 0 ? fmt::format("\x1b[7m{:<{}}\x1b[0m\n", line, columns) : fmt::format("{}\x1b[K\n", line);
   }
-  write_all(text + "\x1b[J");
+  show(text + "\x1b[J");
 }
 
 int Screen::keys() const noexcept { return before_ && !ended_ ? STDIN_FILENO : -1; }

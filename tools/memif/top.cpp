@@ -150,7 +150,7 @@ void TopCommand::show() {
   } else {
     // Not for a screen: all columns, however long the lines.
     for (const std::string& one : lines(std::string::npos)) print_line(one);
-    std::fflush(stdout);
+    flush_output();
   }
 }
 
@@ -188,7 +188,7 @@ void TopCommand::print_json_line() const {
   print_json(
       {{"schema", "memif-top/1"}, {"time_unix_s", now.count()}, {"interval_s", seconds_}, {"interfaces", interfaces}},
       -1);
-  if (std::fflush(stdout) != 0) throw Failure(exit_failed, "cannot write to standard output");
+  flush_output();
 }
 
 }  // namespace
