@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -39,6 +40,27 @@ std::optional<std::chrono::nanoseconds> period(const char* option, const std::st
   const auto value = parse_duration(text);
   if (value <= 0ns) throw UsageError(fmt::format("{}: '{}' is not longer than 0", option, text));
   return value;
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code not_there;
+  return a == b || std::filesystem::equivalent(a, b, not_there);
+}
+
+// A capture that is written is another file than all that are read, under whatever name, and than all others written.
+void check_captures(const std::vector<BridgeWord>& words) {
+  std::vector<std::string> read, written;
+  for (const BridgeWord& word : words)
+    if (const auto* pcap = std::get_if<PcapOptions>(&word)) {
+      if (!pcap->in.empty()) read.push_back(pcap->in);
+      if (!pcap->out.empty()) written.push_back(pcap->out);
+    }
+  for (auto out = written.begin(); out != written.end(); ++out) {
+    const auto same = [out](const std::string& other) { return same_file(*out, other); };
+    if (std::any_of(read.begin(), read.end(), same))
+      throw UsageError(fmt::format("out={} would overwrite a file that is read", *out));
+    if (std::any_of(written.begin(), out, same)) throw UsageError(fmt::format("out={} is given twice", *out));
+  }
 }
 
 class BridgeCommand {
@@ -97,6 +119,7 @@ BridgeCommand::BridgeCommand(const BridgeOptions& options)
   if (options.words.size() < 2) throw UsageError("a bridge needs two ports or more");
   std::vector<BridgeWord> words;  // all are understood before anything is created
   for (const std::string& word : options.words) words.push_back(parse_bridge_word(word));
+  check_captures(words);
   for (const BridgeWord& word : words) std::visit([this](const auto& port) { open(port); }, word);
   reported_.resize(ports_.size());
 }
@@ -118,6 +141,7 @@ int BridgeCommand::run() {
         sleep(std::min(end_, next_report_));
     }
   }
+  for (const auto& port : ports_) port->finish();
   report(steady_clock::now(), true);
   return exit_done;
 }

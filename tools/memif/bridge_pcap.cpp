@@ -83,15 +83,17 @@ class Source {
 class PcapPort final : public BridgePort {
  public:
   explicit PcapPort(const PcapOptions& options)
-      : BridgePort("pcap:" + (options.in.empty() ? options.out : options.in)) {
+      : BridgePort("pcap:" + (options.in.empty() ? options.out : options.in)), path_(options.out) {
     if (!options.in.empty()) source_.emplace(options);
-    if (!options.out.empty()) create(options.out);
+    if (!path_.empty()) create();
   }
 
-  ~PcapPort() override = default;
+  void finish() override {
+    if (output_ && ::pcap_dump_flush(output_.get()) != 0) fail();
+  }
 
   bool arm(std::vector<pollfd>&) override {
-    if (output_) ::pcap_dump_flush(output_.get());
+    finish();
     return due() > std::chrono::steady_clock::now();
   }
   Time due() const override { return !source_ ? Time::max() : !started_ ? Time::min() : source_->due(); }
@@ -128,20 +130,24 @@ class PcapPort final : public BridgePort {
                   reinterpret_cast<const unsigned char*>(frame.data()));
       sent(frame);
     }
-    if (std::ferror(::pcap_dump_file(output_.get())) != 0)
-      throw Failure(exit_failed, fmt::format("cannot write to {}: {}", name(), std::strerror(errno)));
+    if (std::ferror(::pcap_dump_file(output_.get())) != 0) fail();
+  }
+
+  [[noreturn]] void fail() const {
+    throw Failure(exit_failed, fmt::format("cannot write to {}: {}", path_, std::strerror(errno)));
   }
 
   // An ordinary file: a pipe that nobody reads would stop the whole bridge.
-  void create(const std::string& path) {
+  void create() {
     struct stat status {};
-    if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
-      throw Failure(exit_failed, fmt::format("{} is not an ordinary file", path));
+    if (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+      throw Failure(exit_failed, fmt::format("{} is not an ordinary file", path_));
     format_.reset(::pcap_open_dead_with_tstamp_precision(DLT_EN10MB, max_packet, PCAP_TSTAMP_PRECISION_NANO));
-    output_.reset(::pcap_dump_open(format_.get(), path.c_str()));
+    output_.reset(::pcap_dump_open(format_.get(), path_.c_str()));
     if (!output_) throw Failure(exit_failed, fmt::format("cannot write {}", ::pcap_geterr(format_.get())));
   }
 
+  const std::string path_;  // of what is written
   std::optional<Source> source_;
   bool started_ = false;
   std::vector<std::byte> memory_ = std::vector<std::byte>(pcap_burst * max_packet);

@@ -50,6 +50,9 @@ class BridgePort {
 
   void send(Frames frames);
 
+  // Writes what the port has kept back. Throws Failure.
+  virtual void finish() {}
+
   virtual bool up() const { return true; }
 
   // What is known of why it is not; may be empty.

@@ -1,0 +1,42 @@
+"""memif bridge between capture files: they are whole, or it says why not; and none is lost by mistake."""
+
+import unittest
+
+from support import MEMIF, E2ETest, run_on_full_disk
+from test_replay import udp_frame, write_pcap
+
+
+class BridgeOfCaptures(E2ETest):
+    def setUp(self):
+        super().setUp()
+        self.source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(10)])
+
+    def test_bridge_fails_if_its_capture_is_not_whole(self):
+        copy = self.dir / "out.pcap"
+        words = (f"pcap:in={self.source},pace=top", f"pcap:out={copy}", "--time", "100ms")
+        bridge = run_on_full_disk(500, "bridge", *words)
+        self.assertEqual(bridge.returncode, 1, bridge)
+        self.assertIn(f"cannot write to {copy}: File too large", bridge.stderr)
+
+    def test_a_capture_that_is_read_is_not_overwritten(self):
+        before = self.source.read_bytes()
+        link = self.dir / "link.pcap"
+        link.symlink_to(self.source)
+        other = self.dir / "other.pcap"
+        for words in (
+            (f"pcap:in={self.source}", f"pcap:out={link}"),
+            (f"pcap:in={self.source},out={link}", f"pcap:out={other}"),
+        ):
+            with self.subTest(words):
+                bridge = self.start(MEMIF, "bridge", *words, "--time", "100ms")
+                self.assert_exit(bridge, 2)
+                self.assertIn("would overwrite", bridge.stderr)
+                self.assertEqual(self.source.read_bytes(), before)
+
+    def test_two_ports_do_not_write_one_file(self):
+        out = f"pcap:out={self.dir / 'out.pcap'}"
+        self.assert_exit(self.start(MEMIF, "bridge", out, out, "--time", "100ms"), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
