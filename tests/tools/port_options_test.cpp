@@ -126,5 +126,19 @@ TEST(PortOptionsLine, SecretFromAFileIsItsFirstLine) {
   EXPECT_THROW(from_options({"--secret-file", path}), UsageError);
 }
 
+TEST(PortOptionsLine, AnEmptySecretIsNone) {
+  const std::string path = testing::TempDir() + "memif-empty-secret-test";
+  for (const char* text : {"", "\n", "\nsesame\n"}) {
+    std::ofstream(path) << text;
+    errno = ENOENT;  // of something before
+    EXPECT_THAT(
+        [&] {
+          from_options({"--secret-file", path});
+        },
+        testing::ThrowsMessage<UsageError>(testing::HasSubstr("its first line is empty")));
+  }
+  std::remove(path.c_str());
+}
+
 }  // namespace
 }  // namespace memif::tool

@@ -13,6 +13,7 @@
 #include "capture_reader.hpp"
 #include "command.hpp"
 #include "session.hpp"
+#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -71,7 +72,9 @@ int run(const DumpOptions& options) {
 
 void add_capture_options(CLI::App& command, CaptureOptions& options) {
   command.add_option("FILTER", options.filter, "which packets, as in pcap-filter(7): 'udp port 53'")->type_name("");
-  command.add_option("-c,--count", options.count, "end after so many packets")->type_name("N");
+  command.add_option("-c,--count", options.count, "end after so many packets")
+      ->transform(whole_number())
+      ->type_name("N");
   command.add_option("-s,--snapshot-length", options.snap_length, "bytes kept of a packet; 0: all")
       ->capture_default_str()
       ->type_name("SIZE");

@@ -8,6 +8,7 @@
 
 #include "command.hpp"
 #include "process.hpp"
+#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -64,7 +65,7 @@ CLI::Option* add_pid_option(CLI::App& app, std::vector<pid_t>& pids, const std::
   return app.add_option("--pid", pids, help)
       ->type_name("PID")
       ->delimiter(',')
-      ->check(CLI::Validator(CLI::PositiveNumber).description(""));
+      ->transform(whole_number(1, std::numeric_limits<pid_t>::max()));
 }
 
 std::vector<ObservedInterface> look(const std::vector<pid_t>& pids) {

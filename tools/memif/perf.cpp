@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -19,6 +20,7 @@
 #include "perf_worker.hpp"
 #include "session.hpp"
 #include "units.hpp"
+#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -105,7 +107,6 @@ PerfCommand::PerfCommand(const PerfOptions& options)
   if (options.words.size() > 2) throw UsageError("--port: at most two");
   if (options.receive && !one_port()) throw UsageError("--receive: with two ports the second receives anyway");
   if (options.receive && options.reflect) throw UsageError("--receive and --reflect exclude each other");
-  if (options.burst < 1 || options.burst > 256) throw UsageError("--burst: not within 1 and 256");
   if (options.port.reconnect) throw UsageError("--reconnect: perf measures one link");
   load_.burst = options.burst;
   const auto sizes = parse_size_mix(options.size);
@@ -311,9 +312,11 @@ void add_perf(CLI::App& app, Action& action) {
   command->add_option("--rate", options->rate, "such as 10Mpps or 5Gbit/s (default: as fast as the peer takes them)")
       ->type_name("RATE");
   command->add_option("--burst", options->burst, "packets sent at once, 1 to 256")
+      ->transform(whole_number(1, 256))
       ->capture_default_str()
       ->type_name("N");
   command->add_option("--cpus", options->cpus, "run each thread on one of these, in turn: 0,1")
+      ->transform(whole_number(0, std::numeric_limits<unsigned>::max()))
       ->type_name("N,...")
       ->delimiter(',');
   command->add_option("--min-rate", options->min_rate, "exit with 4 below it, such as 1Mpps or 5Gbit/s")

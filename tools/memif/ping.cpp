@@ -14,6 +14,7 @@
 #include "pinger.hpp"
 #include "session.hpp"
 #include "units.hpp"
+#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -38,6 +39,7 @@ PingPlan make_plan(const PingOptions& options) {
   plan.count = options.count;
   plan.interval = parse_duration(options.interval);
   plan.timeout = parse_duration(options.timeout);
+  if (plan.timeout == std::chrono::nanoseconds(0)) throw UsageError("--timeout: must be more than 0");
   plan.size = parse_size(options.size);
   if (plan.size > max_data) throw UsageError(fmt::format("--size: {} is more than {}", plan.size, max_data));
   if (options.port.config.mode == Mode::punt_inject) throw UsageError("--mode: ping needs ethernet or ip");
@@ -135,7 +137,9 @@ void add_ping(CLI::App& app, Action& action) {
   command->add_option("--source", options->source, "address to ping from, such as 192.168.1.1/24")
       ->required()
       ->type_name("ADDRESS");
-  command->add_option("-c,--count", options->count, "end after so many requests (default: go on)")->type_name("N");
+  command->add_option("-c,--count", options->count, "end after so many requests (default: go on)")
+      ->transform(whole_number())
+      ->type_name("N");
   command
       ->add_option("-i,--interval", options->interval,
                    "time between requests, a plain number is seconds; 0: the next when the last was answered")

@@ -56,10 +56,11 @@ void set_rx_mode(PortOptions& options, std::string_view value) {
 // The first line of the file, so that an editor's newline is not part of the secret.
 void set_secret_file(PortOptions& options, std::string_view value) {
   const std::string path(value);
+  errno = 0;
   std::ifstream file(path);
-  if (!file || !std::getline(file, options.config.secret))
-    throw UsageError(
-        fmt::format("cannot read a secret from {}: {}", path, errno != 0 ? std::strerror(errno) : "empty"));
+  if (file && std::getline(file, options.config.secret) && !options.config.secret.empty()) return;
+  throw UsageError(fmt::format("cannot read a secret from {}: {}", path,
+                               errno != 0 ? std::strerror(errno) : "its first line is empty"));
 }
 
 void set_wait(PortOptions& options, std::string_view value) {

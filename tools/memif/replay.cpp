@@ -20,6 +20,7 @@
 #include "replay_rewrite.hpp"
 #include "session.hpp"
 #include "units.hpp"
+#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -323,6 +324,7 @@ void add_replay(CLI::App& app, Action& action) {
   pps->excludes(bits)->excludes(top);
   bits->excludes(top);
   command->add_option("--loop", options->loops, "send the file so many times; 0: for ever")
+      ->transform(whole_number())
       ->capture_default_str()
       ->type_name("N");
   command->add_option("--source-mac", options->source_mac, "replace the source MAC address")->type_name("MAC");

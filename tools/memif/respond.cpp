@@ -14,6 +14,7 @@
 #include "packets.hpp"
 #include "responder.hpp"
 #include "session.hpp"
+#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -207,7 +208,9 @@ void add_respond(CLI::App& app, Action& action) {
     options->reflect = value == "addresses" ? Reflect::addresses : Reflect::macs;
     return std::string();
   });
-  command->add_option("--count", options->count, "end after so many echo replies or reflected packets")->type_name("N");
+  command->add_option("--count", options->count, "end after so many echo replies or reflected packets")
+      ->transform(whole_number())
+      ->type_name("N");
   command->add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)")
       ->type_name("MAC");
   command->add_flag("--json", options->json, "print one JSON object at the end");

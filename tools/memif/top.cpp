@@ -16,6 +16,7 @@
 #include "stop.hpp"
 #include "top_table.hpp"
 #include "units.hpp"
+#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -199,7 +200,9 @@ void add_top(CLI::App& app, Action& action) {
   add_pid_option(*command, options->pids, "only these programs (default: all that publish and may be observed)");
   command->add_option("--interval", options->interval, "time between two looks, at least 100ms (default 1s)")
       ->type_name("DURATION");
-  command->add_option("--count", options->count, "end after so many intervals, and print them as text")->type_name("N");
+  command->add_option("--count", options->count, "end after so many intervals, and print them as text")
+      ->transform(whole_number())
+      ->type_name("N");
   command->add_flag("--once", options->once, "the same as --count 1");
   command->add_option("--sort", options->sort, "packets, bits, drops or name (default packets)")->type_name("KEY");
   command->add_flag("--json", options->json, "print one JSON object a line for each interval");
