@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <limits>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <memif/memif.hpp>
@@ -17,7 +15,7 @@
 #include "output.hpp"
 #include "perf_packet.hpp"
 #include "perf_report.hpp"
-#include "perf_worker.hpp"
+#include "perf_threads.hpp"
 #include "session.hpp"
 #include "units.hpp"
 #include "whole_number.hpp"
@@ -46,26 +44,37 @@ PerfLimits parse_limits(const PerfOptions& options) {
   return limits;
 }
 
-PerfSums sums_of(const PerfWorker& worker) {
-  const PerfCounts& counts = worker.counts();
-  return {counts.sent.get(),           counts.sent_bytes.get(), counts.received.get(),
-          counts.received_bytes.get(), counts.foreign.get(),    counts.out_of_order.get()};
+PerfLoad parse_load(const PerfOptions& options) {
+  PerfLoad load;
+  load.burst = options.burst;
+  const auto sizes = parse_size_mix(options.size);
+  for (const std::size_t size : sizes) load.packets.push_back(perf_packet(options.port.config.mode, size));
+  const double mean = static_cast<double>(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0})) /
+                      static_cast<double>(sizes.size());
+  if (is_bit_rate(options.rate))
+    load.rate = parse_bit_rate(options.rate) / 8 / mean;
+  else if (!options.rate.empty())
+    load.rate = parse_packet_rate(options.rate);
+  return load;
 }
 
-// a + sign * b, field by field.
-PerfSums combine(PerfSums a, const PerfSums& b, std::uint64_t sign) {
-  a.sent += sign * b.sent;
-  a.sent_bytes += sign * b.sent_bytes;
-  a.received += sign * b.received;
-  a.received_bytes += sign * b.received_bytes;
-  a.foreign += sign * b.foreign;
-  a.out_of_order += sign * b.out_of_order;
-  return a;
+const PerfOptions& checked(const PerfOptions& options) {
+  if (options.words.size() > 2) throw UsageError("--port: at most two");
+  if (options.receive && options.words.size() == 2)
+    throw UsageError("--receive: with two ports the second receives anyway");
+  if (options.receive && options.reflect) throw UsageError("--receive and --reflect exclude each other");
+  if (options.port.reconnect) throw UsageError("--reconnect: perf measures one link");
+  return options;
 }
 
 class PerfCommand {
  public:
-  explicit PerfCommand(const PerfOptions& options);
+  explicit PerfCommand(const PerfOptions& options)
+      : options_(checked(options)),
+        time_(parse_duration(options.time)),
+        every_(parse_duration(options.interval)),
+        limits_(parse_limits(options)),
+        threads_(options.port.config.mode, parse_load(options), options.cpus) {}
   int run();
 
  private:
@@ -75,108 +84,39 @@ class PerfCommand {
   const char* test() const;
 
   void start();
-  void add_worker(PerfWorker::Job job);
   bool running();
   void measure();
   void add_interval(double from, double to);
   void drain();
-  void join();
-  PerfSums sums() const;
-  bool counted(const PerfWorker& worker) const;
   std::optional<std::uint64_t> expected(const PerfSums& total) const;
   int finish();
 
   const PerfOptions& options_;
   const Clock::duration time_, every_;
   const PerfLimits limits_;
-  PerfLoad load_;
   Session session_;
   std::vector<Port*> ports_;
-  std::vector<std::unique_ptr<PerfWorker>> workers_;
-  std::vector<std::thread> threads_;
+  PerfThreads threads_;
   PerfResult result_;
   PerfSums before_;
   bool lost_link_ = false;
 };
-
-PerfCommand::PerfCommand(const PerfOptions& options)
-    : options_(options),
-      time_(parse_duration(options.time)),
-      every_(parse_duration(options.interval)),
-      limits_(parse_limits(options)) {
-  if (options.words.size() > 2) throw UsageError("--port: at most two");
-  if (options.receive && !one_port()) throw UsageError("--receive: with two ports the second receives anyway");
-  if (options.receive && options.reflect) throw UsageError("--receive and --reflect exclude each other");
-  if (options.port.reconnect) throw UsageError("--reconnect: perf measures one link");
-  load_.burst = options.burst;
-  const auto sizes = parse_size_mix(options.size);
-  for (const std::size_t size : sizes) load_.packets.push_back(perf_packet(options.port.config.mode, size));
-  const double mean = static_cast<double>(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0})) /
-                      static_cast<double>(sizes.size());
-  if (is_bit_rate(options.rate))
-    load_.rate = parse_bit_rate(options.rate) / 8 / mean;
-  else if (!options.rate.empty())
-    load_.rate = parse_packet_rate(options.rate);
-}
 
 const char* PerfCommand::test() const {
   if (passive()) return options_.receive ? "receive" : "reflect";
   return one_port() || options_.reflect ? "round_trip" : "one_way";
 }
 
-void PerfCommand::add_worker(PerfWorker::Job job) {
-  if (!options_.cpus.empty()) job.cpu = options_.cpus[workers_.size() % options_.cpus.size()];
-  workers_.push_back(std::make_unique<PerfWorker>(job, options_.port.config.mode, load_));
-}
-
-// One thread a queue and port. A port that sends and receives does both on one thread, as its peer's answers come on
-// the queue of the same number.
 void PerfCommand::start() {
-  const auto queues = [](const Port& port, auto each) {
-    for (std::uint16_t i = 0; i < std::max(port.config().tx_queues, port.config().rx_queues); ++i) {
-      TxQueue* const tx =
-          i < port.config().tx_queues && port.interface().tx(i).renew() ? &port.interface().tx(i) : nullptr;
-      RxQueue* const rx =
-          i < port.config().rx_queues && port.interface().rx(i).renew() ? &port.interface().rx(i) : nullptr;
-      if (tx != nullptr || rx != nullptr) each(tx, rx, i);
-    }
-  };
-  const auto reflect = [this](TxQueue* tx, RxQueue* rx, std::uint16_t i) {
-    if (tx != nullptr && rx != nullptr) add_worker({.tx = tx, .rx = rx, .reflect = true, .queue = i});
-  };
-  const auto receive = [this](TxQueue*, RxQueue* rx, std::uint16_t i) {
-    if (rx != nullptr) add_worker({.rx = rx, .queue = i});
-  };
-  const auto send = [this](TxQueue* tx, RxQueue*, std::uint16_t i) {
-    if (tx != nullptr) add_worker({.tx = tx, .queue = i});
-  };
-  const auto exchange = [this](TxQueue* tx, RxQueue* rx, std::uint16_t i) {
-    add_worker({.tx = tx, .rx = rx, .queue = i});
-  };
   if (passive()) {
-    options_.receive ? queues(*ports_[0], receive) : queues(*ports_[0], reflect);
+    threads_.add(*ports_[0], options_.receive ? PerfRole::receive : PerfRole::reflect);
   } else if (one_port()) {
-    queues(*ports_[0], exchange);
-  } else if (options_.reflect) {
-    queues(*ports_[0], exchange);
-    queues(*ports_[1], reflect);
+    threads_.add(*ports_[0], PerfRole::exchange);
   } else {
-    queues(*ports_[0], send);
-    queues(*ports_[1], receive);
+    threads_.add(*ports_[0], options_.reflect ? PerfRole::exchange : PerfRole::send);
+    threads_.add(*ports_[1], options_.reflect ? PerfRole::partner : PerfRole::receive);
   }
-  const auto senders = std::count_if(workers_.begin(), workers_.end(), [](const auto& w) { return w->sends(); });
-  load_.rate /= static_cast<double>(std::max<std::ptrdiff_t>(senders, 1));
-  for (auto& worker : workers_) threads_.emplace_back([w = worker.get()] { w->run(); });
-}
-
-// The reflecting port of a test between two ports is a part of what is measured, not one that measures.
-bool PerfCommand::counted(const PerfWorker& worker) const { return one_port() || !options_.reflect || worker.sends(); }
-
-PerfSums PerfCommand::sums() const {
-  PerfSums total;
-  for (const auto& worker : workers_)
-    if (counted(*worker)) total = combine(total, sums_of(*worker), 1);
-  return total;
+  threads_.start();
 }
 
 bool PerfCommand::running() {
@@ -187,7 +127,7 @@ bool PerfCommand::running() {
 
 // A receiver's time begins with the first packet, and ends with the last if the peer leaves.
 void PerfCommand::measure() {
-  while (passive() && sums().received == 0)
+  while (passive() && threads_.sums().received == 0)
     if (!running()) return;
   const auto began = Clock::now();
   const auto since = [began] { return std::chrono::duration<double>(Clock::now() - began).count(); };
@@ -195,7 +135,7 @@ void PerfCommand::measure() {
   double from = 0;
   std::uint64_t moved = 0;
   while (running() && Clock::now() - began < time_) {
-    const PerfSums now = sums();
+    const PerfSums now = threads_.sums();
     if (std::exchange(moved, now.sent + now.received) != moved) result_.seconds = since();
     if (every_.count() == 0 || Clock::now() < next) continue;
     const double to = since();
@@ -206,8 +146,8 @@ void PerfCommand::measure() {
 }
 
 void PerfCommand::add_interval(double from, double to) {
-  const PerfSums now = sums();
-  result_.intervals.push_back({from, to, combine(now, std::exchange(before_, now), ~std::uint64_t{0})});
+  const PerfSums now = threads_.sums();
+  result_.intervals.push_back({from, to, now - std::exchange(before_, now)});
   if (options_.json) return;
   print_line(describe(result_.intervals.back()));
   flush_output();  // somebody may be looking through a pipe
@@ -215,24 +155,15 @@ void PerfCommand::add_interval(double from, double to) {
 
 // After the last packet was sent: the peer takes it, and what is on its way arrives, for as long as anything does.
 void PerfCommand::drain() {
-  for (auto& worker : workers_) worker->stop_sending();
-  const auto done = [this] {
-    return std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return !w->sends() || w->drained(); });
-  };
+  threads_.stop_sending();
   auto until = Clock::now() + 1s;
-  for (PerfSums last = sums(); Clock::now() < until && running();) {
-    const PerfSums now = sums();
+  for (PerfSums last = threads_.sums(); Clock::now() < until && running();) {
+    const PerfSums now = threads_.sums();
     if (now.received != last.received) until = Clock::now() + 300ms;
-    if (done() && now.received - now.foreign >= now.sent) return;            // nothing is missing
-    if (done() && now.received == 0) until = std::min(until, Clock::now());  // the peer sends nothing back
+    if (threads_.drained() && now.received - now.foreign >= now.sent) return;            // nothing is missing
+    if (threads_.drained() && now.received == 0) until = std::min(until, Clock::now());  // the peer sends nothing back
     last = now;
   }
-}
-
-void PerfCommand::join() {
-  for (auto& worker : workers_) worker->stop();
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
 }
 
 int PerfCommand::run() {
@@ -246,14 +177,9 @@ int PerfCommand::run() {
   for (Port* port : ports_)
     if (!session_.await_link(*port)) return exit_done;
   start();
-  try {
-    measure();
-    if (!passive() && !lost_link_) drain();
-  } catch (...) {
-    join();
-    throw;
-  }
-  join();
+  measure();
+  if (!passive() && !lost_link_) drain();
+  threads_.stop();
   if (!lost_link_) session_.linger();
   return finish();
 }
@@ -265,21 +191,14 @@ std::optional<std::uint64_t> PerfCommand::expected(const PerfSums& total) const 
     return comes_back ? std::optional(total.sent) : std::nullopt;
   }
   if (!options_.receive || total.received == total.foreign) return {};
-  std::map<std::uint16_t, std::uint64_t> highest;
-  for (const auto& worker : workers_)
-    for (const auto& [queue, count] : worker->expected()) highest[queue] = std::max(highest[queue], count);
-  return std::accumulate(highest.begin(), highest.end(), std::uint64_t{0},
-                         [](std::uint64_t sum, const auto& queue) { return sum + queue.second; });
+  return threads_.expected();
 }
 
 int PerfCommand::finish() {
   result_.test = test();
-  result_.total = sums();
+  result_.total = threads_.sums();
   result_.expected = expected(result_.total);
-  for (const auto& worker : workers_) {
-    if (counted(*worker)) result_.latency.add(worker->latency());
-    result_.queues.push_back({worker->queue(), worker->does(), sums_of(*worker)});
-  }
+  threads_.report(result_);
   options_.json ? print_json(result_) : print_text(result_);
   for (const Port* port : ports_)
     if (!port->up()) notice(fmt::format("the link on {} is down: {}", port_name(port->config()), port->why_down()));

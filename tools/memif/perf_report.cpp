@@ -63,6 +63,22 @@ Json json_latency(const PerfResult& result) {
 
 }  // namespace
 
+PerfSums& PerfSums::operator+=(const PerfSums& other) {
+  sent += other.sent;
+  sent_bytes += other.sent_bytes;
+  received += other.received;
+  received_bytes += other.received_bytes;
+  foreign += other.foreign;
+  out_of_order += other.out_of_order;
+  return *this;
+}
+
+PerfSums operator-(const PerfSums& now, const PerfSums& before) {
+  return {now.sent - before.sent,         now.sent_bytes - before.sent_bytes,
+          now.received - before.received, now.received_bytes - before.received_bytes,
+          now.foreign - before.foreign,   now.out_of_order - before.out_of_order};
+}
+
 std::optional<std::uint64_t> PerfResult::lost() const {
   if (!expected) return {};
   const std::uint64_t arrived = total.received - total.foreign;

@@ -12,7 +12,10 @@ namespace memif::tool {
 
 struct PerfSums {
   std::uint64_t sent = 0, sent_bytes = 0, received = 0, received_bytes = 0, foreign = 0, out_of_order = 0;
+
+  PerfSums& operator+=(const PerfSums& other);
 };
+PerfSums operator-(const PerfSums& now, const PerfSums& before);
 
 struct PerfInterval {
   double from = 0, to = 0;  // seconds

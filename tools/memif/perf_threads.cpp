@@ -1,0 +1,94 @@
+#include "perf_threads.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <numeric>
+#include <sched.h>
+#include <utility>
+
+#include "command.hpp"
+
+namespace memif::tool {
+namespace {
+
+void check_cpus(const std::vector<unsigned>& cpus) {
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;  // more CPUs than a set holds
+  for (const unsigned cpu : cpus)
+    if (!CPU_ISSET(cpu, &allowed)) throw UsageError(fmt::format("--cpus: CPU {} is none that this may run on", cpu));
+}
+
+PerfSums sums_of(const PerfWorker& worker) {
+  const PerfCounts& counts = worker.counts();
+  return {counts.sent.get(),           counts.sent_bytes.get(), counts.received.get(),
+          counts.received_bytes.get(), counts.foreign.get(),    counts.out_of_order.get()};
+}
+
+}  // namespace
+
+PerfThreads::PerfThreads(Mode mode, PerfLoad load, std::vector<unsigned> cpus)
+    : mode_(mode), load_(std::move(load)), cpus_(std::move(cpus)) {
+  check_cpus(cpus_);
+}
+
+void PerfThreads::add(const Port& port, PerfRole role) {
+  const InterfaceConfig& config = port.config();
+  for (std::uint16_t i = 0; i < std::max(config.tx_queues, config.rx_queues); ++i) {
+    PerfWorker::Job job{.queue = i};
+    if (i < config.tx_queues && port.interface().tx(i).renew()) job.tx = &port.interface().tx(i);
+    if (i < config.rx_queues && port.interface().rx(i).renew()) job.rx = &port.interface().rx(i);
+    job.reflect = role == PerfRole::reflect || role == PerfRole::partner;
+    if (role == PerfRole::send) job.rx = nullptr;
+    if (role == PerfRole::receive) job.tx = nullptr;
+    const bool able = job.reflect ? job.tx != nullptr && job.rx != nullptr : job.tx != nullptr || job.rx != nullptr;
+    if (!able) continue;
+    if (!cpus_.empty()) job.cpu = cpus_[members_.size() % cpus_.size()];
+    members_.push_back({std::make_unique<PerfWorker>(job, mode_, load_), role});
+  }
+}
+
+void PerfThreads::start() {
+  const auto senders =
+      std::count_if(members_.begin(), members_.end(), [](const Member& member) { return member.worker->sends(); });
+  load_.rate /= static_cast<double>(std::max<std::ptrdiff_t>(senders, 1));
+  for (const Member& member : members_) threads_.emplace_back([worker = member.worker.get()] { worker->run(); });
+}
+
+void PerfThreads::stop_sending() noexcept {
+  for (const Member& member : members_) member.worker->stop_sending();
+}
+
+bool PerfThreads::drained() const noexcept {
+  return std::all_of(members_.begin(), members_.end(),
+                     [](const Member& member) { return !member.worker->sends() || member.worker->drained(); });
+}
+
+void PerfThreads::stop() noexcept {
+  for (const Member& member : members_) member.worker->stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+PerfSums PerfThreads::sums() const {
+  PerfSums total;
+  for (const Member& member : members_)
+    if (member.role != PerfRole::partner) total += sums_of(*member.worker);
+  return total;
+}
+
+std::uint64_t PerfThreads::expected() const {
+  std::map<std::uint16_t, std::uint64_t> highest;
+  for (const Member& member : members_)
+    for (const auto& [queue, count] : member.worker->expected()) highest[queue] = std::max(highest[queue], count);
+  return std::accumulate(highest.begin(), highest.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const auto& queue) { return sum + queue.second; });
+}
+
+void PerfThreads::report(PerfResult& result) const {
+  for (const Member& member : members_) {
+    if (member.role != PerfRole::partner) result.latency.add(member.worker->latency());
+    result.queues.push_back({member.worker->queue(), member.worker->does(), sums_of(*member.worker)});
+  }
+}
+
+}  // namespace memif::tool
