@@ -1,8 +1,8 @@
 // memif replay: sends the packets of a capture.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,11 +13,10 @@
 
 #include <memif/memif.hpp>
 
-#include "capture_reader.hpp"
 #include "command.hpp"
 #include "output.hpp"
 #include "packets.hpp"
-#include "replay_rewrite.hpp"
+#include "replay_source.hpp"
 #include "session.hpp"
 #include "units.hpp"
 #include "whole_number.hpp"
@@ -32,84 +31,35 @@ constexpr std::size_t burst_packets = 64;
 
 struct ReplayOptions {
   PortOptions port;
-  std::string file, packet_rate, bit_rate, stall = "1s", source_mac, destination_mac;
-  std::vector<std::string> addresses;
-  bool topspeed = false, json = false;
-  std::uint64_t loops = 1;
-};
-
-// When each packet is due, counted from the first.
-class Pace {
- public:
-  explicit Pace(const ReplayOptions& options) {
-    if (!options.packet_rate.empty()) per_packet_ = 1e9 / positive(parse_packet_rate(options.packet_rate), "--pps");
-    if (!options.bit_rate.empty()) per_byte_ = 8e9 / positive(parse_bit_rate(options.bit_rate), "--mbps");
-    recorded_ = !options.topspeed && per_packet_ == 0 && per_byte_ == 0;
-  }
-
-  nanoseconds due(CaptureTime time) {
-    if (!recorded_) return nanoseconds(std::llround(due_));
-    // Gaps are added up, so that a loop continues where the one before ended; a clock that was set back is no gap.
-    const auto ns = time.time_since_epoch().count();
-    if (last_ && ns > *last_) recorded_due_ += nanoseconds(ns - *last_);
-    last_ = ns;
-    return recorded_due_;
-  }
-  void passed(std::size_t size) { due_ += per_packet_ + per_byte_ * static_cast<double>(size); }
-  void next_loop() { last_.reset(); }
-
- private:
-  static double positive(double rate, const char* option) {
-    if (rate <= 0) throw UsageError(fmt::format("{}: the rate must be more than 0", option));
-    return rate;
-  }
-
-  double per_packet_ = 0, per_byte_ = 0;  // ns
-  double due_ = 0;
-  bool recorded_ = false;
-  std::optional<std::int64_t> last_;
-  nanoseconds recorded_due_{0};
+  ReplayPlan plan;
+  std::string stall = "1s";
+  bool json = false;
 };
 
 class ReplayCommand {
  public:
   explicit ReplayCommand(const ReplayOptions& options)
-      : options_(options), pace_(options), stall_(parse_duration(options.stall)), reader_(options.file) {
-    if (options.loops != 1 && options.file == "-") throw UsageError("--loop needs a file, not standard input");
+      : options_(options), stall_(parse_duration(options.stall)), source_(options.plan, options.port.config.mode) {
     check_port(options.port);
-    reader_.require(options.port.config.mode);
-    if (!options.source_mac.empty()) rewrite_.source = parse_mac(options.source_mac);
-    if (!options.destination_mac.empty()) rewrite_.destination = parse_mac(options.destination_mac);
-    for (const std::string& text : options.addresses) rewrite_.addresses.push_back(parse_address_map(text));
-    if ((rewrite_.source || rewrite_.destination) && options.port.config.mode != Mode::ethernet)
-      throw UsageError("only packets of mode ethernet have MAC addresses");
   }
 
   int run();
 
  private:
-  bool load();
   void send_due(Port& port);
   void drain(Port& port);
   void give_up();
-  void progress(bool last);
+  void progress();
   void await_delivery(Session& session, Port& port);
-  int finish(const Port& port);
+  std::uint64_t not_sent() const { return lost_ + source_.empty() + (source_.loaded() ? 1 : 0); }
+  void report(const Port& port) const;
+  int exit_code(const Port& port) const;
 
   const ReplayOptions& options_;
-  Pace pace_;
   nanoseconds stall_;
-  CaptureReader reader_;
-  Rewrite rewrite_;
+  ReplaySource source_;
 
-  bool loaded_ = false;  // copy_ holds a packet that is to be sent
-  bool finished_ = false;
-  std::optional<std::string> damage_;  // of the capture: it cannot be read any further
-  std::size_t size_ = 0;
-  nanoseconds due_{0};
-  Bytes copy_;
-  std::uint64_t loop_ = 0, loop_packets_ = 0;
-  std::uint64_t read_ = 0, sent_ = 0, bytes_ = 0, not_sent_ = 0, shortened_ = 0;
+  std::uint64_t sent_ = 0, bytes_ = 0, lost_ = 0;
   std::optional<Clock::time_point> start_, stalled_;
   Clock::time_point end_{}, last_progress_{};
   std::size_t queue_ = 0;        // whose turn it is
@@ -117,44 +67,6 @@ class ReplayCommand {
   bool patient_ = true;          // not, after a packet was given up, until there is room again
   std::vector<Buffer> buffers_ = std::vector<Buffer>(burst_buffers);
 };
-
-// The next packet of the capture, ready to be sent; false when there are no more.
-bool ReplayCommand::load() {
-  if (loaded_) return true;
-  while (!finished_) {
-    std::optional<CapturedPacket> packet;
-    try {
-      packet = reader_.next();
-    } catch (const CaptureDamaged& damage) {  // what comes before it is sent
-      if (StopSignals::requested()) break;    // no damage: a signal ended the wait for a pipe
-      damage_ = damage.what();
-      finished_ = true;
-      break;
-    }
-    if (!packet) {
-      ++loop_;
-      finished_ = loop_packets_ == 0 || (options_.loops != 0 && loop_ >= options_.loops);
-      loop_packets_ = 0;
-      if (!finished_) reader_ = CaptureReader(options_.file);
-      pace_.next_loop();
-      continue;
-    }
-    ++read_;
-    ++loop_packets_;
-    due_ = pace_.due(packet->time);
-    pace_.passed(packet->data.size());
-    if (packet->data.size() < packet->original_size) ++shortened_;
-    if (packet->data.empty()) {  // memif has no empty packets
-      ++not_sent_;
-      continue;
-    }
-    size_ = packet->data.size();
-    copy_.assign(packet->data.begin(), packet->data.end());
-    if (!rewrite_.nothing()) rewrite_.apply(copy_, options_.port.config.mode);
-    return loaded_ = true;
-  }
-  return false;
-}
 
 // Sends what is due, up to a burst, as far as there is room. The queues take turns.
 void ReplayCommand::send_due(Port& port) {
@@ -165,23 +77,24 @@ void ReplayCommand::send_due(Port& port) {
   if (!start_) start_ = now;
   std::size_t added = 0;
   std::uint64_t bytes = 0;
-  while (added < burst_packets && load() && *start_ + due_ <= now) {
-    if (!burst.add(static_cast<std::uint32_t>(size_))) break;
-    burst.back().copy_from(std::as_bytes(std::span(copy_)));
-    loaded_ = false;
+  while (added < burst_packets && source_.load() && *start_ + source_.due() <= now) {
+    const Bytes& packet = source_.packet();
+    if (!burst.add(static_cast<std::uint32_t>(packet.size()))) break;
+    burst.back().copy_from(std::as_bytes(std::span(packet)));
+    source_.take();
     ++added;
-    bytes += size_;
+    bytes += packet.size();
   }
   if (added != 0) {
     const std::size_t sent = burst.send();
     sent_ += sent;
-    not_sent_ += added - sent;
+    lost_ += added - sent;
     if (sent == added) bytes_ += bytes;
     stalled_.reset();
     full_queues_ = 0;
     patient_ = true;
     end_ = now;
-  } else if (loaded_ && *start_ + due_ <= now && ++full_queues_ >= queues) {
+  } else if (source_.loaded() && *start_ + source_.due() <= now && ++full_queues_ >= queues) {
     full_queues_ = 0;
     if (!stalled_) stalled_ = now;
     if (!patient_ || now - *stalled_ >= stall_) give_up();
@@ -189,8 +102,8 @@ void ReplayCommand::send_due(Port& port) {
 }
 
 void ReplayCommand::give_up() {
-  ++not_sent_;
-  loaded_ = false;
+  ++lost_;
+  source_.take();
   patient_ = false;
 }
 
@@ -203,22 +116,23 @@ int ReplayCommand::run() {
   Session session;
   Port& port = session.add(options_.port);
   std::uint64_t links = 0;
-  while (!session.stopped() && load()) {
+  while (!session.stopped() && source_.load()) {
     if (!port.up() && links != 0 && !options_.port.reconnect) break;
     if (!port.up() && !session.await_link(port)) break;
     links = port.links();
     send_due(port);
     drain(port);
-    progress(false);
-    if (!start_ || finished_) continue;
-    const auto next = *start_ + due_;
+    progress();
+    if (!start_ || source_.finished()) continue;
+    const auto next = *start_ + source_.due();
     // While the ring is full nothing tells us of room: look again soon.
     const auto now = Clock::now();
-    session.wait(loaded_ && next <= now && stalled_ ? now + 50us : next);
+    session.wait(source_.loaded() && next <= now && stalled_ ? now + 50us : next);
   }
-  if (finished_ && !loaded_) await_delivery(session, port);
-  progress(true);
-  return finish(port);
+  if (source_.finished() && !source_.loaded()) await_delivery(session, port);
+  show_progress("");
+  report(port);
+  return exit_code(port);
 }
 
 // What lies in the ring when the link ends is lost: the peer gets time to take it. Only a client sees whether it did.
@@ -237,25 +151,17 @@ void ReplayCommand::await_delivery(Session& session, Port& port) {
   if (port.up()) session.linger();
 }
 
-void ReplayCommand::progress(bool last) {
-  if (!terminal(STDERR_FILENO)) return;
-  if (last) {
-    fmt::print(stderr, "\r\x1b[K");
-    return;
-  }
+void ReplayCommand::progress() {
   const auto now = Clock::now();
-  if (!start_ || now < last_progress_ + 500ms) return;
+  if (!terminal(STDERR_FILENO) || !start_ || now < last_progress_ + 500ms) return;
   last_progress_ = now;
   const double seconds = std::chrono::duration<double>(now - *start_).count();
   std::string line = fmt::format("{} packets, {:.0f} a second", sent_, seconds > 0 ? double(sent_) / seconds : 0.0);
-  const auto part = reader_.part_read();
-  if (part && options_.loops != 0) {
-    const double done = (static_cast<double>(loop_) + *part) / static_cast<double>(options_.loops);
-    if (done > 0 && done <= 1)
-      line += fmt::format(", {:.0f} %, {} left", done * 100,
-                          format_duration(nanoseconds(std::llround(seconds * (1 / done - 1) * 1e9))));
+  if (const double done = source_.part_read().value_or(0); done > 0 && done <= 1) {
+    const double left = std::min(seconds * (1 / done - 1) * 1e9, 0x1p62);
+    line += fmt::format(", {:.0f} %, {} left", done * 100, format_duration(nanoseconds(std::llround(left))));
   }
-  fmt::print(stderr, "\r\x1b[K{}", line);
+  show_progress(line);
 }
 
 // Packets, over all connections.
@@ -266,40 +172,42 @@ std::vector<std::uint64_t> sent_by_queue(const Port& port) {
   return sent;
 }
 
-int ReplayCommand::finish(const Port& port) {
-  if (loaded_) ++not_sent_;
-  const bool stopped = StopSignals::requested();
-  const bool complete = finished_ && !damage_;
+void ReplayCommand::report(const Port& port) const {
+  const bool complete = source_.finished() && !source_.damage();
   const double seconds = start_ ? std::chrono::duration<double>(end_ - *start_).count() : 0.0;
   const double rate = seconds > 0 ? static_cast<double>(sent_ > 0 ? sent_ - 1 : 0) / seconds : 0.0;
   if (options_.json) {
     print_json({{"schema", "memif-replay/1"},
-                {"read", read_},
+                {"read", source_.read()},
                 {"sent", sent_},
                 {"sent_by_queue", sent_by_queue(port)},
                 {"bytes", bytes_},
-                {"not_sent", not_sent_},
-                {"shortened", shortened_},
-                {"loops", loop_},
+                {"not_sent", not_sent()},
+                {"shortened", source_.shortened()},
+                {"loops", source_.loops()},
                 {"complete", complete},
                 {"duration_s", seconds},
                 {"rate_pps", rate}});
-  } else {
-    print_line(fmt::format("{} packets sent, {} bytes, in {:.3f} s, {:.0f} packets a second; {} not sent", sent_,
-                           bytes_, seconds, rate, not_sent_));
-    if (read_ == 0 && complete) notice(fmt::format("{} has no packets", options_.file));
-    if (shortened_ != 0) notice(fmt::format("{} packets are shorter in the capture than they were", shortened_));
+    return;
   }
-  if (damage_) {
-    complain(*damage_);
+  print_line(fmt::format("{} packets sent, {} bytes, in {:.3f} s, {:.0f} packets a second; {} not sent", sent_, bytes_,
+                         seconds, rate, not_sent()));
+  if (source_.read() == 0 && complete) notice(fmt::format("{} has no packets", options_.plan.file));
+  if (source_.shortened() != 0)
+    notice(fmt::format("{} packets are shorter in the capture than they were", source_.shortened()));
+}
+
+int ReplayCommand::exit_code(const Port& port) const {
+  if (source_.damage()) {
+    complain(*source_.damage());
     return exit_failed;
   }
-  if (stopped || (complete && not_sent_ == 0)) return exit_done;
-  if (!port.up() && !finished_)
+  if (StopSignals::requested() || (source_.finished() && not_sent() == 0)) return exit_done;
+  if (!port.up() && !source_.finished())
     complain(fmt::format("the link on {} is down: {} (--reconnect goes on when the peer returns)",
                          port_name(port.config()), port.why_down()));
   else
-    complain(fmt::format("{} packets could not be sent: no room in the ring (see --stall), or empty", not_sent_));
+    complain(fmt::format("{} packets could not be sent: no room in the ring (see --stall), or empty", not_sent()));
   return exit_failed;
 }
 
@@ -308,30 +216,31 @@ int ReplayCommand::finish(const Port& port) {
 void add_replay(CLI::App& app, Action& action) {
   auto options = std::make_shared<ReplayOptions>();
   CLI::App* command = app.add_subcommand("replay", "send the packets of a pcap or pcapng file");
-  command->add_option("FILE", options->file, "the capture, or - for standard input")->required()->type_name("");
-  CLI::Option* pps = command->add_option("--pps", options->packet_rate, "packets a second, such as 1000000 or 1Mpps")
-                         ->type_name("RATE");
+  command->add_option("FILE", options->plan.file, "the capture, or - for standard input")->required()->type_name("");
+  CLI::Option* pps =
+      command->add_option("--pps", options->plan.packet_rate, "packets a second, such as 1000000 or 1Mpps")
+          ->type_name("RATE");
   CLI::Option* bits = command
                           ->add_option_function<std::string>(
                               "--mbps",
                               [options](const std::string& text) {
                                 const bool plain = text.find_first_not_of("0123456789.") == std::string::npos;
-                                options->bit_rate = plain ? text + "M" : text;
+                                options->plan.bit_rate = plain ? text + "M" : text;
                               },
                               "megabits a second, or a bit rate such as 5Gbit/s; counts the bytes that are sent")
                           ->type_name("RATE");
-  CLI::Option* top = command->add_flag("--topspeed", options->topspeed, "as fast as the peer takes them");
+  CLI::Option* top = command->add_flag("--topspeed", options->plan.topspeed, "as fast as the peer takes them");
   pps->excludes(bits)->excludes(top);
   bits->excludes(top);
-  command->add_option("--loop", options->loops, "send the file so many times; 0: for ever")
+  command->add_option("--loop", options->plan.loops, "send the file so many times; 0: for ever")
       ->transform(whole_number())
       ->capture_default_str()
       ->type_name("N");
-  command->add_option("--source-mac", options->source_mac, "replace the source MAC address")->type_name("MAC");
-  command->add_option("--destination-mac", options->destination_mac, "replace the destination MAC address")
+  command->add_option("--source-mac", options->plan.source_mac, "replace the source MAC address")->type_name("MAC");
+  command->add_option("--destination-mac", options->plan.destination_mac, "replace the destination MAC address")
       ->type_name("MAC");
   command
-      ->add_option("--map-address", options->addresses,
+      ->add_option("--map-address", options->plan.addresses,
                    "replace IP addresses or networks, OLD=NEW or OLD/24=NEW/24; checksums stay right; may be given "
                    "several times")
       ->type_name("OLD=NEW")

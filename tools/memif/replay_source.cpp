@@ -1,0 +1,110 @@
+#include "replay_source.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+#include "command.hpp"
+#include "stop.hpp"
+#include "units.hpp"
+
+namespace memif::tool {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr std::uint64_t far = std::uint64_t{1} << 61;  // ns: 73 years, and still a time when it is added to now
+
+double positive(double rate, const char* option) {
+  if (rate <= 0) throw UsageError(fmt::format("{}: the rate must be more than 0", option));
+  return rate;
+}
+
+Rewrite parse_rewrite(const ReplayPlan& plan, Mode mode) {
+  Rewrite rewrite;
+  if (!plan.source_mac.empty()) rewrite.source = parse_mac(plan.source_mac);
+  if (!plan.destination_mac.empty()) rewrite.destination = parse_mac(plan.destination_mac);
+  for (const std::string& text : plan.addresses) rewrite.addresses.push_back(parse_address_map(text));
+  if ((rewrite.source || rewrite.destination) && mode != Mode::ethernet)
+    throw UsageError("only packets of mode ethernet have MAC addresses");
+  return rewrite;
+}
+
+}  // namespace
+
+Pace::Pace(const ReplayPlan& plan) {
+  if (!plan.packet_rate.empty()) per_packet_ = 1e9 / positive(parse_packet_rate(plan.packet_rate), "--pps");
+  if (!plan.bit_rate.empty()) per_byte_ = 8e9 / positive(parse_bit_rate(plan.bit_rate), "--mbps");
+  recorded_ = !plan.topspeed && per_packet_ == 0 && per_byte_ == 0;
+}
+
+nanoseconds Pace::due(CaptureTime time) {
+  if (!recorded_) return nanoseconds(std::llround(std::min(due_, static_cast<double>(far))));
+  // Gaps are added up, so that a loop continues where the one before ended; a clock that was set back is no gap. A
+  // capture can say any time, so that a gap can be too long for a signed number.
+  const std::int64_t ns = time.time_since_epoch().count();
+  if (last_ && ns > *last_) {
+    const std::uint64_t gap = static_cast<std::uint64_t>(ns) - static_cast<std::uint64_t>(*last_);
+    recorded_due_ = std::min(recorded_due_ + std::min(gap, far), far);
+  }
+  last_ = ns;
+  return nanoseconds(recorded_due_);
+}
+
+void Pace::passed(std::size_t size) { due_ += per_packet_ + per_byte_ * static_cast<double>(size); }
+
+ReplaySource::ReplaySource(const ReplayPlan& plan, Mode mode)
+    : plan_(plan), mode_(mode), pace_(plan), reader_(plan.file), rewrite_(parse_rewrite(plan, mode)) {
+  if (plan.loops != 1 && plan.file == "-") throw UsageError("--loop needs a file, not standard input");
+  reader_.require(mode);
+}
+
+bool ReplaySource::load() {
+  while (!loaded_ && !finished_) {
+    std::optional<CapturedPacket> packet;
+    try {
+      packet = reader_.next();
+    } catch (const CaptureDamaged& damage) {
+      if (StopSignals::requested()) return false;  // no damage: a signal ended the wait for a pipe
+      damage_ = damage.what();
+      finished_ = true;
+      return false;
+    }
+    if (packet)
+      prepare(*packet);
+    else
+      end_loop();
+  }
+  return loaded_;
+}
+
+void ReplaySource::prepare(const CapturedPacket& packet) {
+  ++read_;
+  ++loop_packets_;
+  due_ = pace_.due(packet.time);
+  pace_.passed(packet.data.size());
+  if (packet.data.size() < packet.original_size) ++shortened_;
+  if (packet.data.empty()) {
+    ++empty_;
+    return;
+  }
+  packet_.assign(packet.data.begin(), packet.data.end());
+  if (!rewrite_.nothing()) rewrite_.apply(packet_, mode_);
+  loaded_ = true;
+}
+
+void ReplaySource::end_loop() {
+  ++loops_;
+  finished_ = loop_packets_ == 0 || (plan_.loops != 0 && loops_ >= plan_.loops);
+  loop_packets_ = 0;
+  if (!finished_) reader_ = CaptureReader(plan_.file);
+  pace_.next_loop();
+}
+
+std::optional<double> ReplaySource::part_read() const {
+  const auto part = reader_.part_read();
+  if (!part || plan_.loops == 0) return std::nullopt;
+  return (static_cast<double>(loops_) + *part) / static_cast<double>(plan_.loops);
+}
+
+}  // namespace memif::tool
