@@ -13,8 +13,7 @@
 
 #define CREATE(conn, ...) create_with (conn, (memif_conn_args_t){ __VA_ARGS__ }, NULL, NULL, NULL, NULL)
 
-/* --- Failed system calls -------------------------------------------------------------------------------------------
- */
+/* --- Failed system calls --- */
 
 static int failure; /* the errno that timerfd_create fails with */
 
@@ -92,8 +91,7 @@ no_number_is_out_of_range (void)
   CHECK (strlen (memif_strerror (-2)) > 3);
 }
 
-/* --- Files ---------------------------------------------------------------------------------------------------------
- */
+/* --- Files --- */
 
 static void
 sockets_that_cannot_be_made (void)
@@ -144,8 +142,7 @@ sockets_without_permission (void)
   CHECK (rmdir (directory) == 0);
 }
 
-/* --- The program's callback ----------------------------------------------------------------------------------------
- */
+/* --- The program's callback --- */
 
 static int refuse_adds, refuse_deletes;
 
@@ -180,8 +177,7 @@ descriptors_that_the_program_refuses (void)
   refuse_deletes = 0;
 }
 
-/* --- Interfaces and packets ----------------------------------------------------------------------------------------
- */
+/* --- Interfaces and packets --- */
 
 static void
 handles_ids_and_queues (void)
@@ -242,8 +238,7 @@ handles_ids_and_queues (void)
   OK (stop ());
 }
 
-/* --- Waking up -----------------------------------------------------------------------------------------------------
- */
+/* --- Waking up --- */
 
 static int deleted_in_callback;
 

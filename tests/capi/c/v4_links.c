@@ -1,8 +1,7 @@
 /* Generation 4: links: details, refusals, reconnecting, peers that die, workers. */
 #include "v4.h"
 
-/* --- Reconnecting --------------------------------------------------------------------------------------------------
- */
+/* --- Reconnecting --- */
 
 static void
 down_means_disconnected (memif_conn_handle_t conn)
@@ -105,8 +104,7 @@ a_peer_that_dies_is_survived (void)
   close_end (&pair.master);
 }
 
-/* --- Threads -------------------------------------------------------------------------------------------------------
- */
+/* --- Threads --- */
 
 typedef struct
 {

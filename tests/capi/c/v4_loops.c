@@ -1,8 +1,7 @@
 /* Generation 4: event loops, the program's and the library's. */
 #include "v4.h"
 
-/* --- The program's own event loop ----------------------------------------------------------------------------------
- */
+/* --- The program's own event loop --- */
 
 static int watched_fds[1024], watch_calls, refuse_watches, epoll_fd = -1;
 
@@ -142,8 +141,7 @@ an_interrupt_that_the_program_refuses (void)
   close (epoll_fd);
 }
 
-/* --- Polling -------------------------------------------------------------------------------------------------------
- */
+/* --- Polling --- */
 
 static memif_socket_handle_t to_cancel;
 

@@ -1,8 +1,7 @@
 /* Generation 4: allocators, external regions, listener descriptors. */
 #include "v4.h"
 
-/* --- Memory --------------------------------------------------------------------------------------------------------
- */
+/* --- Memory --- */
 
 static int
 try_all (memif_socket_args_t *args)
@@ -45,8 +44,7 @@ allocators_are_used_and_may_fail (void)
   fail_after = -1;
 }
 
-/* --- External regions ----------------------------------------------------------------------------------------------
- */
+/* --- External regions --- */
 
 static struct
 {
