@@ -52,11 +52,13 @@ class NowhereToWrite(E2ETest):
         ping = self.memif("ping", "--source", "192.168.7.1/24", "-c", "3", "-i", "0.01", "--json", "192.168.7.2")
         self.assert_all_answered(ping, 3)
 
+    # Each command ends by itself some time after the test has given up, should it outlive the shell.
+
     def test_reports_end_with_their_reader(self):
         port = f"memif:{self.socket}"
         for command in (
-            (MEMIF, "perf", "--port", f"{port},role=server", "--port", port, "--rate", "1kpps", "-i", "50ms", "-t1h"),
-            (MEMIF, "bridge", f"{port}a,role=server", f"{port}b,role=server", "-i", "50ms"),
+            (MEMIF, "perf", "--port", f"{port},role=server", "--port", port, "--rate", "1kpps", "-i", "50ms", "-t60"),
+            (MEMIF, "bridge", f"{port}a,role=server", f"{port}b,role=server", "-i", "50ms", "-t60"),
         ):
             with self.subTest(command[1]):
                 line = f"{shlex.join(command)} | head -n 1; exit ${{PIPESTATUS[0]}}"
@@ -66,7 +68,7 @@ class NowhereToWrite(E2ETest):
     def test_top_ends_with_its_reader(self):
         published = ("env", "MEMIF_PUBLISH=1", MEMIF, "respond", "--socket", self.socket, "--role", "server")
         self.listening(self.start(*published, "192.168.7.2/24"))
-        line = f"{MEMIF} top --interval 100ms | head -n 1; exit ${{PIPESTATUS[0]}}"
+        line = f"{MEMIF} top --interval 100ms --count 600 | head -n 1; exit ${{PIPESTATUS[0]}}"
         self.assert_fails(self.start("bash", "-c", line), "cannot write to standard output", "Broken pipe")
 
 
