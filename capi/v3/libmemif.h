@@ -160,6 +160,7 @@ typedef struct
 } memif_conn_args_t;
 
 #define MEMIF_BUFFER_FLAG_NEXT 1 /* the packet goes on in the next buffer of the array */
+#define MEMIF_BUFFER_FLAG_RX 2   /* of early 3.x, where receiving set it: here it is never set, and ignored */
 
 /* A piece of shared memory that holds a packet, or part of one. */
 typedef struct

@@ -6,12 +6,18 @@ def sources_of_generation_4():
     return sorted(PROGRAMS.glob("v4_*.c"))
 
 
+def sources_of_generation_3():
+    return [PROGRAMS / "v3.c", *sorted(PROGRAMS.glob("v3_*.c"))]
+
+
 class Generations(Installed):
     def test_generation_2(self):
         self.run_program(self.compile(PROGRAMS / "v2.c", "libmemif2"))
 
     def test_generation_3(self):
-        self.run_program(self.compile(PROGRAMS / "v3.c", "libmemif3"))
+        for source in sources_of_generation_3():
+            with self.subTest(source.name):
+                self.run_program(self.compile(source, "libmemif3"))
 
     def test_generation_4(self):
         self.assertGreater(len(sources_of_generation_4()), 4)
