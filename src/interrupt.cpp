@@ -16,6 +16,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <memif/uncancelled.hpp>
+
 namespace memif {
 namespace {
 
@@ -101,6 +103,7 @@ bool ready(int fd, short events) noexcept {
 // Where asynchronous I/O is not to be had (a sandbox may forbid it). A peer could still make the write wait by
 // filling the counter right after the poll.
 void signal_by_write(int fd) noexcept {
+  const Uncancelled uncancelled;
   const std::uint64_t one = 1;
   if (!ready(fd, POLLOUT)) return;  // a full counter wakes its reader as well as one more would
   while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {
@@ -155,6 +158,7 @@ void signal_interrupt(int fd) noexcept {
 }
 
 bool drain_interrupt(int fd) noexcept {
+  const Uncancelled uncancelled;
   static std::atomic<bool> no_nowait{false};  // a kernel that cannot read an eventfd so (before 5.8)
   if (no_nowait.load(std::memory_order_relaxed)) return drain_by_read(fd);
   std::uint64_t count = 0;

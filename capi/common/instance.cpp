@@ -81,6 +81,7 @@ void Instance::start() {
 
 Code Instance::create(Instance*& made, const Setup& setup) noexcept {
   if (!valid(setup.requests.it_value) || !valid(setup.requests.it_interval)) return Code::inval_arg;
+  const Uncancelled uncancelled;
   Instance* instance = nullptr;
   const Code code = guarded([&] {
     // Not Memory::make(): the constructor is private.
@@ -268,14 +269,15 @@ int Instance::handle(int fd) noexcept {
   return watched != nullptr ? dispatch(*watched) : 0;
 }
 
-int Instance::poll(int timeout) noexcept {
+int Instance::poll(int timeout) {
   if (tell_ != nullptr) return static_cast<int>(Code::inval_arg);
   const Turn turn(*this);
   std::array<epoll_event, 64> events;
-  const int count = outside([&, epoll = epoll_.get()] {
-    return ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), timeout);
+  const int count = turn.sleep([&, epoll = epoll_.get()] {
+    const int ready = ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), timeout);
+    return ready < 0 ? -errno : ready;  // errno is not the same once the turn has come again
   });
-  if (count < 0) return static_cast<int>(errno == EINTR ? Code::success : fail(system_error(errno, "epoll_wait")));
+  if (count < 0) return static_cast<int>(count == -EINTR ? Code::success : fail(system_error(-count, "epoll_wait")));
   bool cancelled = false;
   int result = 0;
   for (int i = 0; i < count && !doomed_; ++i) {
@@ -293,6 +295,7 @@ int Instance::poll(int timeout) noexcept {
 // Also in signal handlers: no lock, and errno as it was.
 Code Instance::cancel() noexcept {
   if (!cancel_) return Code::inval_arg;
+  const Uncancelled uncancelled;
   const int before = errno;
   const std::uint64_t one = 1;
   const bool written = ::write(cancel_.get(), &one, sizeof one) == sizeof one || errno == EAGAIN;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include <memif/context.hpp>
+#include <memif/uncancelled.hpp>
 
 #include "code.hpp"
 #include "memory.hpp"
@@ -60,8 +61,8 @@ class Instance final : private EventLoop {
   int handle(Watched* watched) noexcept;
   int handle(int fd) noexcept;
 
-  // Waits in the library's own loop, milliseconds; negative: for ever.
-  int poll(int timeout) noexcept;
+  // Waits in the library's own loop, milliseconds; negative: for ever. Not noexcept: the thread may be cancelled there.
+  int poll(int timeout);
   Code cancel() noexcept;
 
   Code set_request_timer(const itimerspec& timer) noexcept;
@@ -86,7 +87,8 @@ class Instance final : private EventLoop {
 
   PointerList<void>& sockets() noexcept { return sockets_; }  // generation 3: its socket handles
 
-  // The length of a call: it has the turn, and keeps the instance alive, which a callback may destroy.
+  // The length of a call: it has the turn, and keeps the instance alive, which a callback may destroy. Nor does the
+  // thread end within it, but where it sleeps: not in callbacks either.
   class Turn {
    public:
     explicit Turn(Instance& instance) noexcept : instance_(instance), taken_(instance.turn_.take()) {
@@ -100,7 +102,16 @@ class Instance final : private EventLoop {
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
 
+    // Waits while others may have the turn, and the thread may be cancelled.
+    template <class Function>
+    int sleep(Function function) const {
+      const TurnLock::Away away(instance_.turn_);
+      const Uncancelled::Except cancellable(uncancelled_);
+      return function();
+    }
+
    private:
+    const Uncancelled uncancelled_;
     Instance& instance_;
     const bool taken_;
   };
@@ -109,10 +120,8 @@ class Instance final : private EventLoop {
   // there.
   template <class Function>
   int outside(Function function) noexcept {
-    turn_.give();
-    const int result = function();
-    turn_.take();
-    return result;
+    const TurnLock::Away away(turn_);
+    return function();
   }
 
   void set_regions(const RegionCallbacks& callbacks) noexcept {

@@ -21,7 +21,7 @@ inline int handle_event(Instance* instance, int fd) noexcept {
   return instance->handle(fd);
 }
 
-inline int poll(Instance* instance, int timeout) noexcept {
+inline int poll(Instance* instance, int timeout) {
   return instance != nullptr ? instance->poll(timeout) : static_cast<int>(Code::inval_arg);
 }
 

@@ -32,6 +32,18 @@ class TurnLock {
     owner_.notify_one();
   }
 
+  // A time in which others may have it.
+  class Away {
+   public:
+    explicit Away(TurnLock& turn) noexcept : turn_(turn) { turn_.give(); }
+    ~Away() { turn_.take(); }
+    Away(const Away&) = delete;
+    Away& operator=(const Away&) = delete;
+
+   private:
+    TurnLock& turn_;
+  };
+
  private:
   static constexpr pthread_t nobody = 0;
   std::atomic<pthread_t> owner_{nobody};

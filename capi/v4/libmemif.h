@@ -15,6 +15,8 @@
  * memif_rx_burst, memif_refill_queue, memif_buffer_alloc, memif_tx_burst, memif_buffer_enq_tx, memif_buffer_requeue and
  * memif_set_next_free_buffer are for one thread at a time for each queue, and wait for nobody; memif_get_queue_efd,
  * memif_set_rx_mode, memif_get_details, memif_cancel_poll_event, memif_strerror and memif_get_version are for any.
+ * A thread that is cancelled (pthread_cancel) ends where memif_poll_event sleeps, and nowhere else in these functions or
+ * the callbacks that they call.
  *
  * Environment: MEMIF_LOG=debug (or info, warning, error) logs to standard error.
  */

@@ -63,3 +63,8 @@ class Installed(unittest.TestCase):
 
     def run_program(self, program, *arguments, prefix=PREFIX, **options):
         return run(program, *arguments, env=program_environment(prefix), cwd=self.scratch, **options)
+
+    def run_in_every_generation(self, source):
+        for generation, package in ((2, "libmemif2"), (3, "libmemif3"), (4, "libmemif")):
+            with self.subTest(package):
+                self.run_program(self.compile(PROGRAMS / source, package, f"-DGENERATION={generation}"))
