@@ -6,13 +6,7 @@
 namespace memif::capi {
 namespace {
 
-constexpr std::uint8_t default_log2_ring_size = 10, max_log2_ring_size = 14;
-constexpr std::uint16_t default_buffer_size = 2048;
-
-template <class T>
-T or_default(T value, T otherwise) {
-  return value != 0 ? value : otherwise;
-}
+constexpr std::uint8_t max_log2_ring_size = 14;
 
 // A connection attempt that finds nobody is the usual case before a peer starts.
 Code connect_code(const Error& error) {
@@ -29,7 +23,7 @@ Connection::Connection(Instance& instance, const Arguments& arguments, const Cal
       callbacks_(callbacks),
       socket_handle_(arguments.socket_handle),
       client_(!arguments.server),
-      buffer_size_(or_default(arguments.buffer_size, default_buffer_size)),
+      buffer_size_(arguments.buffer_size),
       offset_(client_ ? instance.regions().get_offset : nullptr) {}
 
 Connection::~Connection() {
@@ -76,11 +70,9 @@ void Connection::add(const Arguments& arguments) {
   config.mode = static_cast<Mode>(arguments.mode);
   config.secret = arguments.secret;
   config.name = arguments.name;
-  const std::uint16_t s2m = or_default<std::uint16_t>(arguments.s2m_rings, 1);
-  const std::uint16_t m2s = or_default<std::uint16_t>(arguments.m2s_rings, 1);
-  config.rx_queues = client_ ? m2s : s2m;
-  config.tx_queues = client_ ? s2m : m2s;
-  config.ring_size = 1u << or_default(arguments.log2_ring_size, default_log2_ring_size);
+  config.rx_queues = client_ ? arguments.m2s_rings : arguments.s2m_rings;
+  config.tx_queues = client_ ? arguments.s2m_rings : arguments.m2s_rings;
+  config.ring_size = 1u << arguments.log2_ring_size;
   config.buffer_size = buffer_size_;
   config.rx_mode = RxMode::interrupt;
   config.reconnect = std::chrono::milliseconds(0);  // the instance's timer does that

@@ -46,9 +46,19 @@ struct Arguments {
 // C programs may put any number into an enum: it is checked here, so reading it is no error.
 #define MEMIF_READS_ANY_ENUM __attribute__((no_sanitize("enum")))
 
+// Zero means the default, and programs read it from their arguments afterwards.
+template <class Args>
+void fill_in_defaults(Args& args) {
+  if (args.num_s2m_rings == 0) args.num_s2m_rings = 1;
+  if (args.num_m2s_rings == 0) args.num_m2s_rings = 1;
+  if (args.buffer_size == 0) args.buffer_size = 2048;
+  if (args.log2_ring_size == 0) args.log2_ring_size = 10;
+}
+
 // The members of memif_conn_args_t that all generations have. The result refers to `from`.
 template <class From>
-MEMIF_READS_ANY_ENUM Arguments common_arguments(const From& from) {
+MEMIF_READS_ANY_ENUM Arguments common_arguments(From& from) {
+  fill_in_defaults(from);
   const auto text = [](const auto& field) {
     const auto* const chars = reinterpret_cast<const char*>(field);
     return std::string_view(chars, ::strnlen(chars, sizeof field));

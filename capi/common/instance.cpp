@@ -70,7 +70,7 @@ bool Instance::inherited() const noexcept { return process_ != ::getpid(); }
 
 void Instance::start() {
   timer_ = checked(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), "timerfd_create");
-  if (tell_ == nullptr) {
+  if (polls()) {
     epoll_ = checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
     cancel_ = checked(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
     add(cancel_.get(), event_read).value();
@@ -270,7 +270,7 @@ int Instance::handle(int fd) noexcept {
 }
 
 int Instance::poll(int timeout) {
-  if (tell_ != nullptr) return static_cast<int>(Code::inval_arg);
+  if (!polls()) return static_cast<int>(Code::inval_arg);
   const Turn turn(*this);
   std::array<epoll_event, 64> events;
   const int count = turn.sleep([&, epoll = epoll_.get()] {
@@ -294,7 +294,7 @@ int Instance::poll(int timeout) {
 
 // Also in signal handlers: no lock, and errno as it was.
 Code Instance::cancel() noexcept {
-  if (!cancel_) return Code::inval_arg;
+  if (!polls()) return Code::inval_arg;
   const Uncancelled uncancelled;
   const int before = errno;
   const std::uint64_t one = 1;

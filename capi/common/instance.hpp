@@ -63,6 +63,7 @@ class Instance final : private EventLoop {
 
   // Waits in the library's own loop, milliseconds; negative: for ever. Not noexcept: the thread may be cancelled there.
   int poll(int timeout);
+  bool polls() const noexcept { return tell_ == nullptr; }  // else the program does
   Code cancel() noexcept;
 
   Code set_request_timer(const itimerspec& timer) noexcept;

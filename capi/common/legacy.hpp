@@ -25,8 +25,10 @@ inline int poll(Instance* instance, int timeout) {
   return instance != nullptr ? instance->poll(timeout) : static_cast<int>(Code::inval_arg);
 }
 
+// A program that polls by itself has nothing to cancel.
 inline int cancel(Instance* instance) noexcept {
-  return static_cast<int>(instance != nullptr ? instance->cancel() : Code::inval_arg);
+  if (instance == nullptr) return static_cast<int>(Code::inval_arg);
+  return static_cast<int>(instance->polls() ? instance->cancel() : Code::success);
 }
 
 }  // namespace memif::capi

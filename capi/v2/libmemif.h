@@ -128,7 +128,7 @@ typedef enum
   MEMIF_RX_MODE_POLLING
 } memif_rx_mode_t;
 
-/* Zero means the default, given in brackets, wherever there is one. */
+/* Zero means the default, given in brackets, wherever there is one; memif_create puts it there. */
 typedef struct
 {
   uint8_t *socket_filename;  /* a path of at most 107 bytes, "@name" for an abstract socket; NULL:
@@ -217,7 +217,8 @@ int memif_control_fd_handler (int fd, uint8_t events);
  * INVAL_ARG: no instance, or there is a callback. */
 int memif_poll_event (int timeout);
 
-/* Makes the present or the next memif_poll_event return POLL_CANCEL, once. From any thread, and in signal handlers. */
+/* Makes the present or the next memif_poll_event return POLL_CANCEL, once. From any thread, and in signal handlers.
+ * Does nothing if there is a callback. INVAL_ARG: no instance. */
 int memif_cancel_poll_event ();
 
 /* --- Interfaces ---------------------------------------------------------------------------------------------------- */

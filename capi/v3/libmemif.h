@@ -146,7 +146,7 @@ typedef enum
   MEMIF_RX_MODE_POLLING
 } memif_rx_mode_t;
 
-/* Zero means the default, given in brackets, wherever there is one. */
+/* Zero means the default, given in brackets, wherever there is one; memif_create puts it there. */
 typedef struct
 {
   memif_socket_handle_t socket; /* NULL: MEMIF_DEFAULT_SOCKET_PATH, on the global instance */
@@ -275,7 +275,8 @@ int memif_per_thread_control_fd_handler (memif_per_thread_main_handle_t pt_main,
 int memif_poll_event (int timeout);
 int memif_per_thread_poll_event (memif_per_thread_main_handle_t pt_main, int timeout);
 
-/* Makes the present or the next memif_poll_event return POLL_CANCEL, once. From any thread, and in signal handlers. */
+/* Makes the present or the next memif_poll_event return POLL_CANCEL, once. From any thread, and in signal handlers.
+ * Does nothing if there is a callback. INVAL_ARG: no instance. */
 int memif_cancel_poll_event (void);
 int memif_per_thread_cancel_poll_event (memif_per_thread_main_handle_t pt_main);
 

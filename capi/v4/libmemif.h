@@ -159,7 +159,7 @@ typedef struct memif_socket_args
   memif_free_t *free;       /* NULL: free */
 } memif_socket_args_t;
 
-/* Zero means the default, given in brackets, wherever there is one. */
+/* Zero means the default, given in brackets, wherever there is one; memif_create puts it there. */
 typedef struct
 {
   memif_socket_handle_t socket;
@@ -278,7 +278,8 @@ int memif_control_fd_handler (void *ptr, memif_fd_event_type_t events);
  * INVAL_ARG: NULL, or there is a callback. */
 int memif_poll_event (memif_socket_handle_t sock, int timeout);
 
-/* Makes the present or the next memif_poll_event return POLL_CANCEL, once. From any thread, and in signal handlers. */
+/* Makes the present or the next memif_poll_event return POLL_CANCEL, once. From any thread, and in signal handlers.
+ * INVAL_ARG: NULL, or there is a callback. */
 int memif_cancel_poll_event (memif_socket_handle_t sock);
 
 /* --- Interfaces ---------------------------------------------------------------------------------------------------- */

@@ -123,6 +123,26 @@ slaves_move_data_forward_and_lengths_are_checked (void)
   end_both ();
 }
 
+/* Programs read them from there afterwards. */
+static void
+defaults_are_filled_in (void)
+{
+  start_at (unique_path ());
+  memif_conn_handle_t one = NULL, other = NULL;
+  memif_conn_args_t args = placed ((memif_conn_args_t){ .interface_id = 1, .is_master = 1 });
+  OK (memif_create (&one, &args, on_connect, on_disconnect, NULL, NULL));
+  CHECK (args.buffer_size == 2048 && args.log2_ring_size == 10);
+  CHECK (args.num_s2m_rings == 1 && args.num_m2s_rings == 1);
+  args
+      = placed ((memif_conn_args_t){ .buffer_size = 300, .log2_ring_size = 3, .num_s2m_rings = 2, .num_m2s_rings = 4 });
+  OK (memif_create (&other, &args, on_connect, on_disconnect, NULL, NULL));
+  CHECK (args.buffer_size == 300 && args.log2_ring_size == 3);
+  CHECK (args.num_s2m_rings == 2 && args.num_m2s_rings == 4);
+  OK (memif_delete (&one));
+  OK (memif_delete (&other));
+  OK (stop ());
+}
+
 static int stop_worker;
 
 static void *
@@ -198,6 +218,7 @@ main (void)
   packets_are_counted_and_chains_are_shown ();
   nobuf_keeps_the_event_and_all_else_consumes_it ();
   slaves_move_data_forward_and_lengths_are_checked ();
+  defaults_are_filled_in ();
   handles_outlive_the_peer_and_workers_survive ();
   return 0;
 }

@@ -124,15 +124,23 @@ on_interrupt (memif_conn_handle_t conn, void *ctx, uint16_t qid)
   return GENERATION == 4 ? 0 : -7; /* nobody's business in the others */
 }
 
-static inline int
-create_with (memif_conn_handle_t *conn, memif_conn_args_t args, memif_connection_update_t *on_connect,
-             memif_connection_update_t *on_disconnect, interrupt_t *on_interrupt, void *ctx)
+/* The same arguments, at `path`. */
+static inline memif_conn_args_t
+placed (memif_conn_args_t args)
 {
 #if GENERATION == 2
   args.socket_filename = (uint8_t *) path;
 #else
   args.socket = sock;
 #endif
+  return args;
+}
+
+static inline int
+create_with (memif_conn_handle_t *conn, memif_conn_args_t args, memif_connection_update_t *on_connect,
+             memif_connection_update_t *on_disconnect, interrupt_t *on_interrupt, void *ctx)
+{
+  args = placed (args);
   return memif_create (conn, &args, on_connect, on_disconnect, on_interrupt, ctx);
 }
 

@@ -73,6 +73,16 @@ all_descriptors_come_through_the_callback (void)
   CHECK (watched_count () == 0);
 }
 
+/* A program that polls by itself has nothing to cancel. In the older generations that is no error. */
+static void
+there_is_nothing_to_cancel_with_a_callback (void)
+{
+  path = unique_path ();
+  OK (start (on_fd));
+  CHECK_ERR (cancel (), GENERATION == 4 ? MEMIF_ERR_INVAL_ARG : MEMIF_ERR_SUCCESS);
+  OK (stop ());
+}
+
 static void
 cancel_in_a_signal (int number)
 {
@@ -133,6 +143,7 @@ int
 main (void)
 {
   all_descriptors_come_through_the_callback ();
+  there_is_nothing_to_cancel_with_a_callback ();
   cancel_wakes_one_poll_once ();
   signals_end_a_wait_and_no_link ();
   return 0;
