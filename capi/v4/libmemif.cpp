@@ -66,7 +66,10 @@ extern "C" {
 #include "calls_of_3_and_4.hpp"
 
 MEMIF_API uint16_t memif_get_version(void) { return memif::wire::version; }
-MEMIF_API const char* memif_get_version_str(void) { return LIBMEMIF_VERSION; }
+MEMIF_API const char* memif_get_version_str(void) {
+  static_assert(memif::wire::version == 0x0200);
+  return "2.0";
+}
 MEMIF_API char* memif_strerror(int err_code) { return explain(err_code); }
 
 MEMIF_API int memif_create_socket(memif_socket_handle_t* sock, memif_socket_args_t* args, void* private_ctx) {

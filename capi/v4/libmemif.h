@@ -234,7 +234,7 @@ typedef struct
 /* Of the protocol: major number in the upper byte. */
 uint16_t memif_get_version (void);
 
-/* LIBMEMIF_VERSION. */
+/* The same as text. The library's own is LIBMEMIF_VERSION. */
 const char *memif_get_version_str (void);
 
 /* Any number, from any thread. Not to be freed or written to. If the code is what this thread's last control call

@@ -27,7 +27,7 @@ assert (c.sizeof(SocketArgs), c.sizeof(ConnArgs), c.sizeof(Buffer)) == (208, 80,
 lib = c.CDLL(sys.argv[1])
 lib.memif_strerror.restype = c.c_char_p
 lib.memif_get_version_str.restype = c.c_char_p
-assert lib.memif_get_version() == 0x0200 and lib.memif_get_version_str() == b"4.0"
+assert lib.memif_get_version() == 0x0200 and lib.memif_get_version_str() == b"2.0"
 UPDATE = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p)
 
 

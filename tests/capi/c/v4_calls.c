@@ -5,7 +5,7 @@ static void
 versions_and_words (void)
 {
   CHECK (memif_get_version () == 0x0200);
-  CHECK (strcmp (memif_get_version_str (), LIBMEMIF_VERSION) == 0);
+  CHECK (strcmp (memif_get_version_str (), "2.0") == 0); /* as memif_get_version */
   CHECK (MEMIF_HAVE_CANCEL_POLL_EVENT == 1);
   for (int i = MEMIF_ERR_SUCCESS; i <= MEMIF_ERR_PRIVHDR; i++)
     {
