@@ -49,6 +49,10 @@ class CApi {
     std::uint16_t count = 0, sent = 0;
     memif_buffer_alloc(sender(), 0, out_.data(), static_cast<std::uint16_t>(traffic_.burst), &count,
                        static_cast<std::uint16_t>(traffic_.shape.size));
+    if (count == 0) {
+      bench::pause();
+      return;
+    }
     for (std::size_t i = 0; i < count; ++i)
       produce(static_cast<std::byte*>(out_[i].data), one_line ? 8 : out_[i].len, touch, counter_++, source_.data());
     memif_tx_burst(sender(), 0, out_.data(), count, &sent);
@@ -57,6 +61,10 @@ class CApi {
   std::size_t receive() {
     std::uint16_t count = 0;
     memif_rx_burst(receiver(), 0, in_.data(), static_cast<std::uint16_t>(traffic_.burst), &count);
+    if (count == 0) {
+      bench::pause();
+      return 0;
+    }
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < count; ++i)
       sum += consume(static_cast<std::byte*>(in_[i].data), one_line ? 8 : in_[i].len, touch, target_.data());

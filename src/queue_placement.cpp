@@ -16,7 +16,7 @@ bool fits(const detail::Link& link, std::uint32_t offset) {
 void RxQueue::remind() noexcept {
   if (attention()) refresh();
   if (!up()) return;
-  ring_.mask_interrupts();
+  mask_interrupts();
   signal_interrupt(event_fd_);
 }
 

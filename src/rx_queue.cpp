@@ -67,12 +67,28 @@ void RxQueue::refresh() noexcept {
     }
   }
   idle_interrupts_ = 0;
+  waits_awake_ = 0;
+  armed_ = false;
   if (!up()) return;
   // A queue on interrupts is armed from the start, so that a loop around event_fd() needs no first call.
   if (mode() == RxMode::interrupt)
     static_cast<void>(ring_.unmask_and_look());
   else
+    mask_interrupts();
+}
+
+// A queue whose mode is polling has no reason to sleep, unless its application does so by itself.
+void RxQueue::mask_interrupts() noexcept {
+  if (mode() == RxMode::polling && !armed_)
+    ring_.stay_awake();
+  else
     ring_.mask_interrupts();
+}
+
+// An adaptive one has none as long as packets keep coming.
+void RxQueue::found_awake() noexcept {
+  constexpr std::uint32_t enough = 64;
+  if (++waits_awake_ == enough && mode() == RxMode::adaptive) ring_.stay_awake();
 }
 
 std::byte* RxQueue::resolve(const RawDescriptor& descriptor, std::uint16_t index) noexcept {
@@ -123,26 +139,16 @@ void RxQueue::post(std::uint16_t index) noexcept {
   ring_.update(index, posted_word0_, offset);
 }
 
-std::size_t RxQueue::release(std::size_t count, std::uint32_t headroom) noexcept {
-  if (attention()) refresh();
-  if (!up()) return 0;
-  if (client_ && headroom < buffer_size_ && headroom != headroom_) {
-    headroom_ = headroom;
-    posted_word0_ =
-        RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), buffer_size_ - headroom);
-    shortest_room_ = std::min(shortest_room_, buffer_size_ - headroom);
-  }
-  return give_back(count);
+void RxQueue::change_headroom(std::uint32_t headroom) noexcept {
+  if (!client_ || headroom >= buffer_size_) return;
+  headroom_ = headroom;
+  posted_word0_ =
+      RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), buffer_size_ - headroom);
+  shortest_room_ = std::min(shortest_room_, buffer_size_ - headroom);
 }
 
-// The oldest `count` buffers that were handed out, and what was dropped before, between and right after them.
-std::size_t RxQueue::give_back(std::size_t count) noexcept {
-  if (dropped_count_ == 0 && !reposts()) {  // the usual case: nothing to be looked at slot by slot
-    count = std::min(count, held());
-    released_ = static_cast<std::uint16_t>(released_ + count);
-    publish();
-    return count;
-  }
+// What was dropped before, between and right after the oldest `count` buffers that were handed out goes back with them.
+std::size_t RxQueue::give_back_singly(std::size_t count) noexcept {
   std::size_t released = 0;
   for (; released_ != next_; ++released_) {
     if (!take_drop_mark(released_)) {
@@ -155,22 +161,27 @@ std::size_t RxQueue::give_back(std::size_t count) noexcept {
   return released;
 }
 
-bool RxQueue::pending() noexcept {
-  if (attention()) refresh();
-  return (next_ != limit_ && !unfinished_) || ring_.load_peer_index() != limit_;
+bool RxQueue::more_published() noexcept {
+  const std::uint16_t before = limit_;
+  look();
+  if (limit_ != before) unfinished_ = false;
+  return limit_ != before;
 }
 
 bool RxQueue::arm() noexcept {
   if (pending()) return false;
-  if (!up() || ring_.unmask_and_look() == limit_) return true;
-  ring_.mask_interrupts();
+  if (!up()) return true;
+  armed_ = true;
+  waits_awake_ = 0;
+  if (ring_.unmask_and_look() == limit_) return true;
+  mask_interrupts();
   return false;
 }
 
 void RxQueue::disarm() noexcept {
   if (attention()) refresh();
   if (!up()) return;
-  ring_.mask_interrupts();
+  mask_interrupts();
   if (drain_interrupt(event_fd_)) count_interrupt();
 }
 
@@ -194,12 +205,15 @@ void RxQueue::sleep(nanoseconds timeout) noexcept {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
   const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
   const bool signalled = ::ppoll(&descriptor, 1, timeout < nanoseconds::zero() ? nullptr : &limit, nullptr) > 0;
-  ring_.mask_interrupts();
+  mask_interrupts();
   if (signalled && drain_interrupt(event_fd_)) count_interrupt();
 }
 
 bool RxQueue::wait(nanoseconds timeout) noexcept {
-  if (pending()) return true;
+  if (pending()) {
+    found_awake();
+    return true;
+  }
   if (timeout == nanoseconds::zero()) return false;
   const std::uint32_t epoch = epoch_;
   const std::optional<SteadyTime> deadline = deadline_after(timeout);
@@ -220,7 +234,10 @@ bool RxQueue::wait(nanoseconds timeout) noexcept {
     }
   } while (!pending() && epoch == epoch_ && (!deadline || std::chrono::steady_clock::now() < *deadline));
   const bool found = pending();
-  if (slept) adapt(waited(), found);
+  if (slept)
+    adapt(waited(), found);
+  else if (found)
+    found_awake();
   return found;
 }
 

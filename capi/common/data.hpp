@@ -157,6 +157,17 @@ std::size_t show_buffers(TxState& state, Buffer* buffers, std::size_t count, std
   }
 }
 
+// Where the program wants the next buffers, if it says so itself.
+[[gnu::noinline]] inline bool place_buffers(Connection& connection, TxState& state, std::size_t most) noexcept {
+  TxQueue& queue = *state.queue;
+  const std::size_t room = queue.room();
+  forget_former_link(state);
+  const std::size_t placed = std::min(room - std::min<std::size_t>(room, state.allocated), most);
+  for (std::size_t i = 0; i < placed; ++i)
+    if (!queue.place(state.allocated + i, connection.offset_callback()(connection.context()))) return false;
+  return true;
+}
+
 // `count` packets of `size` bytes. How long a chain is, is up to whoever posted the buffers, and the API has no word
 // for the length of the array: it must hold what packets of that size are in buffers of the interface's own
 // buffer_size, and is not written beyond that. So a slave that posts smaller ones overruns nobody's array.
@@ -170,20 +181,14 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
   TxState* const state = connection->tx(index);
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
-  TxQueue& queue = *state->queue;
   const std::size_t each = connection->buffer_size();
   const std::size_t most = size <= each ? count : count * ((size + each - 1) / each);
-  if (const auto offset = connection->offset_callback(); offset != nullptr) [[unlikely]] {
-    const std::size_t room = queue.room();
-    forget_former_link(*state);
-    const std::size_t placed = std::min(room - std::min<std::size_t>(room, state->allocated), most);
-    for (std::size_t i = 0; i < placed; ++i)
-      if (!queue.place(state->allocated + i, offset(connection->context()))) return Code::inval_arg;
-  }
+  if (connection->offset_callback() != nullptr) [[unlikely]]
+    if (!place_buffers(*connection, *state, most)) return Code::inval_arg;
   state->chains = false;
   const std::size_t shown = size != 0 ? show_buffers<Buffer, false>(*state, buffers, count, size, most)
                                       : show_buffers<Buffer, true>(*state, buffers, count, 1, most);
-  if (!queue.up()) [[unlikely]]
+  if (!state->queue->up()) [[unlikely]]
     return connection->down_code(false, index);
   state->allocated = static_cast<std::uint16_t>(state->allocated + shown);
   *allocated = static_cast<std::uint16_t>(shown);

@@ -61,7 +61,7 @@ void pack_queues(const std::vector<RingInfo>& rings, std::uint32_t buffer_size, 
     if constexpr (requires { queue.region; }) queue.region = static_cast<std::uint8_t>(ring.region);
     queue.qid = static_cast<decltype(queue.qid)>(ring.queue);
     queue.ring_size = ring.ring_size;
-    queue.flags = ring.flags;
+    queue.flags = ring.flags & wire::ring_flag_mask_interrupt;
     queue.head = ring.head;
     queue.tail = ring.tail;
     queue.buffer_size = static_cast<std::uint16_t>(ring.buffer_size != 0 ? ring.buffer_size : buffer_size);

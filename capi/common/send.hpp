@@ -13,11 +13,12 @@ namespace memif::capi {
 template <class Buffer>
 struct BufferSource {
   const Buffer* buffers;
-  std::uint32_t first, mask;  // slot of the first; the ring's size less one
 
   Extent extent(std::size_t i) const noexcept { return extent_of(buffers[i]); }
   std::byte* data(std::size_t i) const noexcept { return static_cast<std::byte*>(buffers[i].data); }
-  bool in_place(std::size_t i) const noexcept { return ((buffers[i].desc_index ^ (first + i)) & mask) == 0; }
+  bool in_place(std::size_t i, std::size_t slot) const noexcept {
+    return buffers[i].desc_index == static_cast<std::uint16_t>(slot);
+  }
 };
 
 // How far beyond the next slot to be sent a slot is.
@@ -83,7 +84,7 @@ class GapCloser {
   }
 
   bool publish_in_place(const Buffer* packet, std::size_t parts) noexcept {
-    return publish(parts, BufferSource<Buffer>{packet, queue_.slot(0), queue_.ring_size() - 1});
+    return publish(parts, BufferSource<Buffer>{packet});
   }
 
   // A buffer moves to a slot before its own, or stays: in this order none is overwritten that is still to be moved.
@@ -140,8 +141,7 @@ Code tx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
     return connection->down_code(false, index);
   forget_former_link(*state);
   const std::size_t allocated = std::min(count, state->allocated);
-  const BufferSource<Buffer> source{buffers, queue.slot(0), queue.ring_size() - 1};
-  std::size_t done = queue.publish(allocated, source).buffers;
+  std::size_t done = queue.publish(allocated, BufferSource<Buffer>{buffers}).buffers;
   state->allocated = static_cast<std::uint16_t>(state->allocated - done);
   if (done != allocated) [[unlikely]]
     done += GapCloser<Buffer>(*state).send(buffers + done, allocated - done);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -25,8 +26,10 @@ struct Extent {
   }
   constexpr std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(word >> 32); }
   constexpr bool more() const noexcept { return (word & wire::descriptor_flag_next) != 0; }
-  // Of a packet that is this one buffer.
-  constexpr bool whole() const noexcept { return static_cast<std::uint32_t>(word) == 0; }
+  // The length of a packet that is this one buffer. Of anything else, a chain's part or a word that is no Extent, it is
+  // beyond `longest`; and less one, so is a length of 0. So one comparison tells all of them from what fits.
+  constexpr std::uint64_t length_if_whole() const noexcept { return std::rotl(word, 32); }
+  static constexpr std::uint64_t longest = ~std::uint32_t{0};
 };
 
 // One buffer of shared memory, or the used part of it. Does not own anything: valid while the burst that it came with.

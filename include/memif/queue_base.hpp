@@ -53,11 +53,11 @@ struct LinkRing;
 struct RegionView {
   std::byte* base = nullptr;
   std::uint64_t size = 0;
-  std::uint64_t fast_limit = 0;  // `size`, but less than 2^32: what a 32-bit length that wrapped round cannot get below
+  std::uint64_t fast_limit = 0;  // `size`, but at most Extent::longest
 
   RegionView() = default;
   RegionView(std::byte* at, std::uint64_t bytes) noexcept
-      : base(at), size(bytes), fast_limit(bytes < ~std::uint32_t{0} ? bytes : ~std::uint32_t{0}) {}
+      : base(at), size(bytes), fast_limit(bytes < Extent::longest ? bytes : Extent::longest) {}
 };
 
 class Queue {

@@ -1,15 +1,21 @@
 // One ring in shared memory, seen from one side. docs/protocol.md, "Shared memory" and "Interrupts".
 //
-// This file is the only one that touches ring memory, and the only home of its memory orders. Each value of the peer's
-// is loaded exactly once per call and handed out as a copy; who calls checks the copy and uses the copy. The pairings:
+// This file is the only one that touches ring memory, and the only home of its memory orders. What the peer can write
+// is loaded into copies; who calls checks a copy and uses that copy. The pairings:
 //
 //   A  publish()          release  ->  load_peer_index()  acquire   what a side wrote before it moved its index (packet
 //                                                                   bytes, descriptors, slots given back) is visible to
 //                                                                   the side that has seen the index
-//   B  publish_to()       seq_cst  ->  unmask_and_look()  seq_cst   store index, load flags | store flags, load index:
-//                                                                   at least one of the two sees the other's store, so
+//   B  publish_to_receiver()       ->  unmask_and_look()            store index, load flags | store flags, load index:
+//                          seq_cst                       seq_cst    at least one of the two sees the other's store, so
 //                                                                   a receiver never sleeps on a packet (no lost
 //                                                                   wakeup)
+//   C  the same, after stay_awake()                                 B without the sender's fence: a receiver that has
+//              release, relaxed       seq_cst, remote_fence()       said that it stays awake has the sender pass one
+//                                                                   before it looks. Waiting for the store of the index
+//                                                                   means waiting for the packets', which are stored
+//                                                                   into lines that the receiver has; a sender that
+//                                                                   need not goes on meanwhile
 //
 // A ring does not know its role: a client's own index is `head` and its peer's `tail`, a server's the other way round,
 // and that is settled when the view is made.
@@ -19,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <memif/remote_fence.hpp>
 #include <memif/wire.hpp>
 
 namespace memif {
@@ -66,7 +73,8 @@ class Ring {
         flags_(&header->flags),
         mine_(is_client ? &header->head : &header->tail),
         theirs_(is_client ? &header->tail : &header->head),
-        mask_(static_cast<std::uint16_t>((1u << log2_size) - 1)) {}
+        mask_(static_cast<std::uint16_t>((1u << log2_size) - 1)),
+        awake_flag_(detail::have_remote_fences() ? wire::ring_flag_awake : 0) {}
 
   std::uint32_t size() const noexcept { return std::uint32_t{mask_} + 1; }
   std::uint16_t slot(std::uint16_t index) const noexcept { return index & mask_; }
@@ -80,11 +88,21 @@ class Ring {
   // Pairing A, release. For a receiver giving slots back: nobody waits for those with interrupts.
   void publish(std::uint16_t index) noexcept { std::atomic_ref(*mine_).store(index, std::memory_order_release); }
 
-  // Pairings A and B. For a sender: true if the receiver asks to be interrupted.
+  // Pairings A, and B or C. For a sender: true if the receiver asks to be interrupted. A peer that breaks its promise
+  // harms only itself.
   [[nodiscard]] bool publish_to_receiver(std::uint16_t index) noexcept {
+    if (awake_) {
+      publish(index);
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+      MEMIF_ON_SHARED_LOAD(flags_);
+      if ((std::atomic_ref(*flags_).load(std::memory_order_relaxed) & wire::ring_flag_awake) != 0) [[likely]]
+        return false;
+    }
     std::atomic_ref(*mine_).store(index, std::memory_order_seq_cst);
     MEMIF_ON_SHARED_LOAD(flags_);
-    return (std::atomic_ref(*flags_).load(std::memory_order_seq_cst) & wire::ring_flag_mask_interrupt) == 0;
+    const std::uint16_t flags = std::atomic_ref(*flags_).load(std::memory_order_seq_cst);
+    awake_ = (flags & awake_flag_) != 0;
+    return (flags & wire::ring_flag_mask_interrupt) == 0;
   }
 
   // For a receiver that is awake: the sender need not interrupt.
@@ -92,10 +110,20 @@ class Ring {
     std::atomic_ref(*flags_).store(wire::ring_flag_mask_interrupt, std::memory_order_relaxed);
   }
 
-  // Pairing B. For a receiver about to sleep: asks for interrupts, then returns the peer's index as it is after that.
-  // Sleep only if it has not moved.
+  // For one that means to stay so: unmask_and_look() then costs it microseconds more.
+  void stay_awake() noexcept {
+    awake_ = awake_flag_ != 0;
+    std::atomic_ref(*flags_).store(wire::ring_flag_mask_interrupt | awake_flag_, std::memory_order_relaxed);
+  }
+
+  // Pairings B and C. For a receiver about to sleep: asks for interrupts, then returns the peer's index as it is after
+  // that. Sleep only if it has not moved.
   [[nodiscard]] std::uint16_t unmask_and_look() noexcept {
     std::atomic_ref(*flags_).store(0, std::memory_order_seq_cst);
+    if (awake_) [[unlikely]] {
+      detail::remote_fence();
+      awake_ = false;
+    }
     MEMIF_ON_SHARED_LOAD(theirs_);
     return std::atomic_ref(*theirs_).load(std::memory_order_seq_cst);
   }
@@ -146,6 +174,8 @@ class Ring {
   std::uint16_t* mine_;
   std::uint16_t* theirs_;
   std::uint16_t mask_;
+  std::uint16_t awake_flag_;  // 0 where there are no remote fences: nothing is promised then, and no promise taken
+  bool awake_ = false;        // the receiver's promise: made by this side, or by the peer as it was seen last
 };
 
 // What the control side does to a ring before a queue works on it, and to describe it.

@@ -64,7 +64,11 @@ class alignas(128) RxQueue : public detail::Queue {
   std::size_t held() const noexcept { return static_cast<std::uint16_t>(next_ - released_); }
 
   // True if take() would find something, as of the peer's present index.
-  bool pending() noexcept;
+  bool pending() noexcept {
+    if (attention()) [[unlikely]]
+      refresh();
+    return (next_ != limit_ && !unfinished_) || more_published();
+  }
 
   // Takes the present link, if that has changed; whether there is one.
   bool renew() noexcept {
@@ -100,6 +104,8 @@ class alignas(128) RxQueue : public detail::Queue {
   void refresh() noexcept;
   bool look() noexcept;
   void sleep(std::chrono::nanoseconds timeout) noexcept;
+  void mask_interrupts() noexcept;
+  void found_awake() noexcept;
   void count_interrupt() noexcept;
   void adapt(std::chrono::nanoseconds waited, bool found) noexcept;
   void finish(std::uint32_t epoch) noexcept;
@@ -108,14 +114,19 @@ class alignas(128) RxQueue : public detail::Queue {
   bool look_further(std::uint16_t first) noexcept;
   void drop(std::uint16_t first, std::size_t count) noexcept;
   bool take_drop_mark(std::uint16_t index) noexcept;
-  std::size_t give_back(std::size_t count) noexcept;
+  bool more_published() noexcept;
+  void change_headroom(std::uint32_t headroom) noexcept;
+  bool singly() const noexcept { return dropped_count_ != 0 || reposts(); }
+  std::size_t give_back_singly(std::size_t count) noexcept;
   void post(std::uint16_t index) noexcept;
   // Client: some buffer is or was posted with headroom, so every descriptor is written anew when it goes back.
   bool reposts() const noexcept { return shortest_room_ != buffer_size_; }
   std::uint32_t buffer_start(std::uint32_t offset) const noexcept;
   std::uint32_t room(std::uint16_t index) const noexcept;
 
-  struct Burst;  // the state of one take()
+  inline void count_burst(std::size_t packets, std::uint64_t bytes) noexcept;
+
+  struct Burst;  // the state of one take() that is no single run
   struct Run {   // of packets of one buffer each, in slots one after the other
     std::size_t buffers = 0;
     std::uint64_t bytes = 0;
@@ -128,7 +139,7 @@ class alignas(128) RxQueue : public detail::Queue {
   template <class Sink>
   [[gnu::noinline]] Run run_from_server(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept;
   template <class Sink>
-  [[gnu::noinline]] Burst take_rest(Burst burst, Sink sink) noexcept;
+  [[gnu::noinline]] Taken take_rest(Run run, std::size_t max, Sink sink, LongPackets policy) noexcept;
   template <class Sink>
   [[gnu::noinline]] Burst take_packet(Burst burst, Sink sink) noexcept;
   std::byte* resolve(const RawDescriptor& descriptor, std::uint16_t index) noexcept;
@@ -141,6 +152,8 @@ class alignas(128) RxQueue : public detail::Queue {
   std::uint64_t posted_word0_ = 0;    // client: what a freshly posted descriptor says
   std::uint64_t* dropped_ = nullptr;  // one bit a slot: taken, but never handed out
   std::size_t dropped_count_ = 0;
+  bool armed_ = false;                 // since the link or the mode changed
+  std::uint32_t waits_awake_ = 0;      // in a row
   bool unfinished_ = false;            // the slots before limit_ are a packet whose end is not published
   std::uint16_t interrupted_at_ = 0;   // limit_ at the last interrupt
   std::uint32_t idle_interrupts_ = 0;  // in a row, without a packet in between
@@ -224,11 +237,27 @@ inline RxBurst RxQueue::receive(std::span<Buffer> buffers) noexcept {
   return {this, buffers.first(taken.buffers), taken.packets, epoch_};
 }
 
+inline std::size_t RxQueue::release(std::size_t count, std::uint32_t headroom) noexcept {
+  if (attention()) [[unlikely]]
+    refresh();
+  if (!up()) [[unlikely]]
+    return 0;
+  if (headroom != headroom_) [[unlikely]]
+    change_headroom(headroom);
+  if (singly()) [[unlikely]]
+    return give_back_singly(count);
+  count = std::min(count, held());
+  if (count == 0) return 0;  // and the index's line stays with the peer
+  released_ = static_cast<std::uint16_t>(released_ + count);
+  publish();
+  return count;
+}
+
 // The last burst to end gives back all that was taken. One of a former link has nothing to give back.
 inline void RxQueue::finish(std::uint32_t epoch) noexcept {
   if (epoch != epoch_ || --live_bursts_ != 0) return;
-  if (dropped_count_ != 0 || reposts()) [[unlikely]] {
-    give_back(ring_.size());
+  if (singly()) [[unlikely]] {
+    give_back_singly(ring_.size());
     return;
   }
   released_ = next_;
@@ -242,28 +271,27 @@ RxQueue::Taken RxQueue::take(std::size_t max, Sink sink, LongPackets policy) noe
   if (next_ == limit_ && !look()) return {};
 
   const std::size_t wanted = std::min<std::size_t>(max, static_cast<std::uint16_t>(limit_ - next_));
-  Burst burst{.max = max, .policy = policy, .next = next_};
-  burst.add(take_run(next_, wanted, 0, sink));
-  if (burst.buffers != wanted) [[unlikely]]
-    burst = take_rest(burst, sink);
-  next_ = burst.next;
-  // Only now: slots given back earlier could be published again at once, and a fast peer would keep this call for ever.
-  if (dropped_count_ != 0) [[unlikely]]
-    give_back(0);
-
-  if (burst.buffers != 0) {
-    RxCounters& counters = counters_;
-    counters.packets.add(burst.packets);
-    counters.bytes.add(burst.bytes);
-    counters.bursts.add(1);
-    MEMIF_PROBE(rx_burst, &port_, index_, burst.packets, burst.bytes);
-  }
-  return {burst.buffers, burst.packets};
+  const Run run = take_run(next_, wanted, 0, sink);
+  if (run.buffers != wanted) [[unlikely]]
+    return take_rest(run, max, sink, policy);
+  next_ = static_cast<std::uint16_t>(next_ + wanted);
+  if (wanted != 0) count_burst(wanted, run.bytes);
+  return {wanted, wanted};
 }
 
-// The rest of a burst that was not one run: the array's end was between, or a packet that no run takes.
+inline void RxQueue::count_burst(std::size_t packets, std::uint64_t bytes) noexcept {
+  RxCounters& counters = counters_;
+  counters.packets.add(packets);
+  counters.bytes.add(bytes);
+  counters.bursts.add(1);
+  MEMIF_PROBE(rx_burst, &port_, index_, packets, bytes);
+}
+
+// A burst that is not one run: the array's end is between, or a packet that no run takes.
 template <class Sink>
-RxQueue::Burst RxQueue::take_rest(Burst burst, Sink sink) noexcept {
+RxQueue::Taken RxQueue::take_rest(Run run, std::size_t max, Sink sink, LongPackets policy) noexcept {
+  Burst burst{.max = max, .policy = policy, .next = next_};
+  burst.add(run);
   bool unusual = burst.buffers == 0 || ring_.slot(burst.next) != 0;
   while (burst.buffers != burst.max && burst.next != limit_) {
     if (unusual) {
@@ -272,12 +300,16 @@ RxQueue::Burst RxQueue::take_rest(Burst burst, Sink sink) noexcept {
       unusual = false;
     } else {
       const std::size_t published = static_cast<std::uint16_t>(limit_ - burst.next);
-      const Run run = take_run(burst.next, std::min(burst.max - burst.buffers, published), burst.buffers, sink);
+      run = take_run(burst.next, std::min(burst.max - burst.buffers, published), burst.buffers, sink);
       burst.add(run);
       unusual = run.buffers == 0 || ring_.slot(burst.next) != 0;
     }
   }
-  return burst;
+  next_ = burst.next;
+  // Only now: slots given back earlier could be published again at once, and a fast peer would keep this call for ever.
+  if (dropped_count_ != 0) give_back_singly(0);
+  if (burst.buffers != 0) count_burst(burst.packets, burst.bytes);
+  return {burst.buffers, burst.packets};
 }
 
 // Whether a correct peer's index can be there: not behind what it published before, and not further from what was given
@@ -317,16 +349,18 @@ RxQueue::Run RxQueue::run_from_client(std::uint16_t first, std::size_t count, st
   const std::size_t slot = ring_.slot(first);
   const std::uint64_t tag = tag_;
   const detail::RegionView view = view_;
+  const std::uint64_t limit = checked ? view.fast_limit : Extent::longest;
   std::uint64_t bytes = 0;
   const std::size_t taken = detail::run_of(count, [&](std::size_t i) {
     const RawDescriptor descriptor = Ring::load(shared[i]);
-    const Extent extent{descriptor.word0 - tag};  // if that leaves nothing in the lower half
-    const std::uint32_t length = extent.length();
+    const Extent extent{descriptor.word0 - tag};
+    const std::uint64_t length = extent.length_if_whole();
     const std::uint64_t offset = descriptor.offset;
-    // In bounds: the last byte lies before the limit. A length of 0 wraps round to beyond any.
-    if (!extent.whole() || (checked && offset + (length - 1) >= view.fast_limit)) [[unlikely]]
+    const std::uint64_t last = length - 1;
+    // In bounds: the last byte lies before the limit.
+    if (last >= limit || (checked && offset + last >= limit)) [[unlikely]]
       return false;
-    sink(at + i, view.base + offset, extent, length, slot + i);
+    sink(at + i, view.base + offset, extent, static_cast<std::uint32_t>(length), slot + i);
     bytes += length;
     return true;
   });
@@ -344,13 +378,13 @@ RxQueue::Run RxQueue::run_from_server(std::uint16_t first, std::size_t count, st
   std::byte* const base = base_;
   const std::uint64_t posted = posted_word0_, tag = RawDescriptor{posted, 0}.tag();
   const std::uint32_t room = shortest_room_;
+  const std::uint64_t limit = checked ? room : Extent::longest;
   std::uint64_t bytes = 0;
   const std::size_t taken = detail::run_of(count, [&](std::size_t i) {
     const RawDescriptor descriptor = Ring::load_word0(shared[i]);
     const Extent extent{descriptor.word0 - tag};
-    const std::uint32_t length = extent.length();
-    // A length of 0 wraps round to more than any buffer has.
-    if (!extent.whole() || (checked && length - 1 >= room)) [[unlikely]]
+    const std::uint64_t length = extent.length_if_whole();
+    if (length - 1 >= limit) [[unlikely]]
       return false;
     Ring::store_word0(shared[i], posted);
     sink(at + i, base + offsets[i], extent, room, slot + i);

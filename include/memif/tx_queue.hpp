@@ -53,8 +53,8 @@ class alignas(128) TxQueue : public detail::Queue {
   // packet that has an empty part or one outside its buffer. A source is a small value with
   //     Extent extent(std::size_t i);          of buffer i
   //     std::byte* data(std::size_t i);        optional: where they begin, if not at the buffer's start (client only)
-  //     bool in_place(std::size_t i);          optional: whether buffer i is the one of its slot, where data() cannot
-  //     tell
+  //     bool in_place(std::size_t i, std::size_t slot);   optional: whether buffer i is that slot's, where data()
+  //     cannot tell
   template <class Source>
   Published publish(std::size_t count, Source source) noexcept;
 
@@ -100,7 +100,7 @@ class alignas(128) TxQueue : public detail::Queue {
   void refresh() noexcept;
   std::size_t free_after(std::size_t after) const noexcept;
   std::size_t find_free(std::size_t after, std::size_t wanted) noexcept;
-  bool look() noexcept;
+  [[gnu::noinline]] inline bool look() noexcept;
   void notify() noexcept;
   void give_back(std::uint16_t end) noexcept;
   void forget_usual() noexcept;
@@ -109,6 +109,12 @@ class alignas(128) TxQueue : public detail::Queue {
   template <class Sink>
   std::size_t reserve_own(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
                           Sink sink) noexcept;
+  template <class Sink>
+  [[gnu::noinline]] std::size_t reserve_own_run(std::size_t after, std::size_t count, std::uint32_t size,
+                                                std::size_t at, Sink sink) noexcept;
+  template <class Sink>
+  [[gnu::noinline]] std::size_t reserve_own_chains(std::size_t packets, std::uint32_t size, std::size_t max,
+                                                   std::size_t after, Sink sink) noexcept;
   template <class Sink>
   std::size_t reserve_posted(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
                              Sink sink) noexcept;
@@ -125,8 +131,8 @@ class alignas(128) TxQueue : public detail::Queue {
   // Buffers in slots one after the other that publish() has described. Their lengths and NEXT flags are summed up in
   // one go, in the two halves of a word, as they are in a descriptor: that bounds a run.
   struct Written {
-    std::size_t buffers = 0;
-    std::size_t continued = 0;  // of these, those that are not the last of their packet
+    std::uint32_t buffers = 0;
+    std::uint32_t continued = 0;  // of these, those that are not the last of their packet
     std::uint64_t bytes = 0;
   };
   static constexpr std::size_t max_run = 2048;
@@ -134,9 +140,8 @@ class alignas(128) TxQueue : public detail::Queue {
   template <class Source>
   [[gnu::always_inline]] inline Written write_run(std::size_t from, std::size_t count, Source source) noexcept;
   template <class Source>
-  [[gnu::noinline]] Written write_rest(Written written, std::size_t count, Source source) noexcept;
-  template <class Source>
-  [[gnu::noinline]] static Written cut(Written written, Source source) noexcept;
+  [[gnu::noinline]] Published publish_rest(Written written, std::size_t count, Source source) noexcept;
+  inline Published commit(Written written) noexcept;
   template <bool offsets_vary, class Source>
   [[gnu::noinline]] Written write_own(std::uint16_t first, std::size_t count, std::size_t from, Source source) noexcept;
   template <bool usual, class Source>
@@ -148,8 +153,8 @@ class alignas(128) TxQueue : public detail::Queue {
     source.data(std::size_t{0});
   };
   template <class Source>
-  static bool in_place(const Source& source, std::size_t i) noexcept {
-    if constexpr (requires { source.in_place(i); }) return source.in_place(i);
+  static bool in_place(const Source& source, std::size_t i, std::size_t slot) noexcept {
+    if constexpr (requires { source.in_place(i, slot); }) return source.in_place(i, slot);
     return true;
   }
 
@@ -255,7 +260,7 @@ inline std::size_t TxQueue::find_free(std::size_t after, std::size_t wanted) noe
   return std::min(wanted, free_after(after));
 }
 
-inline bool TxQueue::look() noexcept {
+bool TxQueue::look() noexcept {
   const auto limit = static_cast<std::uint16_t>(ring_.load_peer_index() + limit_offset_);
   const auto free = static_cast<std::uint16_t>(limit - next_);
   if (checked && (free > ring_.size() || free < static_cast<std::uint16_t>(limit_ - next_))) [[unlikely]] {
@@ -280,39 +285,51 @@ std::size_t TxQueue::reserve(std::size_t packets, std::uint32_t size, std::size_
 template <class Sink>
 std::size_t TxQueue::reserve_own(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
                                  Sink sink) noexcept {
-  const std::size_t parts = size <= buffer_size_ ? 1 : (size + buffer_size_ - 1) / buffer_size_;
-  packets = std::min(packets, parts == 1 ? max : max / parts);
+  if (size > buffer_size_) [[unlikely]]
+    return reserve_own_chains(packets, size, max, after, sink);
+  const std::size_t wanted = std::min(packets, max);
+  const std::size_t count = find_free(after, wanted);
+  if (count != wanted) counters_.ring_full.add(1);
+  const std::size_t taken = reserve_own_run(after, count, size, 0, sink);
+  if (taken != count) [[unlikely]]  // the array's end was between
+    reserve_own_run(after + taken, count - taken, size, taken, sink);
+  return count;
+}
+
+// Packets of one buffer each, in slots one after the other.
+template <class Sink>
+std::size_t TxQueue::reserve_own_run(std::size_t after, std::size_t count, std::uint32_t size, std::size_t at,
+                                     Sink sink) noexcept {
+  const auto first = static_cast<std::uint16_t>(next_ + after);
+  const std::size_t slot = ring_.slot(first);
+  const std::uint32_t* const offsets = offsets_ + slot;
+  std::byte* const base = base_;
+  const std::uint32_t room = buffer_size_;
+  return detail::run_of(std::min<std::size_t>(count, ring_.until_end(first)), [&](std::size_t i) {
+    sink(at + i, base + offsets[i], Extent::of(size), room, slot + i);
+    return true;
+  });
+}
+
+template <class Sink>
+std::size_t TxQueue::reserve_own_chains(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
+                                        Sink sink) noexcept {
+  const std::size_t parts = (size + buffer_size_ - 1) / buffer_size_;
+  packets = std::min(packets, max / parts);
   const std::size_t free = find_free(after, packets * parts);
   if (free < packets * parts) {
     counters_.ring_full.add(1);
     packets = free / parts;
   }
-  const std::size_t count = packets * parts;
-  const auto first = static_cast<std::uint16_t>(next_ + after);
-  std::byte* const base = base_;
-  const std::uint32_t room = buffer_size_;
   std::uint32_t left = size;
-  for (std::size_t done = 0; done < count;) {  // at most two runs: up to the end of the array, and from its start
-    const auto index = static_cast<std::uint16_t>(first + done);
-    const std::size_t run = std::min<std::size_t>(count - done, ring_.until_end(index));
-    const std::size_t slot = ring_.slot(index);
-    const std::uint32_t* const offsets = offsets_ + slot;
-    if (parts == 1) {
-      detail::run_of(run, [&](std::size_t i) {
-        sink(done + i, base + offsets[i], Extent::of(size), room, slot + i);
-        return true;
-      });
-    } else {
-      for (std::size_t i = 0; i < run; ++i) {
-        const std::uint32_t length = std::min(left, room);
-        left -= length;
-        sink(done + i, base + offsets[i], Extent::of(length, left != 0), room, slot + i);
-        if (left == 0) left = size;
-      }
-    }
-    done += run;
+  for (std::size_t i = 0; i != packets * parts; ++i) {
+    const std::size_t slot = this->slot(after + i);
+    const std::uint32_t length = std::min(left, buffer_size_);
+    left -= length;
+    sink(i, base_ + offsets_[slot], Extent::of(length, left != 0), buffer_size_, slot);
+    if (left == 0) left = size;
   }
-  return count;
+  return packets * parts;
 }
 
 // As a server: the buffers are those that the client posted, where its descriptors say. Each descriptor is copied once,
@@ -412,16 +429,16 @@ std::size_t TxQueue::reserve_posted_packet(std::size_t after, std::size_t max, s
 
 template <class Source>
 TxQueue::Published TxQueue::publish(std::size_t count, Source source) noexcept {
-  Written written = write_run(0, count, source);
-  if (written.buffers != count) [[unlikely]]
-    written = write_rest(written, count, source);
-  if (written.buffers == 0) return {};
-  if (source.extent(written.buffers - 1).more()) [[unlikely]]
-    if (written = cut(written, source); written.buffers == 0) return {};
+  const Written written = write_run(0, count, source);
+  if (written.buffers != count || (count != 0 && source.extent(count - 1).more())) [[unlikely]]
+    return publish_rest(written, count, source);
+  return count != 0 ? commit(written) : Published{};
+}
 
+inline TxQueue::Published TxQueue::commit(Written written) noexcept {
   const std::size_t packets = written.buffers - written.continued;
   next_ = static_cast<std::uint16_t>(next_ + written.buffers);
-  usual_ahead_ -= std::min(usual_ahead_, written.buffers);
+  usual_ahead_ -= std::min<std::size_t>(usual_ahead_, written.buffers);
   if (ring_.publish_to_receiver(next_)) notify();
   TxCounters& counters = counters_;
   counters.packets.add(packets);
@@ -436,15 +453,19 @@ template <class Source>
 TxQueue::Written TxQueue::write_run(std::size_t from, std::size_t count, Source source) noexcept {
   const auto first = static_cast<std::uint16_t>(next_ + from);
   const std::size_t free = static_cast<std::uint16_t>(limit_ - first);
-  const std::size_t run = std::min({count - from, free, std::size_t{ring_.until_end(first)}, max_run});
+  const std::size_t before_end = ring_.until_end(first);
+  std::size_t run = count - from;
+  run = std::min(run, free);
+  run = std::min(run, before_end);
+  run = std::min(run, max_run);
   if (from < usual_ahead_) return write_posted<true>(first, std::min(run, usual_ahead_ - from), from, source);
   if (!client_) return write_posted<false>(first, run, from, source);
   return offsets_vary_ ? write_own<true>(first, run, from, source) : write_own<false>(first, run, from, source);
 }
 
-// The rest of a burst that was not one run, as far as it can be sent.
+// A burst that is not one run, or not of whole packets, as far as it can be sent.
 template <class Source>
-TxQueue::Written TxQueue::write_rest(Written written, std::size_t count, Source source) noexcept {
+TxQueue::Published TxQueue::publish_rest(Written written, std::size_t count, Source source) noexcept {
   while (written.buffers != count) {
     const Written part = write_run(written.buffers, count, source);
     written.buffers += part.buffers;
@@ -457,18 +478,13 @@ TxQueue::Written TxQueue::write_rest(Written written, std::size_t count, Source 
     counters_.rejected.add(1);
     MEMIF_PROBE(tx_drop, &port_, index_, count - written.buffers, 1);
   }
-  return written;
-}
-
-// Takes back a packet at the end whose last part is missing.
-template <class Source>
-TxQueue::Written TxQueue::cut(Written written, Source source) noexcept {
-  do {
+  // A packet at the end whose last part is missing is taken back.
+  while (written.buffers != 0 && source.extent(written.buffers - 1).more()) {
     --written.buffers;
     --written.continued;
     written.bytes -= source.extent(written.buffers).length();
-  } while (written.buffers != 0 && source.extent(written.buffers - 1).more());
-  return written;
+  }
+  return written.buffers != 0 ? commit(written) : Published{};
 }
 
 // As a client: the whole descriptor is this side's. Fields that already hold their value are left alone. The offset is
@@ -478,7 +494,8 @@ template <bool offsets_vary, class Source>
 TxQueue::Written TxQueue::write_own(std::uint16_t first, std::size_t count, std::size_t from, Source source) noexcept {
   static_assert(wire::descriptor_flag_next == 1, "a source's more() goes into the descriptor as it is");
   wire::Descriptor* const shared = ring_.descriptor(first);
-  [[maybe_unused]] const std::uint32_t* const offsets = offsets_ + ring_.slot(first);
+  const std::size_t slot = ring_.slot(first);
+  [[maybe_unused]] const std::uint32_t* const offsets = offsets_ + slot;
   [[maybe_unused]] std::byte* const base = base_;
   const std::uint64_t tag = own_tag_;
   const std::uint32_t room = buffer_size_;
@@ -491,7 +508,7 @@ TxQueue::Written TxQueue::write_own(std::uint16_t first, std::size_t count, std:
     if constexpr (moves<Source> && !offsets_vary) {
       if (source.data(from + i) != base + offsets[i]) [[unlikely]]
         return false;
-    } else if (!in_place(source, from + i)) [[unlikely]] {
+    } else if (!in_place(source, from + i, slot + i)) [[unlikely]] {
       return false;
     }
     if constexpr (offsets_vary) {
@@ -502,14 +519,14 @@ TxQueue::Written TxQueue::write_own(std::uint16_t first, std::size_t count, std:
           return false;
         offset += static_cast<std::uint32_t>(moved);
       }
-      Ring::update(shared[i], extent.word | tag, offset);
+      Ring::update(shared[i], extent.word + tag, offset);
     } else {
-      Ring::update_word0(shared[i], extent.word | tag);
+      Ring::update_word0(shared[i], extent.word + tag);
     }
     sum += extent.word;
     return true;
   });
-  return {written, static_cast<std::uint32_t>(sum), sum >> 32};
+  return {static_cast<std::uint32_t>(written), static_cast<std::uint32_t>(sum), sum >> 32};
 }
 
 // As a server: length and NEXT are this side's to say; region and offset stay as the client posted them.
@@ -518,20 +535,21 @@ TxQueue::Written TxQueue::write_posted(std::uint16_t first, std::size_t count, s
                                        Source source) noexcept {
   constexpr std::uint64_t region_bits = 0xffff0000;
   wire::Descriptor* const shared = ring_.descriptor(first);
-  const std::uint64_t* const posted = posted_ + ring_.slot(first);
+  const std::size_t slot = ring_.slot(first);
+  const std::uint64_t* const posted = posted_ + slot;
   const std::uint64_t usual_bound = bound({usual_, 0});
   std::uint64_t sum = 0;
   const std::size_t written = detail::run_of(count, [&](std::size_t i) {
     const std::uint64_t limit = usual ? usual_bound : posted[i];
     const Extent extent = source.extent(from + i);
     // An empty part wraps round to beyond any bound.
-    if (!in_place(source, from + i) || (checked && extent.word - Extent::of(1).word > limit)) [[unlikely]]
+    if (!in_place(source, from + i, slot + i) || (checked && extent.word - Extent::of(1).word > limit)) [[unlikely]]
       return false;
-    Ring::store_word0(shared[i], extent.word | (limit & region_bits));
+    Ring::store_word0(shared[i], extent.word + (limit & region_bits));
     sum += extent.word;
     return true;
   });
-  return {written, static_cast<std::uint32_t>(sum), sum >> 32};
+  return {static_cast<std::uint32_t>(written), static_cast<std::uint32_t>(sum), sum >> 32};
 }
 
 }  // namespace memif

@@ -11,6 +11,7 @@ namespace memif::wire {
 inline constexpr std::uint16_t version = 0x0200;
 inline constexpr std::uint32_t ring_cookie = 0x3E31F20;
 inline constexpr std::uint16_t ring_flag_mask_interrupt = 1;  // receiver to sender: "do not interrupt me"
+inline constexpr std::uint16_t ring_flag_awake = 1 << 15;     // memifpp's own: "... and no fence is needed to see that"
 inline constexpr std::uint16_t descriptor_flag_next = 1;      // the packet goes on in the following descriptor
 inline constexpr unsigned min_log2_ring_size = 1;
 inline constexpr unsigned max_log2_ring_size = 14;
