@@ -61,7 +61,7 @@ std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
   const std::uint64_t offset = descriptor.offset;
   const std::uint32_t capacity = descriptor.length();
   if (view == nullptr || capacity == 0 || offset + capacity > view->size) return nullptr;
-  if (capacity <= Buffer::max_capacity) {
+  if (capacity <= Buffer::max_capacity && descriptor.flags() == 0) {
     usual_ = descriptor.word0;
     view_ = *view;
   }

@@ -175,10 +175,10 @@ class alignas(128) TxQueue : public detail::Queue {
     return (posted.word0 | 0xffff) - Extent::of(1).word;
   }
 
-  std::uint16_t limit_offset_ = 0;   // client: the ring size, since a slot is free once the peer has passed it
-  std::uint32_t own_tag_ = 0;        // client: region of its buffers, no flags
-  bool offsets_vary_ = false;        // client: descriptors may point elsewhere than to the start of their slot's buffer
-  std::uint64_t usual_ = 0;          // server: word0 of the last unusual descriptor found good; its region is view_
+  std::uint16_t limit_offset_ = 0;  // client: the ring size, since a slot is free once the peer has passed it
+  std::uint32_t own_tag_ = 0;       // client: region of its buffers, no flags
+  bool offsets_vary_ = false;       // client: descriptors may point elsewhere than to the start of their slot's buffer
+  std::uint64_t usual_ = 0;  // server: word0 of the last unusual descriptor found good, no flags; its region is view_
   std::size_t usual_ahead_ = 0;      // server: of so many slots from next_ on the descriptors were like that when read
   std::uint64_t* posted_ = nullptr;  // server: of the others, as each was read and checked, its bound()
   TxCounters own_counters_;

@@ -108,7 +108,7 @@ TxQueue::Written TxQueue::write_posted(std::uint16_t first, std::size_t count, s
   wire::Descriptor* const shared = ring_.descriptor(first);
   const std::size_t slot = ring_.slot(first);
   const std::uint64_t* const posted = posted_ + slot;
-  const std::uint64_t usual_bound = bound({usual_, 0});
+  const std::uint64_t usual_bound = bound({usual_, 0}), usual_tag = RawDescriptor{usual_, 0}.tag();
   std::uint64_t sum = 0;
   const std::size_t written = detail::run_of(count, [&](std::size_t i) {
     const std::uint64_t limit = usual ? usual_bound : posted[i];
@@ -116,7 +116,7 @@ TxQueue::Written TxQueue::write_posted(std::uint16_t first, std::size_t count, s
     // An empty part wraps round to beyond any bound.
     if (!in_place(source, from + i, slot + i) || (checked && extent.word - Extent::of(1).word > limit)) [[unlikely]]
       return false;
-    Ring::store_word0(shared[i], extent.word + (limit & region_bits));
+    Ring::store_word0(shared[i], extent.word + (usual ? usual_tag : limit & region_bits));
     sum += extent.word;
     return true;
   });
