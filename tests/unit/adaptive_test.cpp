@@ -55,10 +55,10 @@ TEST_F(AdaptiveThreads, SpinsAgainWhenPacketsComeSoon) {
   wait_in_vain_until_it_sleeps();
   ASSERT_FALSE(spins());
   std::atomic<bool> stop = false;
-  std::thread sender([&] {
+  std::thread sender([&, seen = sleeps()]() mutable {  // sends a packet for each sleep from now on
     const std::array<std::byte, 64> packet{};
-    for (std::uint64_t seen = sleeps(); !stop; std::this_thread::yield())
-      if (sleeps() != seen && pair.client->tx(0).send_copy(packet)) seen = sleeps();
+    for (; !stop; std::this_thread::yield())
+      if (const std::uint64_t now = sleeps(); now != seen && pair.client->tx(0).send_copy(packet)) seen = now;
   });
   const auto deadline = std::chrono::steady_clock::now() + 60s;
   bool spun = false;
