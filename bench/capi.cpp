@@ -4,116 +4,14 @@
 //   capi client_to_server|server_to_client BURSTS      for callgrind: one thread, the C calls only
 #include <cstdio>
 #include <cstdlib>
-#include <libmemif.h>
 #include <string>
 
+#include "capi_end.hpp"
 #include "library_end.hpp"
 
 namespace {
 
 using namespace bench;
-
-class CApi {
- public:
-  explicit CApi(const Traffic& traffic)
-      : traffic_(traffic), source_(traffic.shape.size + 64), target_(traffic.shape.size + 64) {
-    static int count = 0;
-    memif_socket_args_t socket{};
-    std::snprintf(socket.path, sizeof socket.path, "@memifpp-bench-c-%d-%d", ::getpid(), count++);
-    check(memif_create_socket(&socket_, &socket, nullptr));
-    memif_conn_args_t args{};
-    args.socket = socket_;
-    while ((std::size_t{1} << args.log2_ring_size) < traffic.shape.ring) ++args.log2_ring_size;
-    args.is_master = 1;
-    check(memif_create(&server_, &args, connected, nullptr, nullptr, &connected_));
-    args.is_master = 0;
-    check(memif_create(&client_, &args, connected, nullptr, nullptr, &connected_));
-    while (connected_ != 2) check(memif_poll_event(socket_, 10));
-  }
-  CApi(const CApi&) = delete;
-  CApi& operator=(const CApi&) = delete;
-  ~CApi() {
-    memif_delete(&client_);
-    memif_delete(&server_);
-    memif_delete_socket(&socket_);
-  }
-
-  double run(std::chrono::milliseconds time) {
-    if (traffic_.shape.touch == Touch::copy) return run_as<Touch::copy, false>(time);
-    return traffic_.shape.size <= 64 ? run_as<Touch::lines, true>(time) : run_as<Touch::lines, false>(time);
-  }
-
-  // The loops around the calls are those of Library.
-  template <Touch touch, bool one_line>
-  void send() {
-    std::uint16_t count = 0, sent = 0;
-    memif_buffer_alloc(sender(), 0, out_.data(), static_cast<std::uint16_t>(traffic_.burst), &count,
-                       static_cast<std::uint16_t>(traffic_.shape.size));
-    if (count == 0) {
-      bench::pause();
-      return;
-    }
-    for (std::size_t i = 0; i < count; ++i)
-      produce(static_cast<std::byte*>(out_[i].data), one_line ? 8 : out_[i].len, touch, counter_++, source_.data());
-    memif_tx_burst(sender(), 0, out_.data(), count, &sent);
-  }
-  template <Touch touch, bool one_line>
-  std::size_t receive() {
-    std::uint16_t count = 0;
-    memif_rx_burst(receiver(), 0, in_.data(), static_cast<std::uint16_t>(traffic_.burst), &count);
-    if (count == 0) {
-      bench::pause();
-      return 0;
-    }
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < count; ++i)
-      sum += consume(static_cast<std::byte*>(in_[i].data), one_line ? 8 : in_[i].len, touch, target_.data());
-    keep(sum);
-    memif_refill_queue(receiver(), 0, count, 0);
-    return count;
-  }
-
-  // Of the calls alone.
-  __attribute__((noinline)) void bare_send() {
-    std::uint16_t count = 0, sent = 0;
-    memif_buffer_alloc(sender(), 0, out_.data(), 32, &count, 64);
-    memif_tx_burst(sender(), 0, out_.data(), count, &sent);
-  }
-  __attribute__((noinline)) std::size_t bare_receive() {
-    std::uint16_t count = 0;
-    memif_rx_burst(receiver(), 0, in_.data(), 32, &count);
-    memif_refill_queue(receiver(), 0, count, 0);
-    return count;
-  }
-
- private:
-  template <Touch touch, bool one_line>
-  double run_as(std::chrono::milliseconds time) {
-    return measure(
-        time, [this] { send<touch, one_line>(); }, [this] { return receive<touch, one_line>(); });
-  }
-  static void check(int code) {
-    if (code == MEMIF_ERR_SUCCESS) return;
-    std::fprintf(stderr, "%s\n", memif_strerror(code));
-    std::exit(1);
-  }
-  static int connected(memif_conn_handle_t connection, void* count) {
-    ++*static_cast<int*>(count);
-    check(memif_set_rx_mode(connection, MEMIF_RX_MODE_POLLING, 0));
-    return memif_refill_queue(connection, 0, UINT16_MAX, 0);
-  }
-  memif_conn_handle_t sender() const { return traffic_.shape.to_server ? client_ : server_; }
-  memif_conn_handle_t receiver() const { return traffic_.shape.to_server ? server_ : client_; }
-
-  Traffic traffic_;
-  memif_socket_handle_t socket_ = nullptr;
-  memif_conn_handle_t server_ = nullptr, client_ = nullptr;
-  int connected_ = 0;
-  std::vector<std::byte> source_, target_;
-  alignas(128) std::array<memif_buffer_t, 256> out_{};
-  std::uint64_t counter_ = 0;
-  alignas(128) std::array<memif_buffer_t, 256> in_{};
-};
 
 void compare(const Traffic& traffic, int rounds, std::chrono::milliseconds slice) {
   Library cpp(traffic);
@@ -140,8 +38,8 @@ int main(int argc, char** argv) {
     CApi c({.shape = {.to_server = first == "client_to_server"}});
     std::size_t received = 0;
     for (long i = std::atol(argv[2]); i != 0; --i) {
-      c.bare_send();
-      received += c.bare_receive();
+      c.bare_send(32);
+      received += c.bare_receive(32);
     }
     std::printf("{\"received\": %zu}\n", received);
     return 0;
