@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,19 @@ class Report(unittest.TestCase):
             self.assertIn("eventfd writes", (Path(directory) / "report.md").read_text(encoding="utf-8"))
             picture = ElementTree.parse(Path(directory) / "waiting.svg").getroot()
             self.assertEqual(len(picture.findall(".//{*}polyline[@stroke-width='2.5']")), 6)
+
+    @unittest.skipUnless((BUILD / "bench" / "bench_calls").exists(), "built without Google Benchmark")
+    def test_the_calls_have_a_row_each_with_both_apis_by_burst(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = self.bench(directory, "--only", "calls")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = (Path(directory) / "report.md").read_text(encoding="utf-8")
+        self.assertIn("| call | direction | nothing | 1 | 4 | 8 | 32 | 256 |", report)
+        both = r"( [\d.]+ / [\d.]+ \|){6}$"
+        for call in ("allocate and send", "receive and release"):
+            for direction in ("client → server", "server → client"):
+                self.assertRegex(report, re.compile(rf"^\| {call} \| {direction} \|{both}", re.MULTILINE))
+        self.assertRegex(report, r"\| decode a control message \| both \|  \| [\d.]+ \|")
 
     def test_an_unknown_step_is_refused_with_the_names_of_all(self):
         with tempfile.TemporaryDirectory() as directory:

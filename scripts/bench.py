@@ -39,6 +39,26 @@ class Bench:
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
         self.results += [json.loads(line) for line in output.splitlines()]
 
+    def calls(self, repetitions, seconds):
+        """Medians of Google Benchmark's repetitions, which come in a random order: no case has a bad moment to itself."""
+        say("calls")
+        command = [
+            self.program("calls"), "--benchmark_format=json", f"--benchmark_min_time={seconds}",
+            f"--benchmark_repetitions={repetitions}", "--benchmark_enable_random_interleaving",
+        ]  # fmt: skip
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
+        for case in json.loads(output)["benchmarks"]:
+            if case.get("error_occurred"):
+                raise RuntimeError(f"{case['name']}: {case['error_message']}")
+            if case.get("aggregate_name") == "median":
+                call, direction, api, burst = case["run_name"].split("/")[:4]
+                self.results.append(
+                    {
+                        "bench": "calls", "call": call, "direction": direction, "api": api, "burst": int(burst),
+                        "ns": round(1e9 / case["items_per_second"], 2),
+                    }
+                )  # fmt: skip
+
     def checks(self, pairs):
         """The same program with and without the library's checks, in turns."""
         say(f"the checks' cost, {pairs} pairs of runs")
@@ -200,6 +220,7 @@ def main():
         "control": lambda: bench.run("control", 1 if quick else 10),
         "waiting": lambda: bench.run("waiting", 50 if quick else 500),
         "capi": lambda: bench.run("capi", *((3, 30) if quick else (9, 50))),
+        "calls": lambda: bench.calls(*((3, 0.002) if quick else (9, 0.005))),
         "checks": lambda: bench.checks(3 if quick else 15),
         "instructions": bench.instructions,
         "testpmd": lambda: bench.testpmd(1 if quick else 4),

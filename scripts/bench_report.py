@@ -131,6 +131,29 @@ def capi_table(data):
     )
 
 
+def calls_table(data):
+    """C++ / C in each cell that the benchmark has."""
+    cells = {}
+    for r in of(data, "calls"):
+        cells.setdefault((r["call"], r["direction"]), {}).setdefault(r["burst"], {})[r["api"]] = r["ns"]
+    names = {
+        "send": "allocate and send", "receive": "receive and release",
+        "encode": "encode a control message", "decode": "decode a control message",
+    }  # fmt: skip
+    bursts = sorted({burst for row in cells.values() for burst in row})
+
+    def cell(figures):
+        return " / ".join(f"{figures[api]:.1f}" for api in ("cpp", "c") if api in figures)
+
+    return table(
+        ("call", "direction", *(str(burst or "nothing") for burst in bursts)),
+        [
+            (names[call], ARROWS.get(direction, direction), *(cell(row.get(burst, {})) for burst in bursts))
+            for (call, direction), row in sorted(cells.items(), key=lambda row: (list(names).index(row[0][0]), row[0][1]))
+        ],
+    )
+
+
 def body(data):
     machine, steps = data["machine"], data["steps"].values()
     if not steps:
@@ -146,6 +169,12 @@ def body(data):
         parts += ["Throughput:", throughput_table(data)]
     if of(data, "capi"):
         parts += ["The C API beside the C++ API:", capi_table(data)]
+    if of(data, "calls"):
+        parts += [
+            "The calls alone, with both ends in one thread and its cache: C++ / C, nanoseconds a packet, by packets a burst "
+            "(for a call that comes back with nothing: a call):",
+            calls_table(data),
+        ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,7 +11,7 @@ declare -A groups=(
           python3-prometheus-client"
   [dpdk]="dpdk-dev"
   [lint]="clang clang-format clang-tidy libclang-rt-14-dev shellcheck git"
-  [bench]="python3 valgrind dpdk-dev"
+  [bench]="python3 valgrind dpdk-dev libbenchmark-dev"
 )
 
 installed=$(dpkg-query -W -f '${Status} ${Package}\n' | sed -n 's/^install ok installed //p')
