@@ -13,7 +13,7 @@ ETHTOOL_STXCSUM = 0x17
 
 
 def sh(*command, check=True):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=check, timeout=30)
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=check, timeout=120)
 
 
 def why_no_namespaces():
