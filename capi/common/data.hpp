@@ -19,9 +19,8 @@ concept NamesQueue = requires(Buffer buffer) {
   buffer.queue;
 };
 
-// A program's buffer is written in two stores of two words, its padding too. A sender's stores wait in line behind the
-// packet data that its peer still has in its cache, so each that is saved lets more of those go at the same time. The
-// word with length and flags is an Extent the other way round.
+// A program's buffer is written in whole words, its padding too: a store for each. The word with length and flags is an
+// Extent the other way round.
 template <class Buffer>
 void write_buffer(Buffer& to, std::uint64_t slot, [[maybe_unused]] QueueState* state, Extent extent,
                   std::byte* data) noexcept {
