@@ -88,7 +88,9 @@ class Sender {
   }
 
   // A packet over many small buffers is begun anew each time that the peer has posted one more.
-  void begin_call() { world_.begin_call(64 + std::size_t{4} * world_.ring_size() * world_.ring_size()); }
+  void begin_call(std::size_t packets = 1) {
+    world_.begin_call(64 + packets * 4 * world_.ring_size() * world_.ring_size());
+  }
 
   void check(const TxQueue& tx, std::byte* data, std::uint32_t length, std::uint32_t capacity, std::uint32_t slot) {
     world_.check_span(data, length, capacity);
@@ -187,7 +189,7 @@ class Sender {
     std::size_t bytes = 0;
     for (const Packet packet : received) bytes += packet.size();
     if (bytes > 1 << 16) return;  // copying takes the time that it takes
-    begin_call();
+    begin_call(2 * packets);  // each is copied by itself, into a second burst if the first has no room
     require(tx.forward(received) <= packets, "no more is forwarded than was received");
   }
 
