@@ -189,7 +189,7 @@ class Sender {
     std::size_t bytes = 0;
     for (const Packet packet : received) bytes += packet.size();
     if (bytes > 1 << 16) return;  // copying takes the time that it takes
-    begin_call(2 * packets);  // each is copied by itself, into a second burst if the first has no room
+    begin_call(2 * packets);      // each is copied by itself, into a second burst if the first has no room
     require(tx.forward(received) <= packets, "no more is forwarded than was received");
   }
 

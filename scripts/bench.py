@@ -216,6 +216,7 @@ def main():
     bench = Bench(options.build)
     steps = {
         "throughput": lambda: bench.run("throughput", *(["--quick", "--rounds", 3] if quick else ["--rounds", 9])),
+        "ends": lambda: bench.run("ends", *((3, 10) if quick else (15, 15))),
         "latency": lambda: bench.run("latency", *((3, 10000) if quick else (9, 50000))),
         "control": lambda: bench.run("control", 1 if quick else 10),
         "waiting": lambda: bench.run("waiting", 50 if quick else 500),

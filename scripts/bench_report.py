@@ -131,6 +131,16 @@ def capi_table(data):
     )
 
 
+def ends_table(data):
+    return table(
+        ("direction", "memifpp at both, Mpps", "a bare sender", "a bare receiver", "bare at both"),
+        [
+            (ARROWS[r["direction"]], r["library_mpps"], r["bare_sender_mpps"], r["bare_receiver_mpps"], r["bare_mpps"])
+            for r in of(data, "ends")
+        ],
+    )
+
+
 def calls_table(data):
     """C++ / C in each cell that the benchmark has."""
     cells = {}
@@ -167,6 +177,8 @@ def body(data):
     ]
     if of(data, "throughput"):
         parts += ["Throughput:", throughput_table(data)]
+    if of(data, "ends"):
+        parts += ["64 bytes with a bare end in memifpp's place:", ends_table(data)]
     if of(data, "capi"):
         parts += ["The C API beside the C++ API:", capi_table(data)]
     if of(data, "calls"):
