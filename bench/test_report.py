@@ -44,11 +44,19 @@ class Report(unittest.TestCase):
                 self.assertRegex(report, re.compile(rf"^\| {call} \| {direction} \|{both}", re.MULTILINE))
         self.assertRegex(report, r"\| decode a control message \| both \|  \| [\d.]+ \|")
 
+    def test_ends_have_a_row_for_each_direction(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = self.bench(directory, "--only", "ends")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = (Path(directory) / "report.md").read_text(encoding="utf-8")
+        for direction in ("client → server", "server → client"):
+            self.assertRegex(report, re.compile(rf"^\| {direction} \|( [\d.]+ \|){{4}}$", re.MULTILINE))
+
     def test_an_unknown_step_is_refused_with_the_names_of_all(self):
         with tempfile.TemporaryDirectory() as directory:
             done = self.bench(directory, "--only", "nonsense")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("throughput, latency, control", done.stderr)
+        self.assertIn("throughput, ends, latency, control", done.stderr)
 
 
 if __name__ == "__main__":
