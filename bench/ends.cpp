@@ -1,6 +1,6 @@
-// Which end holds a link: the throughput of 64-byte packets with a bare sender, a bare receiver, or both, in the library's
-// place on the library's own rings. A bare end believes everything and moves what the limit probe's two-pass variant
-// moves. One JSON object a line.
+// Which end holds a link: the throughput of 64-byte packets with a bare sender, a bare receiver, or both, in the
+// library's place on the library's own rings. A bare end believes everything and moves what the limit probe's two-pass
+// variant moves. One JSON object a line.
 //   ends [ROUNDS [MILLISECONDS]]
 #include <cstdio>
 #include <cstdlib>
@@ -20,7 +20,7 @@ struct alignas(128) BareEnd {
   Slot* slots;
   std::byte* region;                // in which the buffers are
   std::vector<std::byte*> buffers;  // as a client knows them
-  std::uint64_t tag;  // region and flags
+  std::uint64_t tag;                // region and flags
   std::uint16_t next = 0, limit = 0;
 
   BareEnd(const memif::Interface& interface, bool transmits) {
@@ -37,12 +37,15 @@ struct alignas(128) BareEnd {
 };
 
 std::uint16_t load(std::uint16_t& index) { return std::atomic_ref(index).load(std::memory_order_acquire); }
-void store(std::uint16_t& index, std::uint16_t value) { std::atomic_ref(index).store(value, std::memory_order_release); }
+void store(std::uint16_t& index, std::uint16_t value) {
+  std::atomic_ref(index).store(value, std::memory_order_release);
+}
 
 template <bool to_server>
 void send(BareEnd& end) {
   if (static_cast<std::uint16_t>(end.limit - end.next) < burst)
-    end.limit = static_cast<std::uint16_t>(to_server ? load(end.header->tail) + end.buffers.size() : load(end.header->head));
+    end.limit =
+        static_cast<std::uint16_t>(to_server ? load(end.header->tail) + end.buffers.size() : load(end.header->head));
   const std::uint16_t count = std::min(static_cast<std::uint16_t>(end.limit - end.next), burst);
   if (count == 0) return bench::pause();
   const auto until = static_cast<std::uint16_t>(end.next + count);
