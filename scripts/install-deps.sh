@@ -8,7 +8,7 @@ declare -A groups=(
            libbpf-dev libgtest-dev libgmock-dev systemtap-sdt-dev"
   [test]="clang libclang-rt-14-dev python3 python3-cffi dpdk-dev tcpdump tshark valgrind strace iproute2 iputils-ping iperf3 curl spin
           abigail-tools lintian procps util-linux man-db mandoc groff-base zsh ethtool bpftrace
-          python3-prometheus-client"
+          python3-prometheus-client libbenchmark-dev"
   [dpdk]="dpdk-dev"
   [lint]="clang clang-format clang-tidy libclang-rt-14-dev shellcheck git"
   [bench]="python3 valgrind dpdk-dev libbenchmark-dev"

@@ -14,8 +14,7 @@
  * once memif_delete has it.
  * memif_rx_burst, memif_refill_queue, memif_buffer_alloc and memif_tx_burst are for one thread at a time for each queue,
  * but on_connect and on_disconnect may make them beside that thread. They wait for nobody else. memif_get_queue_efd,
- * memif_set_rx_mode, memif_get_details, memif_cancel_poll_event,
- * memif_strerror and memif_get_version are for any.
+ * memif_set_rx_mode, memif_get_details, memif_cancel_poll_event, memif_strerror and memif_get_version are for any.
  * A thread that is cancelled (pthread_cancel) ends where memif_poll_event sleeps, and nowhere else in these functions or
  * the callbacks that they call.
  *
