@@ -60,11 +60,11 @@ class NamespaceTest(E2ETest):
         result = sh("ip", "netns", "exec", namespace, "ping", "-c", count, "-i", "0.05", "-W", 2, address)
         self.assertIn(f"{count} received", result.stdout)
 
-    def iperf3(self, client, server, address, seconds=1):
-        """Megabits a second, TCP."""
+    def iperf3(self, client, server, address, amount=("-t", 1)):
+        """Megabits a second, TCP, in one second unless an amount is given."""
         listener = self.start("ip", "netns", "exec", server, "iperf3", "-s", "-1", "--forceflush")
         listener.wait_for_output("Server listening")
-        result = sh("ip", "netns", "exec", client, "iperf3", "-c", address, "-t", seconds, "-J", check=False)
+        result = sh("ip", "netns", "exec", client, "iperf3", "-c", address, *amount, "-J", check=False)
         self.assertEqual(result.returncode, 0, result.stdout)
         return json.loads(result.stdout)["end"]["sum_received"]["bits_per_second"] / 1e6
 
@@ -123,11 +123,13 @@ class TapBridgeTest(NamespaceTest):
         first = self.bridge(f"tap:t0,address=10.9.0.1/24,netns={left}", f"memif:{here},role=server",
                             options=["--json"])  # fmt: skip
         self.bridge(f"tap:t0,address=10.9.0.2/24,netns={right}", f"memif:{there},role=server")
-        self.start(MEMIF, "dump", "--between", f"memif:{here},role=client,reconnect",
-                   f"memif:{there},role=client,reconnect", "-w", capture)  # fmt: skip
+        dump = self.start(MEMIF, "dump", "--between", f"memif:{here},role=client,reconnect",
+                          f"memif:{there},role=client,reconnect", "-w", capture)  # fmt: skip
         self.ping(left, "10.9.0.2", 1)
-        self.iperf3(left, right, "10.9.0.2")
+        # A second of it would be more than tshark reads in a minute.
+        self.iperf3(left, right, "10.9.0.2", amount=("-n", "8M"))
         tap, _ = self.totals(first)
+        dump.terminate()
         frames = sh("tshark", "-n", "-r", capture, "-Y", "tcp.len > 0", "-o", "tcp.check_checksum:TRUE", "-o",
                     "ip.check_checksum:TRUE", "-T", "fields", "-e", "frame.len", "-e", "tcp.checksum.status", "-e",
                     "ip.checksum.status").stdout.split("\n")[:-1]  # fmt: skip
