@@ -58,6 +58,13 @@ const Case cases[] = {
        c.buffer_size = 1u << 17;
      },
      "ring_size 16384, buffer_size 131072 and 2 queues need 4297064448 bytes of buffers: must be less than 4294967296"},
+    {"ServerOfManyLargeRings",
+     [](auto& c) {
+       c.role = Role::server;
+       c.ring_size = 16384;
+       c.rx_queues = c.tx_queues = 256;
+     },
+     ""},
     {"SecretLongest", [](auto& c) { c.secret = std::string(24, 's'); }, ""},
     {"SecretTooLong", [](auto& c) { c.secret = std::string(25, 's'); }, "secret of 25 bytes: must be at most 24 bytes"},
     {"NameLongest", [](auto& c) { c.name = std::string(32, 'n'); }, ""},
