@@ -15,8 +15,10 @@
 namespace memif::capi {
 namespace {
 
+// A century stands for whatever is longer: no sum of times overflows.
 std::chrono::nanoseconds duration(const timespec& time) {
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  constexpr time_t century = time_t{100} * 365 * 24 * 3600;
+  return std::chrono::seconds(std::min(time.tv_sec, century)) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 bool valid(const timespec& time) { return time.tv_sec >= 0 && time.tv_nsec >= 0 && time.tv_nsec < 1'000'000'000; }

@@ -56,13 +56,15 @@ slaves_reconnect_by_the_timer_only (void)
       memif_buffer_t bufs[8];
       OK (memif_buffer_alloc (pair.slave.conn, 0, bufs, 8, &n, 64));
     }
-  /* Stopped again. */
-  OK (memif_set_connection_request_timer (pair.slave.sock, (struct itimerspec){ 0 }));
+  /* Stopped again: never, and as good as never. */
+  static const struct itimerspec timers[]
+      = { { { 0, 0 }, { 0, 0 } }, { { INT64_MAX, 999999999 }, { INT64_MAX, 999999999 } } };
+  OK (memif_set_connection_request_timer (pair.slave.sock, timers[0]));
   OK (memif_delete (&pair.master.conn));
   UNTIL (pair.slave.disconnects == 5, OK (memif_poll_event (pair.slave.sock, 10)));
   create_end (&pair.master, (memif_conn_args_t){ 0 }, 1);
-  for (int i = 0; i < 50; i++)
-    poll_both (&pair);
+  for (int i = 0; i < 100; i++, poll_both (&pair))
+    OK (memif_set_connection_request_timer (pair.slave.sock, timers[i / 50]));
   CHECK (pair.slave.connects == 5);
   close_pair (&pair);
 }
