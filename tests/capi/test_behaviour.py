@@ -1,5 +1,6 @@
 """The behaviour that programs depend on: a C program for each generation, compiled as C99 from the installed tree."""
-from support import PREFIX, LIBDIR, PROGRAMS, Installed, program_environment, run
+from support import (CC, LIBDIR, PREFIX, PROGRAMS, SANITIZER_FLAGS, SANITIZER_LIBRARIES, STRICT, Installed, pkg_config,
+                     program_environment, run)
 
 
 def sources_of_generation_4():
@@ -37,6 +38,12 @@ class Generations(Installed):
     def test_threads_are_cancelled_where_they_sleep(self):
         """Not for ThreadSanitizer, which sees no atomic operation of a thread that was cancelled in a system call."""
         self.run_in_every_generation("cancellation.c")
+
+    def test_a_program_may_close_the_library(self):
+        target = self.scratch / "unloading"
+        run(*CC, "-std=c99", *STRICT, *SANITIZER_FLAGS, *pkg_config("--cflags", "libmemif"), PROGRAMS / "unloading.c", "-ldl",
+            *SANITIZER_LIBRARIES, "-o", target)
+        self.run_program(target, PREFIX / LIBDIR / "libmemif.so.4")
 
     def test_generations_2_and_4_meet_in_one_process(self):
         libdir = PREFIX / LIBDIR
