@@ -38,12 +38,13 @@ class CApi {
   }
 
   double run(std::chrono::milliseconds time) {
+    if (traffic_.sizes) return run_as<Touch::lines, true, true>(time);
     if (traffic_.shape.touch == Touch::copy) return run_as<Touch::copy, false>(time);
     return traffic_.shape.size <= 64 ? run_as<Touch::lines, true>(time) : run_as<Touch::lines, false>(time);
   }
 
   // The loops around the calls are those of Library.
-  template <Touch touch, bool one_line>
+  template <Touch touch, bool one_line, bool sizes>
   void send() {
     std::uint16_t count = 0, sent = 0;
     memif_buffer_alloc(sender(), 0, out_.data(), static_cast<std::uint16_t>(traffic_.burst), &count,
@@ -52,8 +53,12 @@ class CApi {
       bench::pause();
       return;
     }
-    for (std::size_t i = 0; i < count; ++i)
-      produce(static_cast<std::byte*>(out_[i].data), one_line ? 8 : out_[i].len, touch, counter_++, source_.data());
+    std::uint64_t counter = counter_;
+    for (std::size_t i = 0; i < count; ++i) {
+      produce(static_cast<std::byte*>(out_[i].data), one_line ? 8 : out_[i].len, touch, counter++, source_.data());
+      if constexpr (sizes) out_[i].len = static_cast<std::uint32_t>(traffic_.shape.size);
+    }
+    counter_ = counter;
     memif_tx_burst(sender(), 0, out_.data(), count, &sent);
   }
   template <Touch touch, bool one_line>
@@ -87,10 +92,10 @@ class CApi {
   }
 
  private:
-  template <Touch touch, bool one_line>
+  template <Touch touch, bool one_line, bool sizes = false>
   double run_as(std::chrono::milliseconds time) {
     return measure(
-        time, [this] { send<touch, one_line>(); }, [this] { return receive<touch, one_line>(); });
+        time, [this] { send<touch, one_line, sizes>(); }, [this] { return receive<touch, one_line>(); });
   }
   static void check(int code) {
     if (code == MEMIF_ERR_SUCCESS) return;

@@ -47,6 +47,16 @@ inline void relax() {
 #endif
 }
 
+// Fetches a line, and the right to write it. Compilers make it a fetch for reading where the oldest processors of the
+// architecture have no other.
+inline void prefetch_to_write(const std::byte* at) {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" : : "m"(*at));
+#else
+  __builtin_prefetch(at, 1);
+#endif
+}
+
 // What an application does that has nothing else to do: the line of the index that it looks at stays with the peer.
 inline void pause() {
   for (int i = 0; i < 8; ++i) relax();
@@ -77,6 +87,7 @@ struct Traffic {
   Shape shape{};
   std::size_t burst = 32;  // packets
   std::size_t queues = 1;  // one thread a side serves them in turn
+  bool sizes = false;      // the sender sets each packet's, as if they differed; at most 64 bytes
 
   const char* direction() const { return shape.to_server ? "client_to_server" : "server_to_client"; }
   const char* touch() const { return shape.touch == Touch::copy ? "copy" : "in_place"; }

@@ -157,7 +157,7 @@ class ProbeVariant final : public Probe {
 
   void fill(const Producer& side, std::uint16_t index, std::size_t p) {
     if constexpr (variant.prefetch)
-      __builtin_prefetch(at(side, static_cast<std::uint16_t>(index + ahead), shape.to_server), 1);
+      prefetch_to_write(at(side, static_cast<std::uint16_t>(index + ahead), shape.to_server));
     produce(at(side, index, shape.to_server), shape.part(p), shape.touch, index, source_.data() + p * shape.buffer);
   }
 

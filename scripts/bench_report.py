@@ -123,9 +123,12 @@ def throughput_table(data):
 
 def capi_table(data):
     return table(
-        ("direction", "size", "C++, Mpps", "C, Mpps", "C to C++"),
+        ("direction", "size", "sizes set", "C++, Mpps", "C, Mpps", "C to C++"),
         [
-            (ARROWS[r["direction"]], r["size"], r["cpp_mpps"], r["c_mpps"], percent(r["ratio"]))
+            (
+                ARROWS[r["direction"]], r["size"], "one by one" if r["sizes"] else "", r["cpp_mpps"], r["c_mpps"],
+                percent(r["ratio"]),
+            )
             for r in of(data, "capi")
         ],
     )

@@ -44,13 +44,12 @@ void write_buffer(Buffer& to, std::uint64_t slot, [[maybe_unused]] QueueState* s
   }
 }
 
-// What a program's buffer says of its length and flags, in one load.
+// What a program's buffer says of its length and flags. In two loads: a program that sets the length stores four of the
+// eight bytes that write_buffer() stored, and a load of all eight would wait until that store has left the processor,
+// behind those of the packets.
 template <class Buffer>
 Extent extent_of(const Buffer& buffer) noexcept {
-  std::uint64_t length_and_flags = 0;
-  std::memcpy(&length_and_flags, reinterpret_cast<const std::byte*>(&buffer) + offsetof(Buffer, len),
-              sizeof length_and_flags);
-  return {std::rotl(length_and_flags, 32) & 0xffff'ffff'0000'0001};
+  return Extent::of(buffer.len, (buffer.flags & 1) != 0);
 }
 
 // A sink for the core: writes the program's buffers, one after the other.
