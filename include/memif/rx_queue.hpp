@@ -211,23 +211,6 @@ class RxBurst {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-struct RxQueue::Burst {
-  std::size_t max;
-  LongPackets policy;
-  std::uint16_t next;  // the slot to look at; next_ in the end
-  bool ended = false;  // nothing more to be had
-  std::size_t buffers = 0;
-  std::size_t packets = 0;
-  std::uint64_t bytes = 0;
-
-  void add(const Run& run) noexcept {
-    next = static_cast<std::uint16_t>(next + run.buffers);
-    buffers += run.buffers;
-    packets += run.buffers;
-    bytes += run.bytes;
-  }
-};
-
 inline RxBurst RxQueue::receive(std::span<Buffer> buffers) noexcept {
   Buffer* const to = buffers.data();
   const Taken taken = take(buffers.size(), [to](std::size_t i, std::byte* data, Extent extent, std::uint32_t,
@@ -287,31 +270,6 @@ inline void RxQueue::count_burst(std::size_t packets, std::uint64_t bytes) noexc
   MEMIF_PROBE(rx_burst, &port_, index_, packets, bytes);
 }
 
-// A burst that is not one run: the array's end is between, or a packet that no run takes.
-template <class Sink>
-RxQueue::Taken RxQueue::take_rest(Run run, std::size_t max, Sink sink, LongPackets policy) noexcept {
-  Burst burst{.max = max, .policy = policy, .next = next_};
-  burst.add(run);
-  bool unusual = burst.buffers == 0 || ring_.slot(burst.next) != 0;
-  while (burst.buffers != burst.max && burst.next != limit_) {
-    if (unusual) {
-      burst = take_packet(burst, sink);
-      if (burst.ended) break;
-      unusual = false;
-    } else {
-      const std::size_t published = static_cast<std::uint16_t>(limit_ - burst.next);
-      run = take_run(burst.next, std::min(burst.max - burst.buffers, published), burst.buffers, sink);
-      burst.add(run);
-      unusual = run.buffers == 0 || ring_.slot(burst.next) != 0;
-    }
-  }
-  next_ = burst.next;
-  // Only now: slots given back earlier could be published again at once, and a fast peer would keep this call for ever.
-  if (dropped_count_ != 0) give_back_singly(0);
-  if (burst.buffers != 0) count_burst(burst.packets, burst.bytes);
-  return {burst.buffers, burst.packets};
-}
-
 // Whether a correct peer's index can be there: not behind what it published before, and not further from what was given
 // back than the ring is long.
 inline bool RxQueue::plausible(std::uint16_t index) const noexcept {
@@ -337,120 +295,7 @@ RxQueue::Run RxQueue::take_run(std::uint16_t first, std::size_t count, std::size
   return client_ ? run_from_server(first, run, at, sink) : run_from_client(first, run, at, sink);
 }
 
-// As a server: the client's descriptors say where its packets are. The loop is for what nearly all packets are: one
-// buffer, in the same region as the last. Region and flags are compared at once, then the bounds; all else is
-// take_packet()'s.
-//
-// A run is a function of its own, and copies what it needs of the queue, so that its loop lives in registers: the
-// compiler cannot know that what the sink writes is no part of the queue.
-template <class Sink>
-RxQueue::Run RxQueue::run_from_client(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept {
-  wire::Descriptor* const shared = ring_.descriptor(first);
-  const std::size_t slot = ring_.slot(first);
-  const std::uint64_t tag = tag_;
-  const detail::RegionView view = view_;
-  const std::uint64_t limit = checked ? view.fast_limit : Extent::longest;
-  std::uint64_t bytes = 0;
-  const std::size_t taken = detail::run_of(count, [&](std::size_t i) {
-    const RawDescriptor descriptor = Ring::load(shared[i]);
-    const Extent extent{descriptor.word0 - tag};
-    const std::uint64_t length = extent.length_if_whole();
-    const std::uint64_t offset = descriptor.offset;
-    const std::uint64_t last = length - 1;
-    // In bounds: the last byte lies before the limit.
-    if (last >= limit || (checked && offset + last >= limit)) [[unlikely]]
-      return false;
-    sink(at + i, view.base + offset, extent, static_cast<std::uint32_t>(length), slot + i);
-    bytes += length;
-    return true;
-  });
-  return {taken, bytes};
-}
-
-// As a client: the packets are where this side posted buffers; of the descriptor only length and NEXT are the server's
-// to say. The slot is this side's own until it is posted again, so what the server changed is put right at once. A
-// server that changed the region as well is not believed, but served by take_packet().
-template <class Sink>
-RxQueue::Run RxQueue::run_from_server(std::uint16_t first, std::size_t count, std::size_t at, Sink sink) noexcept {
-  wire::Descriptor* const shared = ring_.descriptor(first);
-  const std::size_t slot = ring_.slot(first);
-  const std::uint32_t* const offsets = offsets_ + slot;
-  std::byte* const base = base_;
-  const std::uint64_t posted = posted_word0_, tag = RawDescriptor{posted, 0}.tag();
-  const std::uint32_t room = shortest_room_;
-  const std::uint64_t limit = checked ? room : Extent::longest;
-  std::uint64_t bytes = 0;
-  const std::size_t taken = detail::run_of(count, [&](std::size_t i) {
-    const RawDescriptor descriptor = Ring::load_word0(shared[i]);
-    const Extent extent{descriptor.word0 - tag};
-    const std::uint64_t length = extent.length_if_whole();
-    if (length - 1 >= limit) [[unlikely]]
-      return false;
-    Ring::store_word0(shared[i], posted);
-    sink(at + i, base + offsets[i], extent, room, slot + i);
-    bytes += length;
-    return true;
-  });
-  return {taken, bytes};
-}
-
-// For a packet at `first` whose end was not published when we last looked. A ring full of one unfinished packet will
-// never hold its end.
-inline bool RxQueue::look_further(std::uint16_t first) noexcept {
-  if (first == released_ && static_cast<std::uint16_t>(limit_ - first) == ring_.size()) {
-    broken("a chain of descriptors without end");
-    return false;
-  }
-  const std::uint16_t before = limit_;
-  look();
-  unfinished_ = limit_ == before;
-  return !unfinished_;
-}
-
-// One packet with every case: chains, another region, descriptors that lie. It is taken or dropped, or the burst ends
-// before it.
-template <class Sink>
-RxQueue::Burst RxQueue::take_packet(Burst burst, Sink sink) noexcept {
-  const std::size_t space = burst.max - burst.buffers;
-  std::uint16_t at = burst.next;
-  std::size_t parts = 0;
-  std::uint64_t bytes = 0;
-  bool good = true;
-  unfinished_ = false;
-  for (bool more = true; more; ++parts, ++at) {
-    if (parts == space && burst.buffers == 0 && burst.policy == LongPackets::split) break;  // the rest is for next time
-    if (at == limit_ && !look_further(burst.next)) {
-      burst.ended = true;
-      return burst;
-    }
-    const RawDescriptor descriptor = ring_.load(at);
-    more = descriptor.more();
-    std::byte* const data = resolve(descriptor, at);
-    if (data == nullptr) {
-      good = false;
-    } else if (parts < space) {
-      const std::uint32_t capacity = client_ ? room(at) : descriptor.length();
-      sink(burst.buffers + parts, data, Extent::of(descriptor.length(), more), capacity, std::size_t{ring_.slot(at)});
-      bytes += descriptor.length();
-    }
-  }
-  if (good && parts > space && burst.buffers != 0) {
-    burst.ended = true;  // it will have the whole array next time
-    return burst;
-  }
-  if (client_)
-    for (std::uint16_t i = burst.next; i != at; ++i) ring_.store_word0(i, posted_word0_);
-  if (!good || parts > space) {
-    (good ? counters_.dropped_long : counters_.dropped_descriptor).add(1);
-    MEMIF_PROBE(rx_drop, &port_, index_, parts, good ? 1 : 0);
-    drop(burst.next, parts);
-  } else {
-    burst.buffers += parts;
-    burst.bytes += bytes;
-    ++burst.packets;
-  }
-  burst.next = at;
-  return burst;
-}
-
 }  // namespace memif
+
+#include <memif/rx_queue_rest.hpp>
+#include <memif/rx_queue_run.hpp>
