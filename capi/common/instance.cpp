@@ -66,6 +66,7 @@ Instance::~Instance() {
   if (timer_) remove(timer_.get());
   if (cancel_) remove(cancel_.get());
   for (std::size_t i = 0; i < spare_.size(); ++i) memory_.destroy(spare_[i]);
+  for (std::size_t i = 0; i < sockets_.size(); ++i) memory_.release(sockets_[i]);
 }
 
 bool Instance::inherited() const noexcept { return process_ != ::getpid(); }

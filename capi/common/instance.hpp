@@ -86,7 +86,9 @@ class Instance final : private EventLoop {
   std::size_t connections() const noexcept { return connections_.size(); }
   Connection* connection(std::size_t index) const noexcept { return connections_[index]; }
 
-  PointerList<void>& sockets() noexcept { return sockets_; }  // generation 3: its socket handles
+  PointerList<void>& sockets() noexcept {
+    return sockets_;
+  }  // generation 3: its socket handles; what is left goes last
 
   // The length of a call: it has the turn, and keeps the instance alive, which a callback may destroy. Nor does the
   // thread end within it, but where it sleeps: not in callbacks either.

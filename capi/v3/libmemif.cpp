@@ -62,17 +62,6 @@ Code create_socket(Instance* instance, memif_socket_handle_t* sock, const char* 
   });
 }
 
-// The sockets that the program has left behind go with the instance.
-void destroy(Instance* instance) {
-  const Instance::Turn turn(*instance);
-  while (instance->sockets().size() != 0) {
-    void* const socket = instance->sockets()[0];
-    instance->sockets().remove(socket);
-    instance->memory().release(socket);
-  }
-  instance->destroy();
-}
-
 }  // namespace
 
 extern "C" {
@@ -96,7 +85,7 @@ MEMIF_API int memif_init(memif_control_fd_update_t* on_control_fd_update, char* 
 MEMIF_API int memif_cleanup(void) {
   Instance* const instance = global.exchange(nullptr);
   if (instance == nullptr) return number(Code::inval_arg);
-  destroy(instance);
+  instance->destroy();
   return number(Code::success);
 }
 
@@ -115,7 +104,7 @@ MEMIF_API int memif_per_thread_init(memif_per_thread_main_handle_t* pt_main, voi
 
 MEMIF_API int memif_per_thread_cleanup(memif_per_thread_main_handle_t* pt_main) {
   if (pt_main == nullptr || *pt_main == nullptr) return number(Code::inval_arg);
-  destroy(instance_of(*pt_main));
+  instance_of(*pt_main)->destroy();
   *pt_main = nullptr;
   return number(Code::success);
 }
