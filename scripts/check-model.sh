@@ -67,8 +67,8 @@ check holds adoption
 for missing in -DNO_REFERENCE -DLOWER_LATE -DRAISE_EARLY; do check fails adoption "$missing"; done
 
 check holds queue_lock
-check holds queue_lock -DVISITORS=2
-check holds queue_lock -DVISITORS=2 -DNO_FENCES
-for missing in -DNO_REMOTE_FENCE -DNO_WAIT -DNO_LOOK -DMARK_FIRST -DNO_BACK_OFF; do check fails queue_lock "$missing"; done
+check holds queue_lock -DTHREADS=3
+check holds queue_lock -DTHREADS=3 -DNO_FENCES
+for missing in -DNO_REMOTE_FENCE -DNO_WAIT -DNO_LOOK -DNO_BACK_OFF -DONE_PLACE; do check fails queue_lock "$missing"; done
 
 ((failures == 0)) && echo "all models behave"

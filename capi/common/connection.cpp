@@ -101,7 +101,6 @@ Code Connection::create(void** handle, Instance* instance, const Arguments& argu
   if (*handle != nullptr) return Code::conn;
   if (instance == nullptr) return Code::inval_arg;
   if (arguments.log2_ring_size > max_log2_ring_size) return Code::max_ring;
-  QueueLock::prepare();
   const Instance::Turn turn(*instance);
   Connection* connection = nullptr;
   Code code = guarded([&] {
@@ -184,7 +183,6 @@ void Connection::went_down() {
 
 void Connection::call(int (*callback)(void*, void*)) noexcept {
   if (callback == nullptr) return;
-  const QueueLock::Visit visit;
   call([this, callback, context = callbacks_.context] { return callback(this, context); });
 }
 

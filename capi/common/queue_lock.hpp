@@ -1,63 +1,74 @@
 // The lock of a queue, held for the length of a data call.
 //
-// One thread at a time uses a queue, with one exception: a program's on_connect and on_disconnect run on its control
-// thread and may use a queue, mostly to refill it, while its worker is at it. Such a callback is a Visit. While there
-// is none, nobody contends, and to take a queue is to store a flag: an atomic exchange would wait until all that was
-// stored before it, packets that the peer still has in its cache, has left the processor.
+// Nearly always one thread alone uses a queue; but callbacks refill it on the control thread while its worker is at it,
+// threads take over from each other, and careless programs let several loose on one queue. An atomic exchange for each
+// call would wait until all that was stored before it, packets that the peer still has in its cache, has left the
+// processor. So a thread that has taken the queue often in a row becomes its owner: it marks a place of its own, sees
+// that it still is the owner, and has the queue. All others take turns by an atomic exchange. The first of them ends
+// the ownership, and waits for the mark to go.
 //
-// Either side stores, then loads what the other one stores: a holder `held_`, then the number of visits; a visit that
-// number, then, in the data calls that it makes, `held_`. At least one must see the other, for which both need a fence
-// between the two. The visit makes the holders' as well: a remote fence. A holder that has seen no visit is seen by it;
-// all others take an ordinary lock, and then wait for that holder.
+// The owner stores its mark, then loads `owner_`; who ends the ownership stores `owner_`, then loads the mark. At least
+// one must see the other, for which both need a fence between the two. The latter makes the owner's as well: a remote
+// fence. An owner may be stopped for any time between seeing that it is one and marking its place, so that the mark
+// comes, and goes, when the queue has long been another's. That is why each owner has a place of its own.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 
 namespace memif::capi {
 
+// Tells threads apart that live at the same time.
+inline const void* this_thread() noexcept {
+#if defined(__x86_64__)
+  const void* self;
+  asm("mov %%fs:0, %0" : "=r"(self));  // the thread pointer, as the ABI has it
+  return self;
+#else
+  static thread_local char self;
+  return &self;
+#endif
+}
+
 class QueueLock {
  public:
-  // On the stack of the thread that calls the program back.
-  class Visit {
-   public:
-    Visit() noexcept;
-    ~Visit() { visits_.fetch_sub(1, std::memory_order_release); }
-    Visit(const Visit&) = delete;
-    Visit& operator=(const Visit&) = delete;
-  };
-
-  // Before there is a queue.
-  static void prepare() noexcept;
-
-  // A visitor must not store `held_`: taking that back, it would take back a holder's. So who sees a visit from the
-  // first does not, and a visitor sees its own.
   void lock() noexcept {
-    if (visits_.load(std::memory_order_relaxed) == 0) [[likely]] {
-      held_.store(true, std::memory_order_relaxed);
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // and Visit's remote fence
-      if (visits_.load(std::memory_order_acquire) == 0) [[likely]]
+    Place* const place = owner_.load(std::memory_order_acquire);
+    if (place->thread == this_thread()) [[likely]] {
+      place->held.store(true, std::memory_order_relaxed);
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // and the remote fence
+      if (owner_.load(std::memory_order_acquire) == place) [[likely]]
         return;
-      held_.store(false, std::memory_order_release);
+      place->held.store(false, std::memory_order_release);
     }
     lock_in_turn();
   }
   void unlock() noexcept {
-    if (in_turn_) [[unlikely]]
-      unlock_in_turn();
+    if (place_ != nullptr) [[likely]]
+      place_->held.store(false, std::memory_order_release);
     else
-      held_.store(false, std::memory_order_release);
+      unlock_in_turn();
   }
 
  private:
+  struct Place {
+    const void* thread = nullptr;  // once set it stays
+    std::atomic<bool> held{false};
+  };
+
   void lock_in_turn() noexcept;
   void unlock_in_turn() noexcept;
+  Place* place_of(const void* thread) noexcept;
 
-  static std::atomic<std::uint32_t> visits_;  // under way; one more where there are no remote fences
+  static constinit Place nobody_;
 
-  std::atomic<bool> held_{false};
+  std::atomic<Place*> owner_{&nobody_};
+  Place* place_ = nullptr;         // whoever has the queue: the owner's place, or none if it is in turn
+  std::array<Place, 3> places_{};  // where more threads than these come to own the queue, the later ones take turns
+  const void* last_ = nullptr;     // the thread that had the last turn, ...
+  std::uint32_t in_a_row_ = 0;     // ... and how many before that
   std::atomic<bool> turn_taken_{false};
-  bool in_turn_ = false;  // how the present holder holds it
 };
 
 }  // namespace memif::capi

@@ -13,9 +13,10 @@
  * memif_delete waits until no other thread is in a callback of that interface. A handle must not be used by anybody
  * once memif_delete has it.
  * memif_rx_burst, memif_refill_queue, memif_buffer_alloc, memif_tx_burst, memif_buffer_enq_tx, memif_buffer_requeue and
- * memif_set_next_free_buffer are for one thread at a time for each queue, also those that the buffers come from; but
- * on_connect and on_disconnect may make them beside that thread. They wait for nobody else. memif_get_queue_efd,
- * memif_set_rx_mode, memif_get_details, memif_cancel_poll_event, memif_strerror and memif_get_version are for any.
+ * memif_set_next_free_buffer wait for each other where they use the same queue, and for nothing else. A queue is fastest
+ * in the hands of one thread; those who share one agree on which buffers are whose: buffers are given back and sent in
+ * the order in which they were handed out. memif_get_queue_efd, memif_set_rx_mode, memif_get_details,
+ * memif_cancel_poll_event, memif_strerror and memif_get_version wait for nobody.
  * A thread that is cancelled (pthread_cancel) ends where memif_poll_event sleeps, and nowhere else in these functions or
  * the callbacks that they call.
  *

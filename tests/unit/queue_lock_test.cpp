@@ -7,40 +7,13 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace memif::capi {
 namespace {
 
-// A worker goes on as fast as it can while callbacks of two other threads come and go.
-TEST(QueueLockThreads, LetsOneInAtATimeWhoeverVisits) {
-  QueueLock::prepare();
-  QueueLock lock;
-  std::uint64_t calls = 0;  // not atomic: the lock is what keeps it whole
-  std::atomic<int> visitors = 2;
-  constexpr int visits = 2'000, calls_a_visit = 3;
-  const auto visit_often = [&] {
-    for (int i = 0; i < visits; ++i) {
-      const QueueLock::Visit visit;
-      for (int j = 0; j < calls_a_visit; ++j) {
-        lock.lock();
-        ++calls;
-        lock.unlock();
-      }
-    }
-    --visitors;
-  };
-  std::thread first(visit_often), second(visit_often);
-  std::uint64_t own = 0;
-  while (visitors != 0) {
-    lock.lock();
-    ++calls;
-    lock.unlock();
-    ++own;
-  }
-  first.join();
-  second.join();
-  EXPECT_EQ(calls, own + 2 * visits * calls_a_visit);
-}
+// More than it takes to own the queue.
+constexpr long enough_to_own = 600;
 
 // A queue as the lock protects it: nothing atomic, and whoever comes in between is noticed.
 struct Guarded {
@@ -56,12 +29,48 @@ struct Guarded {
     for (int i = 0; i < 50; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
     shared |= !std::exchange(used, false);
   }
+  void data_calls(long count) {
+    for (long i = 0; i != count; ++i) data_call();
+  }
 };
 
-// Each visit begins while the worker makes calls and sees nobody. On a busy machine there are fewer.
+TEST(QueueLock, IsOneThreadsAgainAndAgain) {
+  Guarded queue;
+  for (int i = 0; i != 10; ++i) {
+    queue.data_calls(enough_to_own);
+    std::thread([&queue] { queue.data_call(); }).join();
+  }
+  EXPECT_FALSE(queue.shared);
+  EXPECT_EQ(queue.calls, 10 * (enough_to_own + 1));
+}
+
+// More of them than there are places; all live at once, so each is another thread.
+TEST(QueueLockThreads, ManyOwnIt) {
+  Guarded queue;
+  std::mutex turn;
+  std::atomic<bool> stop{false};
+  std::atomic<int> done{0};
+  std::vector<std::thread> threads;
+  constexpr int count = 6;
+  for (int i = 0; i != count; ++i)
+    threads.emplace_back([&] {
+      for (int j = 0; j != 3; ++j) {
+        const std::lock_guard guard(turn);
+        queue.data_calls(enough_to_own);
+      }
+      ++done;
+      while (!stop) std::this_thread::yield();
+    });
+  while (done != count) std::this_thread::yield();
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(queue.shared);
+  EXPECT_EQ(queue.calls, count * 3 * enough_to_own);
+}
+
+// Each visit begins while a worker owns the queue and goes on making calls. On a busy machine there are fewer.
 TEST(QueueLockThreads, VisitorsAndAWorkerUseAQueueInTurn) {
   constexpr long most_visits = 2000, calls_a_visit = 3;
-  QueueLock::prepare();
   Guarded queue;
   std::atomic<long> worked{0};
   std::atomic<bool> stop{false};
@@ -75,9 +84,8 @@ TEST(QueueLockThreads, VisitorsAndAWorkerUseAQueueInTurn) {
   long visits = 0;
   for (; visits == 0 || (visits != most_visits && std::chrono::steady_clock::now() < end); ++visits) {
     const long before = worked.load(std::memory_order_relaxed);
-    while (worked.load(std::memory_order_relaxed) < before + 2) std::this_thread::yield();
-    const QueueLock::Visit here;
-    for (long call = 0; call != calls_a_visit; ++call) queue.data_call();
+    while (worked.load(std::memory_order_relaxed) < before + enough_to_own) std::this_thread::yield();
+    queue.data_calls(calls_a_visit);
   }
   stop = true;
   worker.join();
@@ -85,19 +93,16 @@ TEST(QueueLockThreads, VisitorsAndAWorkerUseAQueueInTurn) {
   EXPECT_EQ(queue.calls, worked + visits * calls_a_visit);
 }
 
-TEST(QueueLock, IsFreeAgainAfterAVisit) {
-  QueueLock::prepare();
-  QueueLock lock;
-  {
-    const QueueLock::Visit visit;
-    lock.lock();
-    lock.unlock();
-  }
-  lock.lock();
-  lock.unlock();
-  const QueueLock::Visit visit;
-  lock.lock();
-  lock.unlock();
+// A careless program: several go as fast as they can.
+TEST(QueueLockThreads, ManyAtOnceUseItInTurn) {
+  constexpr int count = 4;
+  constexpr long calls_each = 20'000;
+  Guarded queue;
+  std::vector<std::thread> threads;
+  for (int i = 0; i != count; ++i) threads.emplace_back([&] { queue.data_calls(calls_each); });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(queue.shared);
+  EXPECT_EQ(queue.calls, count * calls_each);
 }
 
 }  // namespace
