@@ -26,12 +26,21 @@ void run_on(unsigned cpu) noexcept {
   pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
+// `bytes` have a mark `at` there, and are changed only if it lies across tiny buffers.
+inline void write(const Packet& packet, Bytes& bytes, std::size_t at, const PerfMark& mark) noexcept {
+  const bool whole = packet.bytes().size() >= at + PerfMark::size;
+  if (!whole) mark.write_numbers(bytes.data() + at);
+  packet.copy_from(std::as_bytes(std::span(bytes)));
+  if (whole) mark.write_numbers(packet.data() + at);
+}
+
 }  // namespace
 
 PerfWorker::PerfWorker(const Job& job, Mode mode, const PerfLoad& load)
     : job_(job), mark_at_(perf_mark_at(mode)), load_(load), out_(out_buffers), in_(in_buffers), packets_(load.packets) {
   const auto same = [this](const Bytes& packet) { return packet.size() == packets_.front().size(); };
   one_size_ = std::all_of(packets_.begin(), packets_.end(), same);
+  for (Bytes& packet : packets_) PerfMark{.queue = job_.queue}.write(packet.data() + mark_at_);
 }
 
 const char* PerfWorker::does() const noexcept {
@@ -90,29 +99,45 @@ std::size_t PerfWorker::fill(std::size_t wanted, TxBurst& burst) {
   const std::size_t timed = bursts_ % wanted;
   std::size_t count = 0;
   const auto write_next = [&](const Packet& packet) {
-    write(packet, packets_[turn_], {job_.queue, sequence_ + count, count == timed ? now : 0});
+    write(packet, packets_[turn_], mark_at_, {.sequence = sequence_ + count, .sent_ns = count == timed ? now : 0});
     turn_ = turn_ + 1 == packets_.size() ? 0 : turn_ + 1;
     ++count;
   };
-  if (one_size_) {
-    burst = job_.tx->allocate(out_, static_cast<std::uint32_t>(packets_.front().size()), wanted);
-    for (const Packet packet : burst) write_next(packet);
-  } else {
+  if (!one_size_) {
     while (count < wanted && burst.add(static_cast<std::uint32_t>(packets_[turn_].size()))) write_next(burst.back());
+    return count;
   }
-  return count;
+  burst = job_.tx->allocate(out_, static_cast<std::uint32_t>(packets_.front().size()), wanted);
+  const std::span<Buffer> buffers = burst.buffers();
+  if (std::any_of(buffers.begin(), buffers.end(), [](const Buffer& buffer) { return buffer.more(); })) {
+    for (const Packet packet : burst) write_next(packet);
+    return count;
+  }
+  write_alike(buffers);
+  if (timed < buffers.size())
+    PerfMark{.sequence = sequence_ + timed, .sent_ns = now}.write_numbers(buffers[timed].data() + mark_at_);
+  return buffers.size();
 }
 
-void PerfWorker::write(const Packet& packet, Bytes& bytes, const PerfMark& mark) {
-  const bool marked = packet.bytes().size() < mark_at_ + PerfMark::size;  // the mark lies across tiny buffers
-  if (marked) mark.write(bytes.data() + mark_at_);
-  packet.copy_from(std::as_bytes(std::span(bytes)));
-  if (!marked) mark.write(packet.data() + mark_at_);
+// Packets of one buffer each, without a time. All that is stored here are their bytes: anything else would wait in the
+// processor behind those whose lines the receiver has, and hold up what comes after it.
+void PerfWorker::write_alike(std::span<Buffer> buffers) const noexcept {
+  const std::size_t size = packets_.front().size(), at = mark_at_;
+  const std::uint8_t* const bytes = packets_.front().data();
+  PerfMark mark{.sequence = sequence_};
+  for (const Buffer& buffer : buffers) {
+    std::byte* const to = buffer.data();
+    std::memcpy(to, bytes, size);
+    mark.write_numbers(to + at);
+    ++mark.sequence;
+  }
 }
 
 std::size_t PerfWorker::receive() {
   const RxBurst burst = job_.rx->receive(in_);
   if (burst.empty()) return 0;
+  // Otherwise the processor, which looks ahead by a few packets only, waits for each of these lines anew.
+  for (const Buffer& buffer : burst.buffers()) __builtin_prefetch(buffer.data() + mark_at_);
   const std::uint64_t now = now_ns();
   for (const Packet packet : burst) inspect(packet, now);
   std::uint64_t bytes = 0;

@@ -64,7 +64,7 @@ class alignas(128) PerfWorker {
   std::size_t due() const;
   std::size_t send();
   std::size_t fill(std::size_t wanted, TxBurst& burst);
-  void write(const Packet& packet, Bytes& bytes, const PerfMark& mark);
+  void write_alike(std::span<Buffer> buffers) const noexcept;
   std::size_t receive();
   void inspect(const Packet& packet, std::uint64_t now);
   std::size_t reflect();
@@ -74,7 +74,7 @@ class alignas(128) PerfWorker {
   const std::size_t mark_at_;
   const PerfLoad& load_;
   std::vector<Buffer> out_, in_;
-  std::vector<Bytes> packets_;  // this thread's own copy: it may write marks into them
+  std::vector<Bytes> packets_;  // this thread's own copy, with its marks
   bool one_size_;
   std::chrono::steady_clock::time_point began_;
   std::size_t turn_ = 0;        // in packets_
