@@ -190,35 +190,56 @@ class TxBurst {
  public:
   // Adds a packet of `size` bytes; false if the array or the ring has no room for it. The new packet is back().
   bool add(std::uint32_t size) noexcept {
-    Buffer* const to = buffers_.data() + used_;
-    const std::size_t n = queue_->reserve(1, size, buffers_.size() - used_, used_, TxQueue::filler(to));
-    if (n == 0 || epoch_ != queue_->epoch()) return false;
-    last_ = used_;
-    used_ += n;
-    return true;
+    if (state_.used < state_.shown && size != 0 && buffers_[state_.used].resize(size)) [[likely]] {
+      ++state_.used;
+      return true;
+    }
+    const State before = state_;
+    state_ = before.used == 0 ? add_first(size) : look_ahead(*queue_, buffers_, epoch_, before, size);
+    return state_.used != before.used;
   }
 
-  Packet back() const noexcept { return Packet(buffers_.subspan(last_, used_ - last_)); }
-  bool empty() const noexcept { return used_ == 0; }
+  Packet back() const noexcept {
+    std::size_t first = state_.used - (state_.used != 0 ? 1 : 0);
+    while (first != 0 && buffers_[first - 1].more()) --first;
+    return Packet(buffers_.subspan(first, state_.used - first));
+  }
+  bool empty() const noexcept { return state_.used == 0; }
   std::size_t size() const noexcept {  // packets; counts them
     const std::span<Buffer> used = buffers();
     return static_cast<std::size_t>(std::count_if(used.begin(), used.end(), [](const Buffer& b) { return !b.more(); }));
   }
-  std::span<Buffer> buffers() const noexcept { return buffers_.first(used_); }
+  std::span<Buffer> buffers() const noexcept { return buffers_.first(state_.used); }
   PacketIterator begin() const noexcept { return PacketIterator(buffers_.data()); }
-  PacketIterator end() const noexcept { return PacketIterator(buffers_.data() + used_); }
+  PacketIterator end() const noexcept { return PacketIterator(buffers_.data() + state_.used); }
 
   std::size_t send() noexcept { return queue_->send(*this); }
 
  private:
   friend class TxQueue;
+
+  // In two words, so that it travels in registers: a loop that adds packets then stores nothing but these, and no store
+  // of its own waits in the processor behind theirs.
+  struct State {
+    std::uint32_t used = 0;
+    std::uint32_t shown = 0;  // up to here, buffers that a packet each may use are in the array already
+    std::uint32_t ahead = 0;  // so many, when they were shown
+  };
+
   TxBurst(TxQueue* queue, std::span<Buffer> buffers, std::uint32_t epoch, std::size_t used) noexcept
-      : queue_(queue), buffers_(buffers), used_(used), epoch_(epoch) {}
+      : queue_(queue), buffers_(buffers), state_{.used = static_cast<std::uint32_t>(used)}, epoch_(epoch) {}
+
+  State add_first(std::uint32_t size) noexcept {
+    const std::size_t n = queue_->reserve(1, size, buffers_.size(), 0, TxQueue::filler(buffers_.data()));
+    if (n == 0 || epoch_ != queue_->epoch()) return {};
+    return {.used = static_cast<std::uint32_t>(n), .shown = static_cast<std::uint32_t>(n), .ahead = 1};
+  }
+  static State look_ahead(TxQueue& queue, std::span<Buffer> buffers, std::uint32_t epoch, State state,
+                          std::uint32_t size) noexcept;
 
   TxQueue* queue_;
   std::span<Buffer> buffers_;
-  std::size_t used_;
-  std::size_t last_ = 0;
+  State state_;
   std::uint32_t epoch_;
 };
 
@@ -237,7 +258,7 @@ inline TxBurst TxQueue::begin(std::span<Buffer> buffers) noexcept {
 
 inline std::size_t TxQueue::send(TxBurst& burst) noexcept {
   const Buffer* const buffers = burst.buffers_.data();
-  const std::size_t used = std::exchange(burst.used_, 0);
+  const std::size_t used = std::exchange(burst.state_, {}).used;
   if (attention()) [[unlikely]]
     refresh();
   if (burst.epoch_ != epoch_) [[unlikely]] {

@@ -199,6 +199,85 @@ TEST_P(Exchange, CarriesMixedSizesInOneBurst) {
   }
 }
 
+TEST_P(Exchange, AddsPacketsUntilTheRingIsFull) {
+  Pair pair({.socket = "", .ring_size = 64});
+  ASSERT_TRUE(pair.connect());
+  std::array<Buffer, 100> out, in;
+  TxBurst burst = sender(pair).begin(out);
+  unsigned added = 0;
+  for (; burst.add(8 + added % 50); ++added) std::memcpy(burst.back().data(), &added, sizeof added);
+  EXPECT_EQ(added, 64u);
+  EXPECT_EQ(burst.buffers().size(), 64u);
+  EXPECT_EQ(sender(pair).counters().ring_full.get(), 1u);
+  ASSERT_EQ(burst.send(), 64u);
+  EXPECT_FALSE(burst.add(8)) << "the burst is empty, but the ring is full";
+  unsigned number = 0;
+  for (const Packet packet : receiver(pair).receive(in)) {
+    EXPECT_EQ(packet.size(), 8 + number % 50);
+    EXPECT_EQ(std::memcmp(packet.data(), &number, sizeof number), 0) << number;
+    ++number;
+  }
+  EXPECT_EQ(number, 64u);
+  EXPECT_TRUE(burst.add(8)) << "a burst can be used again";
+}
+
+TEST_P(Exchange, AddsPacketsUntilTheArrayIsFull) {
+  Pair pair;
+  ASSERT_TRUE(pair.connect());
+  std::array<Buffer, 21> out;
+  TxBurst burst = sender(pair).begin(std::span(out).first(20));
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(burst.add(60)) << i;
+  EXPECT_FALSE(burst.add(60));
+  EXPECT_EQ(out[20].data(), nullptr);
+  EXPECT_EQ(sender(pair).counters().ring_full.get(), 0u);
+  EXPECT_EQ(burst.send(), 20u);
+}
+
+TEST_P(Exchange, AddsAChainToBuffersThatThePeerHasJustFreed) {
+  Pair pair({.socket = "", .ring_size = 16});
+  ASSERT_TRUE(pair.connect());
+  std::array<Buffer, 32> out, in;
+  for (int round = 0; round < 100; ++round) {
+    for (int i = 0; i < 13; ++i) ASSERT_TRUE(sender(pair).send_copy(pattern(60, 1)));
+    ASSERT_EQ(receiver(pair).receive(in).size(), 13u);
+    TxBurst burst = sender(pair).begin(out);  // as far as it knows, three are free
+    for (const std::uint32_t size : {60u, 9000u, 61u, 62u, 63u, 9001u}) {
+      if (size == 9001u) {
+        ASSERT_TRUE(burst.add(size)) << round;
+        EXPECT_EQ(burst.back().buffers().size(), 5u);
+        EXPECT_EQ(burst.back().size(), size);
+        continue;
+      }
+      ASSERT_TRUE(burst.add(size)) << round << ", " << size;
+      EXPECT_EQ(burst.back().size(), size);
+    }
+    EXPECT_EQ(burst.size(), 6u);
+    EXPECT_EQ(burst.send(), 6u);
+    const RxBurst received = receiver(pair).receive(in);
+    ASSERT_EQ(received.size(), 6u);
+    EXPECT_EQ((*received.begin()).size(), 60u);
+  }
+}
+
+// What add() has looked ahead at is of the former link's memory, which is gone.
+TEST_P(Exchange, AddsNothingToABurstOfAFormerLink) {
+  Pair pair({.socket = "", .reconnect = 1ms});
+  ASSERT_TRUE(pair.connect());
+  std::array<Buffer, 32> out;
+  TxBurst burst = sender(pair).begin(out);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(burst.add(60));
+  const std::uint64_t before = pair.client->info().connects;
+  pair.server->disconnect();
+  ASSERT_TRUE(test::poll_until({&pair.server_context, &pair.client_context}, [&] {
+    return pair.client->info().connects != before && pair.client->connected() && pair.server->connected();
+  }));
+  EXPECT_FALSE(burst.add(3000)) << "the queue has taken the new link";
+  for (int i = 0; i < 8; ++i) EXPECT_FALSE(burst.add(60));
+  EXPECT_EQ(burst.send(), 0u);
+  EXPECT_TRUE(burst.empty());
+  EXPECT_TRUE(sender(pair).send_copy(pattern(60, 1)));
+}
+
 TEST_P(Exchange, ForwardsWhatItReceives) {
   Pair pair;
   ASSERT_TRUE(pair.connect());
