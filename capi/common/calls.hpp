@@ -16,8 +16,7 @@ MEMIF_API int memif_get_queue_efd(memif_conn_handle_t conn, uint16_t qid, int* f
 }
 
 MEMIF_API MEMIF_READS_ANY_ENUM int memif_set_rx_mode(memif_conn_handle_t conn, memif_rx_mode_t rx_mode, uint16_t qid) {
-  if (conn == nullptr) return number(Code::noconn);
-  return number(static_cast<Connection*>(conn)->set_rx_mode(qid, static_cast<unsigned>(rx_mode)));
+  return number(set_rx_mode(conn, static_cast<unsigned>(rx_mode), qid));
 }
 
 MEMIF_DATA_API int memif_rx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,

@@ -1,9 +1,5 @@
 // As calls.hpp, of generations 3 and 4.
 
-MEMIF_API int memif_request_connection(memif_conn_handle_t conn) {
-  return number(conn != nullptr ? static_cast<Connection*>(conn)->request() : Code::noconn);
-}
-
 MEMIF_DATA_API int memif_refill_queue(memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom) {
   return number(refill(conn, qid, count, headroom));
 }

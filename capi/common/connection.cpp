@@ -232,12 +232,4 @@ Code Connection::event_fd(std::uint16_t queue, int* fd) noexcept {
   return *fd >= 0 ? Code::success : down_code(true, queue);
 }
 
-Code Connection::set_rx_mode(std::uint16_t queue, unsigned mode) noexcept {
-  RxState* const state = rx(queue);
-  if (state == nullptr) return Code::qid;
-  if (mode > 1) return Code::inval_arg;
-  state->queue->set_mode(mode == 0 ? RxMode::interrupt : RxMode::polling);
-  return Code::success;
-}
-
 }  // namespace memif::capi

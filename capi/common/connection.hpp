@@ -84,7 +84,7 @@ struct Callbacks {
 };
 
 // For whoever has the instance's turn, except create(), remove() and request(), which take it, and what the data calls
-// and details use: rx(), tx(), down_code(), interface(), set_rx_mode().
+// and details use: rx(), tx(), down_code(), interface().
 class Connection {
  public:
   // Fills `handle` before anything can call back.
@@ -117,7 +117,6 @@ class Connection {
 
   bool connected() const noexcept { return rx_rings_ + tx_rings_ != 0; }
   Code event_fd(std::uint16_t queue, int* fd) noexcept;
-  Code set_rx_mode(std::uint16_t queue, unsigned mode) noexcept;
 
   bool client() const noexcept { return client_; }
   std::uint16_t buffer_size() const noexcept { return buffer_size_; }

@@ -8,6 +8,7 @@
 #include "connection.hpp"
 #include "details.hpp"
 #include "legacy.hpp"
+#include "rx_mode.hpp"
 #include "send.hpp"
 
 namespace {

@@ -15,8 +15,7 @@
  * memif_rx_burst, memif_refill_queue, memif_buffer_alloc and memif_tx_burst wait for each other where they use the same
  * queue, and for nothing else. A queue is fastest in the hands of one thread; those who share one agree on which buffers
  * are whose: buffers are given back and sent in the order in which they were handed out. memif_get_queue_efd,
- * memif_set_rx_mode, memif_get_details, memif_cancel_poll_event, memif_strerror and memif_get_version wait for
- * nobody.
+ * memif_get_details, memif_cancel_poll_event, memif_strerror and memif_get_version wait for nobody.
  * A thread that is cancelled (pthread_cancel) ends where memif_poll_event sleeps, and nowhere else in these functions or
  * the callbacks that they call.
  *
@@ -246,7 +245,8 @@ int memif_get_details (memif_conn_handle_t conn, memif_details_t *md, char *buf,
  * read: memif_rx_burst does. QID, DISCONNECTED. */
 int memif_get_queue_efd (memif_conn_handle_t conn, uint16_t qid, int *fd);
 
-/* Interrupt at first. Takes effect at the queue's next call, and outlasts the link. QID, INVAL_ARG. */
+/* Interrupt at first. Takes effect at once, waiting for a data call on the queue, and outlasts the link. The event
+ * descriptor is readable afterwards if something is waiting. QID, INVAL_ARG. */
 int memif_set_rx_mode (memif_conn_handle_t conn, memif_rx_mode_t rx_mode, uint16_t qid);
 
 /* --- Packets -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include "details.hpp"
 #include "exchange.hpp"
 #include "legacy.hpp"
+#include "rx_mode.hpp"
 
 namespace {
 
@@ -169,6 +170,12 @@ MEMIF_API int memif_create(memif_conn_handle_t* conn, memif_conn_args_t* args, m
     return Connection::create(conn, socket != nullptr ? socket->instance : global.load(), arguments,
                               {on_connect, on_disconnect, on_interrupt, private_ctx});
   }));
+}
+
+MEMIF_API int memif_request_connection(memif_conn_handle_t conn) {
+  auto* const connection = static_cast<Connection*>(conn);
+  if (connection == nullptr) return number(Code::noconn);
+  return number(connection->client() ? connection->request() : Code::inval_arg);
 }
 
 MEMIF_DATA_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,

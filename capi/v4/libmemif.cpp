@@ -9,6 +9,7 @@
 #include "connection.hpp"
 #include "details.hpp"
 #include "exchange.hpp"
+#include "rx_mode.hpp"
 
 namespace {
 
@@ -158,6 +159,10 @@ MEMIF_API int memif_create(memif_conn_handle_t* conn, memif_conn_args_t* args, m
     return Connection::create(conn, socket_of(args->socket)->instance, arguments,
                               {on_connect, on_disconnect, on_interrupt, private_ctx});
   }));
+}
+
+MEMIF_API int memif_request_connection(memif_conn_handle_t conn) {
+  return number(conn != nullptr ? static_cast<Connection*>(conn)->request() : Code::noconn);
 }
 
 MEMIF_DATA_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,

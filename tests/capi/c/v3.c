@@ -105,6 +105,7 @@ instances_side_by_side (void)
     OK (poll_end (&slave, 1));
   });
   CHECK_ERR (memif_request_connection (slave.conn), MEMIF_ERR_ALRCONN);
+  CHECK_ERR (memif_request_connection (master.conn), MEMIF_ERR_INVAL_ARG);
 
   memif_buffer_t bufs[64], other[64];
   uint16_t n, queued, sent;

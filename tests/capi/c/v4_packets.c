@@ -234,6 +234,15 @@ headroom_and_lengths_are_checked (void)
   close_pair (&pair);
 }
 
+static int
+rx_flags (memif_conn_handle_t conn)
+{
+  memif_details_t md;
+  char text[4096];
+  OK (memif_get_details (conn, &md, text, sizeof text));
+  return md.rx_queues[0].flags;
+}
+
 static void
 polling_mode_is_silent (void)
 {
@@ -243,24 +252,26 @@ polling_mode_is_silent (void)
   uint16_t n = 0;
   int efd = -1;
   OK (memif_get_queue_efd (pair.master.conn, 0, &efd));
+  /* At once: before the queue's next call, for both ends to see. */
   OK (memif_set_rx_mode (pair.master.conn, MEMIF_RX_MODE_POLLING, 0));
-  OK (memif_rx_burst (pair.master.conn, 0, bufs, 16, &n));
-  CHECK (!readable (efd));
+  CHECK (!readable (efd) && rx_flags (pair.master.conn) == MEMIF_QUEUE_FLAG_POLLING);
   send_marked (pair.slave.conn, 20, 64, 0);
   CHECK (!readable (efd));
   CHECK_ERR (memif_rx_burst (pair.master.conn, 0, bufs, 16, &n), MEMIF_ERR_NOBUF);
   OK (memif_rx_burst (pair.master.conn, 0, bufs, 16, &n));
   CHECK (n == 4 && !readable (efd));
-  char buf[4096];
-  memif_details_t md;
-  OK (memif_get_details (pair.master.conn, &md, buf, sizeof buf));
-  CHECK (md.rx_queues[0].flags == MEMIF_QUEUE_FLAG_POLLING);
-  /* Back to interrupts: the program is called once, and from then on for packets. */
+  /* Back to interrupts: if something is waiting, the program is to know. */
   OK (memif_set_rx_mode (pair.master.conn, MEMIF_RX_MODE_INTERRUPT, 0));
+  CHECK (!readable (efd) && rx_flags (pair.master.conn) == 0);
+  send_marked (pair.slave.conn, 1, 64, 0);
+  CHECK (readable (efd));
+  OK (memif_set_rx_mode (pair.master.conn, MEMIF_RX_MODE_POLLING, 0));
   CHECK (readable (efd));
   OK (memif_rx_burst (pair.master.conn, 0, bufs, 16, &n));
-  CHECK (!readable (efd));
+  CHECK (n == 1 && !readable (efd));
   send_marked (pair.slave.conn, 1, 64, 0);
+  CHECK (!readable (efd));
+  OK (memif_set_rx_mode (pair.master.conn, MEMIF_RX_MODE_INTERRUPT, 0));
   CHECK (readable (efd));
   CHECK_ERR (memif_set_rx_mode (pair.master.conn, MEMIF_RX_MODE_POLLING, 9), MEMIF_ERR_QID);
   CHECK_ERR (memif_set_rx_mode (pair.master.conn, (memif_rx_mode_t) 5, 0), MEMIF_ERR_INVAL_ARG);
