@@ -153,8 +153,7 @@ bool TxQueue::send_copy(std::span<const std::byte> packet) noexcept {
 }
 
 // Adds a packet that is not the first. To ask the queue for each takes several times as long as to ask for some at
-// once: so those that come next are shown as well, more of them each time that all were used, none after a packet that
-// did not fit.
+// once: so those that come next are shown as well, more of them each time that all were used, none around chains.
 TxBurst::State TxBurst::look_ahead(TxQueue& queue, std::span<Buffer> buffers, std::uint32_t epoch, State state,
                                    std::uint32_t size) noexcept {
   constexpr std::uint32_t growth = 8, most = 512;
@@ -162,17 +161,18 @@ TxBurst::State TxBurst::look_ahead(TxQueue& queue, std::span<Buffer> buffers, st
   const auto show = [&](std::size_t packets, std::size_t most_buffers) {
     return queue.reserve(packets, size, most_buffers, state.used, TxQueue::filler(left.data()));
   };
-  state.ahead = state.used == state.shown ? std::min(state.ahead * growth, most) : 1;
+  const std::size_t ahead = state.used == state.shown ? std::min(state.ahead * growth, most) : 0;
   state.shown = state.used;  // whatever was shown may be of a link that the queue now lets go of
-  const std::size_t known = std::max<std::size_t>(queue.free_after(state.used), 1);
-  const std::size_t asked = std::min({std::size_t{state.ahead}, known, left.size()});
-  std::size_t shown = show(asked, asked);
-  // There was room, but not for a packet: it takes more buffers than that.
-  if (shown == 0 && asked < left.size() && queue.free_after(state.used) >= asked) shown = show(1, left.size());
+  const std::size_t asked = std::min({ahead, queue.free_after(state.used), left.size()});
+  std::size_t shown = asked == 0 ? 0 : show(asked, asked);
+  if (shown == 0) shown = show(1, left.size());  // perhaps a chain that takes more buffers, or the peer has freed some
   if (shown == 0 || epoch != queue.epoch()) return state;
   const auto ends_packet = [](const Buffer& buffer) { return !buffer.more(); };
   const auto next = std::find_if(left.begin(), left.end(), ends_packet) + 1;
-  const auto chain = std::find_if_not(next, left.begin() + static_cast<std::ptrdiff_t>(shown), ends_packet);
+  const auto end = left.begin() + static_cast<std::ptrdiff_t>(shown);
+  const auto chain = std::find_if_not(next, end, ends_packet);
+  const bool all_single = chain == end && next == left.begin() + 1;
+  state.ahead = !all_single ? 0 : std::max(static_cast<std::uint32_t>(ahead), 1u);
   state.shown += static_cast<std::uint32_t>(chain - left.begin());
   state.used += static_cast<std::uint32_t>(next - left.begin());
   return state;

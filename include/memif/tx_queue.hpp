@@ -223,7 +223,7 @@ class TxBurst {
   struct State {
     std::uint32_t used = 0;
     std::uint32_t shown = 0;  // up to here, buffers that a packet each may use are in the array already
-    std::uint32_t ahead = 0;  // so many, when they were shown
+    std::uint32_t ahead = 0;  // packets asked for last, 0 after a chain
   };
 
   TxBurst(TxQueue* queue, std::span<Buffer> buffers, std::uint32_t epoch, std::size_t used) noexcept
@@ -232,7 +232,7 @@ class TxBurst {
   State add_first(std::uint32_t size) noexcept {
     const std::size_t n = queue_->reserve(1, size, buffers_.size(), 0, TxQueue::filler(buffers_.data()));
     if (n == 0 || epoch_ != queue_->epoch()) return {};
-    return {.used = static_cast<std::uint32_t>(n), .shown = static_cast<std::uint32_t>(n), .ahead = 1};
+    return {.used = static_cast<std::uint32_t>(n), .shown = static_cast<std::uint32_t>(n), .ahead = n == 1};
   }
   static State look_ahead(TxQueue& queue, std::span<Buffer> buffers, std::uint32_t epoch, State state,
                           std::uint32_t size) noexcept;
