@@ -234,9 +234,30 @@ library_polls_interrupts_too (void)
   close_pair (&pair);
 }
 
+/* A master that comes after several periods of the slave's timer is found. */
+static void
+a_slave_tries_again_and_again (void)
+{
+  pair_t pair = { 0 };
+  const char *path = unique_path ();
+  open_socket (&pair.master, path, "m");
+  open_socket (&pair.slave, path, "s");
+  OK (memif_set_connection_request_timer (pair.slave.sock, (struct itimerspec){ { 0, 1000000 }, { 0, 1000000 } }));
+  create_end (&pair.slave, (memif_conn_args_t){ 0 }, 0);
+  for (int i = 0; i < 5; i++)
+    OK (memif_poll_event (pair.slave.sock, 1000)); /* each ends with a try */
+  create_end (&pair.master, (memif_conn_args_t){ 0 }, 1);
+  UNTIL (pair.master.connects && pair.slave.connects, poll_both (&pair));
+  close_pair (&pair);
+}
+
 static const case_t cases[] = {
-  CASE (own_event_loop),      CASE (an_interrupt_that_the_program_refuses), CASE (cancel_wakes_once),
-  CASE (signals_end_no_link), CASE (library_polls_interrupts_too),
+  CASE (a_slave_tries_again_and_again),
+  CASE (own_event_loop),
+  CASE (an_interrupt_that_the_program_refuses),
+  CASE (cancel_wakes_once),
+  CASE (signals_end_no_link),
+  CASE (library_polls_interrupts_too),
 };
 
 int

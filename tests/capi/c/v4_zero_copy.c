@@ -119,8 +119,46 @@ packets_put_aside_are_sent_later_by_another_queue (void)
   close_pair (&pair);
 }
 
+/* Two received packets change places, each in a queue of its own; one of them is then sent from where it came to lie.
+ */
+static void
+packets_of_two_queues_change_places (void)
+{
+  pair_t pair = { 0 };
+  connect_pair (&pair, (memif_conn_args_t){ .log2_ring_size = 2, .buffer_size = 256, .num_m2s_rings = 2 });
+  memif_conn_handle_t slave = pair.slave.conn, master = pair.master.conn;
+  memif_buffer_t bufs[2], got;
+  uint16_t n = 0;
+  for (uint16_t qid = 0; qid < 2; qid++)
+    {
+      OK (memif_refill_queue (slave, qid, -1, 0));
+      OK (memif_buffer_alloc (master, qid, &got, 1, &n, 100));
+      memset (got.data, 'a' + qid, 100);
+      OK (memif_tx_burst (master, qid, &got, 1, &n));
+      OK (memif_rx_burst (slave, qid, &bufs[qid], 1, &n));
+      CHECK (n == 1);
+    }
+  const memif_buffer_t before[2] = { bufs[0], bufs[1] };
+  OK (memif_buffer_requeue (slave, &bufs[0], &bufs[1]));
+  for (int i = 0; i < 2; i++)
+    {
+      CHECK (bufs[i].data == before[i].data && *(char *) bufs[i].data == 'a' + i);
+      CHECK (bufs[i].queue == before[1 - i].queue && bufs[i].desc_index == before[1 - i].desc_index);
+    }
+  /* What is given back in the second queue is now the first one's buffer. */
+  OK (memif_buffer_enq_tx (slave, 0, &bufs[1], 1, &n));
+  OK (memif_tx_burst (slave, 0, &bufs[1], 1, &n));
+  OK (memif_rx_burst (master, 0, &got, 1, &n));
+  CHECK (n == 1 && *(char *) got.data == 'b');
+  CHECK (*(char *) bufs[0].data == 'a');
+  OK (memif_refill_queue (slave, 0, -1, 0));
+  OK (memif_refill_queue (slave, 1, -1, 0));
+  close_pair (&pair);
+}
+
 static const case_t cases[] = {
   CASE (zero_copy_calls),
+  CASE (packets_of_two_queues_change_places),
   CASE (packets_put_aside_are_sent_later_by_another_queue),
 };
 
