@@ -15,8 +15,8 @@ BUILD = Path(os.environ.get("MEMIF_BENCH_DIR", ".")).parent
 
 
 class Report(unittest.TestCase):
-    def bench(self, directory, *arguments):
-        command = [sys.executable, SCRIPT, BUILD, directory, "--quick", *arguments]
+    def bench(self, directory, *arguments, build=BUILD):
+        command = [sys.executable, SCRIPT, build, directory, "--quick", *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
     def test_a_step_ends_up_in_the_table_the_json_file_and_the_picture(self):
@@ -51,6 +51,35 @@ class Report(unittest.TestCase):
             report = (Path(directory) / "report.md").read_text(encoding="utf-8")
         for direction in ("client → server", "server → client"):
             self.assertRegex(report, re.compile(rf"^\| {direction} \|( [\d.]+ \|){{4}}$", re.MULTILINE))
+
+    def test_a_step_that_fails_is_shown_as_missing_and_leaves_nothing_of_an_earlier_run(self):
+        with tempfile.TemporaryDirectory() as directory:
+            directory = Path(directory)
+            self.assertEqual(self.bench(directory, "--only", "waiting").returncode, 0)
+            broken = directory / "build" / "bench"  # the programs that print nothing, nonsense, a failure; and none
+            broken.mkdir(parents=True)
+            for name, script in (("waiting", "exit 0"), ("ends", "echo nonsense"), ("control", "exit 3")):
+                (broken / f"bench_{name}").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+                (broken / f"bench_{name}").chmod(0o755)
+            steps = ("waiting", "ends", "control", "checks")
+            only = [word for step in steps for word in ("--only", step)]
+            done = self.bench(directory, *only, build=directory / "build")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            data = json.loads((directory / "results.json").read_text(encoding="utf-8"))
+            self.assertEqual((data["steps"], set(data["failed"])), ({}, set(steps)))
+            report = (directory / "report.md").read_text(encoding="utf-8")
+            for step in steps:
+                self.assertRegex(done.stderr, f"(?m)^{step} is missing: ")
+                self.assertIn(f"**{step} is missing**: ", report)
+            self.assertIn(f"there is no {broken / 'bench_checks'}", report)
+            self.assertFalse((directory / "waiting.svg").exists())
+
+            # Measured again, it is there; what still fails stays told.
+            self.assertEqual(self.bench(directory, "--only", "waiting").returncode, 1)
+            report = (directory / "report.md").read_text(encoding="utf-8")
+            self.assertIn("eventfd writes", report)
+            self.assertRegex(report, r"\| cost of all checks \| [^|]+ \| missing \|")
+            self.assertNotIn("waiting is missing", report)
 
     def test_an_unknown_step_is_refused_with_the_names_of_all(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -84,8 +84,7 @@ class Bench:
     def testpmd(self, seconds):
         """memif perf at one end in testpmd's place, as fractions of testpmd at both ends in the same run."""
         if shutil.which("dpdk-testpmd") is None:
-            say("no dpdk-testpmd: not compared (scripts/install-deps.sh dpdk)")
-            return
+            raise RuntimeError("there is no dpdk-testpmd (scripts/install-deps.sh dpdk)")
         for direction in DIRECTIONS:
             say(f"testpmd, {direction}")
             to_server = direction == "client_to_server"
@@ -195,6 +194,15 @@ class Testpmd:
         return self.perf(receiver, sender, "txonly", "--receive")["received_pps"]
 
 
+def reason(error):
+    """Why a step failed, on one line."""
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"there is no {error.filename}"
+    if isinstance(error, (LookupError, ArithmeticError, ValueError)):
+        return f"what was printed makes no sense ({type(error).__name__}: {error})"
+    return " ".join(str(error).split())
+
+
 def machine():
     info = {"kernel": platform.release(), "cpus": os.cpu_count(), "time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -210,7 +218,7 @@ def main():
     parser.add_argument("output", nargs="?", default="build/bench", type=Path, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="the main cases, about a minute")
     parser.add_argument("--docs", action="store_true", help="write docs/performance.md as well")
-    parser.add_argument("--only", action="append", help="this step, other results stay as they are in results.json")
+    parser.add_argument("--only", action="append", help="this step; the others stay as they are in results.json")
     options = parser.parse_args()
     quick = options.quick
     bench = Bench(options.build)
@@ -230,28 +238,34 @@ def main():
         parser.error(f"no step {', '.join(unknown)} (there are: {', '.join(steps)})")
     options.output.mkdir(parents=True, exist_ok=True)
     results = options.output / "results.json"
-    data = {"schema": "memif-bench/1", "steps": {}}
+    data = {"schema": "memif-bench/1", "steps": {}, "failed": {}}
     if options.only and results.exists():
-        data = json.loads(results.read_text(encoding="utf-8"))
+        data |= json.loads(results.read_text(encoding="utf-8"))
     data["machine"] = machine()
-    failed = []
     for name in options.only or steps:
         started = time.monotonic()
         bench.results = []
+        data["steps"].pop(name, None)
+        data["failed"].pop(name, None)
         try:
             steps[name]()
-        except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
-            say(f"{name} failed, and is left out: {error}")
-            failed.append(name)
+            if not bench.results:
+                raise RuntimeError("it printed nothing")
+        except (ArithmeticError, LookupError, OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+            data["failed"][name] = reason(error)
             continue
         seconds = round(time.monotonic() - started, 1)
         data["steps"][name] = {"seconds": seconds, "load": os.getloadavg()[0], "quick": quick, "results": bench.results}
     results.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     bench_report.write(data, options.output)
-    if options.docs:
-        bench_report.update_docs(data, Path("docs"))
     say(f"written: report.md, results.json and pictures in {options.output}")
-    sys.exit(1 if failed else 0)
+    for name, why in data["failed"].items():
+        say(f"{name} is missing: {why}")
+    if options.docs and data["failed"]:
+        say("docs/ stay as they are: not all was measured")
+    elif options.docs:
+        bench_report.update_docs(data, Path("docs"))
+    sys.exit(1 if data["failed"] else 0)
 
 
 if __name__ == "__main__":

@@ -37,9 +37,11 @@ def goals(data):
     base = {"burst": 32, "ring": 1024, "queues": 1}
     rows = []
 
-    def add(what, goal, results, text):
+    def add(what, goal, step, results, text):
         if results:
             rows.append((what, goal, text(results)))
+        elif step in data["failed"]:
+            rows.append((what, goal, "missing"))
 
     def throughput(size, touch):
         return of(data, "throughput", size=size, touch=touch, **base)
@@ -47,18 +49,20 @@ def goals(data):
     def ratio(results):
         return each(results, lambda result: percent(result["ratio"]))
 
-    add("64 bytes, of the limit", "≥ 90 %", throughput(64, "in_place"), ratio)
-    add("1500 bytes in place, of the limit", "≥ 90 %", throughput(1500, "in_place"), ratio)
-    add("1500 bytes copied in and out, of the limit", "≥ 90 %", throughput(1500, "copy"), ratio)
+    add("64 bytes, of the limit", "≥ 90 %", "throughput", throughput(64, "in_place"), ratio)
+    add("1500 bytes in place, of the limit", "≥ 90 %", "throughput", throughput(1500, "in_place"), ratio)
+    add("1500 bytes copied in and out, of the limit", "≥ 90 %", "throughput", throughput(1500, "copy"), ratio)
     add(
         "cost of all checks",
         "≤ 5 %",
+        "checks",
         of(data, "checks"),
         lambda results: each(results, lambda result: f"{100 * (1 - result['ratio']):.1f} %"),
     )
     add(
         "at one end, testpmd at the other, to testpmd at both",
         "≥ 1.5",
+        "testpmd",
         of(data, "testpmd"),
         lambda results: each(
             results, lambda result: f"sending {result['sending_ratio']}, receiving {result['receiving_ratio']}"
@@ -68,6 +72,7 @@ def goals(data):
         add(
             f"instructions a packet, {function.replace('_', ' ')}",
             goal,
+            "instructions",
             of(data, "instructions", function=function),
             lambda results: each(results, lambda result: result["per_packet"]),
         )
@@ -75,6 +80,7 @@ def goals(data):
         add(
             f"round trip, {mode}, p50, to a bare {bare}",
             goal,
+            "latency",
             of(data, "latency", mode=mode),
             lambda results: f"{results[0]['ratio_p50']:.2f} ({results[0]['p50_ns'] / 1e3:.2f} µs; "
             f"p99.9 {results[0]['p99_9_ns'] / 1e3:.1f} µs)",
@@ -83,6 +89,7 @@ def goals(data):
     add(
         "eventfd writes a burst while busy, on interrupts",
         "≤ 1",
+        "waiting",
         busy,
         lambda results: f"{results[0]['interrupts'] / max(results[0]['bursts'], 1):.4f} "
         f"({results[0]['interrupts']} for {results[0]['sleeps']} sleeps)",
@@ -90,18 +97,21 @@ def goals(data):
     add(
         "CPU time of 64 idle interfaces on interrupts",
         "none",
+        "control",
         of(data, "idle"),
         lambda results: f"{results[0]['cpu_ms']:.2f} ms in {results[0]['seconds']} s",
     )
     add(
         "time to connect one of 1,000 interfaces, to one of 10",
         "≤ 1.2",
+        "control",
         of(data, "connect"),
         lambda results: f"{results[0]['ratio']:.2f} ({results[0]['us_per_interface_1000']:.0f} µs)",
     )
     add(
         "memory of an idle interface beyond rings and buffers",
         "≤ 16 KiB",
+        "control",
         of(data, "memory", ring=1024),
         lambda results: f"{results[0]['kib_per_interface']} KiB",
     )
@@ -169,13 +179,15 @@ def calls_table(data):
 
 def body(data):
     machine, steps = data["machine"], data["steps"].values()
+    missing = [f"**{name} is missing**: {why}" for name, why in data["failed"].items()]
     if not steps:
-        return "Nothing was measured.\n"
+        return "\n\n".join(["Nothing was measured.", *missing]) + "\n"
     parts = [
         f"{machine['time']}, {machine.get('cpu', 'unknown CPU')}, {machine['cpus']} CPUs, Linux {machine['kernel']}; "
         f"{sum(step['seconds'] for step in steps):.0f} s of measuring"
         f"{', with --quick' if any(step['quick'] for step in steps) else ''}; "
         f"load average meanwhile up to {max(step['load'] for step in steps):.1f}.",
+        *missing,
         goals(data),
     ]
     if of(data, "throughput"):
@@ -207,7 +219,10 @@ def update_docs(data, docs):
 
 
 def pictures(data, directory, prefix):
-    """A picture of each benchmark that has one and ran."""
+    """A picture of each benchmark that has one and ran, and none of an earlier run."""
     for name, draw in (("throughput", bench_svg.throughput), ("waiting", bench_svg.waiting)):
+        picture = directory / f"{prefix}{name}.svg"
         if results := of(data, name):
-            (directory / f"{prefix}{name}.svg").write_text(draw(results), encoding="utf-8")
+            picture.write_text(draw(results), encoding="utf-8")
+        else:
+            picture.unlink(missing_ok=True)
