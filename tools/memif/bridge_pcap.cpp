@@ -8,6 +8,7 @@
 #include <sys/time.h>
 
 #include "bridge_port.hpp"
+#include "capture_feed.hpp"
 #include "command.hpp"
 #include "packets.hpp"
 
@@ -24,59 +25,66 @@ struct CloseCapture {
 using Capture = std::unique_ptr<pcap_t, CloseCapture>;
 
 constexpr std::size_t pcap_burst = 32;
+constexpr std::uint64_t longest_gap = std::uint64_t{1} << 61;  // ns: 73 years, and still a time when it is added to now
 
-// The file that is sent, frame by frame when it is their time.
+// The file that is sent, frame by frame when it is their time. What comes through a pipe may not be there yet.
 class Source {
  public:
-  explicit Source(const PcapOptions& options) : options_(options), loops_left_(options.loops) { rewind(); }
-
-  bool ended() const noexcept { return head_ == nullptr; }
-  BridgePort::Time due() const noexcept { return due_; }
-  Frame frame() const noexcept { return {reinterpret_cast<const std::byte*>(data_), head_->caplen}; }
-  bool whole() const noexcept { return head_->caplen == head_->len; }
-
-  // The frame() is there until then.
-  void next(BridgePort::Time now) {
-    const int result = ::pcap_next_ex(file_.get(), &head_, &data_);
-    if (result == 1) {
-      schedule(now);
-      return;
-    }
-    if (result != PCAP_ERROR_BREAK)
-      throw Failure(exit_failed, fmt::format("cannot read {}: {}", options_.in, ::pcap_geterr(file_.get())));
-    head_ = nullptr;
-    due_ = BridgePort::Time::max();
-    const bool empty = !first_;
-    if (--loops_left_ == 0 || empty) return;
-    rewind();
-    next(now);
+  explicit Source(const PcapOptions& options) : options_(options), loops_left_(options.loops), feed_(open()) {
+    if (options.loops != 1 && feed_.fd() >= 0)
+      throw UsageError(fmt::format("loop= needs an ordinary file, which {} is not", options.in));
   }
+
+  // Whether there is a frame whose time has come. It stays until next().
+  bool ready(BridgePort::Time now) {
+    if (!loaded_ && !ended_) load(now);
+    return loaded_ && due_ <= now;
+  }
+  void next() noexcept { loaded_ = false; }
+  const CapturedPacket& frame() const noexcept { return feed_.packet(); }
+
+  // When to ask again, or else when fd() is readable, if it is not -1.
+  BridgePort::Time due() const noexcept { return loaded_ ? due_ : BridgePort::Time::max(); }
+  int fd() const noexcept { return loaded_ || ended_ ? -1 : feed_.fd(); }
 
  private:
-  void rewind() {
-    char reason[PCAP_ERRBUF_SIZE] = "";
-    file_.reset(::pcap_open_offline_with_tstamp_precision(options_.in.c_str(), PCAP_TSTAMP_PRECISION_NANO, reason));
-    if (!file_) throw Failure(exit_failed, fmt::format("cannot read a capture from {}: {}", options_.in, reason));
-    if (::pcap_datalink(file_.get()) != DLT_EN10MB)
-      throw Failure(exit_failed, fmt::format("{} has no Ethernet frames", options_.in));
-    first_.reset();
+  CaptureFeed open() const {
+    CaptureFeed feed(options_.in);
+    feed.require(Mode::ethernet);
+    return feed;
   }
 
-  void schedule(BridgePort::Time now) {
-    const nanoseconds recorded = seconds(head_->ts.tv_sec) + nanoseconds(head_->ts.tv_usec);  // as asked for above
+  void load(BridgePort::Time now) {
+    auto next = feed_.next();
+    while (next == CaptureFeed::Next::end && !end_loop()) next = feed_.next();
+    loaded_ = next == CaptureFeed::Next::packet;
+    if (loaded_) schedule(feed_.packet().time, now);
+  }
+
+  // True where that was the last time; a file without frames has no more the next time.
+  bool end_loop() {
+    ended_ = --loops_left_ == 0 || !first_;
+    first_.reset();
+    if (!ended_) feed_ = open();
+    return ended_;
+  }
+
+  // Ordinary subtraction could overflow: a capture says what it likes.
+  void schedule(CaptureTime time, BridgePort::Time now) {
     if (!first_) {
-      first_ = recorded;
+      first_ = time;
       start_ = now;
     }
-    due_ = options_.top_speed ? now : start_ + std::max(recorded - *first_, nanoseconds(0));
+    const auto gap = static_cast<std::uint64_t>(time.time_since_epoch().count()) -
+                     static_cast<std::uint64_t>(first_->time_since_epoch().count());
+    due_ = options_.top_speed || time < *first_ ? now : start_ + nanoseconds(std::min(gap, longest_gap));
   }
 
   PcapOptions options_;
   std::uint64_t loops_left_;
-  Capture file_;
-  pcap_pkthdr* head_ = nullptr;
-  const unsigned char* data_ = nullptr;
-  std::optional<nanoseconds> first_;  // time of the file's first frame
+  CaptureFeed feed_;
+  bool loaded_ = false, ended_ = false;
+  std::optional<CaptureTime> first_;  // of the file's first frame
   BridgePort::Time start_{}, due_{};
 };
 
@@ -92,29 +100,29 @@ class PcapPort final : public BridgePort {
     if (output_ && ::pcap_dump_flush(output_.get()) != 0) fail();
   }
 
-  bool arm(std::vector<pollfd>&) override {
+  bool arm(std::vector<pollfd>& descriptors) override {
     finish();
+    if (source_) descriptors.push_back({source_->fd(), POLLIN, 0});
     return due() > std::chrono::steady_clock::now();
   }
-  Time due() const override { return !source_ ? Time::max() : !started_ ? Time::min() : source_->due(); }
+  Time due() const override { return source_ ? source_->due() : Time::max(); }
 
  private:
-  // pcap keeps one frame at a time, so a burst is a copy.
+  // The feed keeps one frame at a time, so a burst is a copy.
   void take(std::vector<Frame>& frames) override {
     if (!source_) return;
     const Time now = std::chrono::steady_clock::now();
-    if (!std::exchange(started_, true)) source_->next(now);
     std::size_t used = 0;
-    for (std::size_t i = 0; i < pcap_burst && !source_->ended() && source_->due() <= now; ++i, source_->next(now)) {
-      const Frame frame = source_->frame();
-      if (!source_->whole() || frame.size() > max_packet) {  // cut off when it was captured
+    for (std::size_t i = 0; i < pcap_burst && source_->ready(now); ++i, source_->next()) {
+      const auto& [time, data, original_size] = source_->frame();
+      if (data.size() != original_size || data.size() > max_packet) {  // cut off when it was captured
         ++counters_.rx_dropped;
         continue;
       }
-      const auto room = std::span(memory_).subspan(used, frame.size());
-      std::copy(frame.begin(), frame.end(), room.begin());
+      const auto room = std::span(memory_).subspan(used, data.size());
+      std::ranges::copy(std::as_bytes(data), room.begin());
       frames.emplace_back(room);
-      used += frame.size();
+      used += data.size();
     }
   }
 
@@ -149,7 +157,6 @@ class PcapPort final : public BridgePort {
 
   const std::string path_;  // of what is written
   std::optional<Source> source_;
-  bool started_ = false;
   std::vector<std::byte> memory_ = std::vector<std::byte>(pcap_burst * max_packet);
   Capture format_;
   std::unique_ptr<pcap_dumper_t, CloseCapture> output_;

@@ -27,6 +27,15 @@ CaptureReader::CaptureReader(const std::string& path) : file_(std::make_unique<F
   throw Failure(exit_failed, fmt::format("cannot read {}: {}", file_->name, why));
 }
 
+CaptureReader::CaptureReader(std::FILE* stream, const std::string& name) : file_(std::make_unique<File>()) {
+  file_->name = name;
+  std::array<char, PCAP_ERRBUF_SIZE> error{};
+  file_->pcap.reset(::pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, error.data()));
+  if (file_->pcap) return;
+  std::fclose(stream);
+  throw Failure(exit_failed, fmt::format("cannot read {}: {}", name, error.data()));
+}
+
 CaptureReader::~CaptureReader() = default;
 CaptureReader::CaptureReader(CaptureReader&&) noexcept = default;
 CaptureReader& CaptureReader::operator=(CaptureReader&&) noexcept = default;

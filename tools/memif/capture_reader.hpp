@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,8 @@ class CaptureReader {
  public:
   // "-": standard input. Throws Failure.
   explicit CaptureReader(const std::string& path);
+  // What `stream` gives, which is closed in the end. `name` is for messages.
+  CaptureReader(std::FILE* stream, const std::string& name);
   ~CaptureReader();
   CaptureReader(CaptureReader&&) noexcept;
   CaptureReader& operator=(CaptureReader&&) noexcept;

@@ -10,7 +10,7 @@
 
 #include <memif/memif.hpp>
 
-#include "capture_reader.hpp"
+#include "capture_feed.hpp"
 #include "command.hpp"
 #include "session.hpp"
 #include "whole_number.hpp"
@@ -25,21 +25,24 @@ struct DumpOptions {
   std::string read;
 };
 
-CaptureEnd copy(CaptureReader& reader, CaptureSink& sink) {
-  const Session session;
+CaptureEnd copy(CaptureFeed& feed, CaptureSink& sink) {
+  Session session;
   sink.start();
-  try {
-    while (!session.stopped()) {
-      const auto packet = reader.next();
-      if (!packet) return CaptureEnd::end_of_file;
-      const auto room = sink.room();
-      const View kept = packet->data.first(std::min(packet->data.size(), room.size()));
-      std::copy(kept.begin(), kept.end(), room.begin());
-      sink.take(0, packet->time, kept.size(), packet->original_size);
+  while (!session.stopped()) {
+    const auto next = feed.next();
+    if (next == CaptureFeed::Next::end) return CaptureEnd::end_of_file;
+    if (next == CaptureFeed::Next::later) {
+      sink.tick();
       if (const auto end = sink.end()) return *end;
+      session.wait(sink.next_tick(), feed.fd());
+      continue;
     }
-  } catch (const CaptureDamaged&) {
-    if (!session.stopped()) throw;  // else it is no damage: the signal ended the wait for a pipe
+    const CapturedPacket& packet = feed.packet();
+    const auto room = sink.room();
+    const View kept = packet.data.first(std::min(packet.data.size(), room.size()));
+    std::copy(kept.begin(), kept.end(), room.begin());
+    sink.take(0, packet.time, kept.size(), packet.original_size);
+    if (const auto end = sink.end()) return *end;
   }
   return CaptureEnd::signal;
 }
@@ -49,10 +52,10 @@ int read_capture(const DumpOptions& options) {
   std::error_code no_file;
   if (!options.capture.file.empty() && std::filesystem::equivalent(options.read, options.capture.file, no_file))
     throw UsageError("-w would overwrite the file that -r reads");
-  CaptureReader reader(options.read);
-  CaptureSink sink(options.capture, {{.name = options.read, .mode = reader.mode()}});
+  CaptureFeed feed(options.read);
+  CaptureSink sink(options.capture, {{.name = options.read, .mode = feed.mode()}});
   try {
-    const CaptureEnd end = copy(reader, sink);
+    const CaptureEnd end = copy(feed, sink);
     sink.close();
     sink.report(end);
   } catch (const CaptureDamaged&) {  // what comes before the damage is kept

@@ -68,8 +68,9 @@ class ReplayCommand {
   std::vector<Buffer> buffers_ = std::vector<Buffer>(burst_buffers);
 };
 
-// Sends what is due, up to a burst, as far as there is room. The queues take turns.
+// Sends what is there and due, up to a burst, as far as there is room. The queues take turns.
 void ReplayCommand::send_due(Port& port) {
+  if (!source_.load()) return;
   const std::size_t queues = port.config().tx_queues;
   TxBurst burst = port.tx(queue_).begin(buffers_);
   queue_ = (queue_ + 1) % queues;
@@ -116,14 +117,17 @@ int ReplayCommand::run() {
   Session session;
   Port& port = session.add(options_.port);
   std::uint64_t links = 0;
-  while (!session.stopped() && source_.load()) {
+  while (!session.stopped() && (source_.load() || !source_.finished())) {
     if (!port.up() && links != 0 && !options_.port.reconnect) break;
     if (!port.up() && !session.await_link(port)) break;
     links = port.links();
     send_due(port);
     drain(port);
     progress();
-    if (!start_ || source_.finished()) continue;
+    if (!source_.load()) {
+      if (!source_.finished()) session.wait(Clock::time_point::max(), source_.fd());
+      continue;
+    }
     const auto next = *start_ + source_.due();
     // While the ring is full nothing tells us of room: look again soon.
     const auto now = Clock::now();

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "command.hpp"
-#include "stop.hpp"
 #include "units.hpp"
 
 namespace memif::tool {
@@ -54,26 +53,28 @@ nanoseconds Pace::due(CaptureTime time) {
 void Pace::passed(std::size_t size) { due_ += per_packet_ + per_byte_ * static_cast<double>(size); }
 
 ReplaySource::ReplaySource(const ReplayPlan& plan, Mode mode)
-    : plan_(plan), mode_(mode), pace_(plan), reader_(plan.file), rewrite_(parse_rewrite(plan, mode)) {
-  if (plan.loops != 1 && plan.file == "-") throw UsageError("--loop needs a file, not standard input");
-  reader_.require(mode);
+    : plan_(plan), mode_(mode), pace_(plan), feed_(plan.file), rewrite_(parse_rewrite(plan, mode)) {
+  if (plan.loops != 1 && (plan.file == "-" || feed_.fd() >= 0)) throw UsageError("--loop needs an ordinary file");
+  feed_.require(mode);
 }
 
 bool ReplaySource::load() {
   while (!loaded_ && !finished_) {
-    std::optional<CapturedPacket> packet;
     try {
-      packet = reader_.next();
+      switch (feed_.next()) {
+        case CaptureFeed::Next::packet:
+          prepare(feed_.packet());
+          break;
+        case CaptureFeed::Next::later:
+          return false;
+        case CaptureFeed::Next::end:
+          end_loop();
+          break;
+      }
     } catch (const CaptureDamaged& damage) {
-      if (StopSignals::requested()) return false;  // no damage: a signal ended the wait for a pipe
       damage_ = damage.what();
       finished_ = true;
-      return false;
     }
-    if (packet)
-      prepare(*packet);
-    else
-      end_loop();
   }
   return loaded_;
 }
@@ -97,12 +98,12 @@ void ReplaySource::end_loop() {
   ++loops_;
   finished_ = loop_packets_ == 0 || (plan_.loops != 0 && loops_ >= plan_.loops);
   loop_packets_ = 0;
-  if (!finished_) reader_ = CaptureReader(plan_.file);
+  if (!finished_) feed_ = CaptureFeed(plan_.file);
   pace_.next_loop();
 }
 
 std::optional<double> ReplaySource::part_read() const {
-  const auto part = reader_.part_read();
+  const auto part = feed_.part_read();
   if (!part || plan_.loops == 0) return std::nullopt;
   return (static_cast<double>(loops_) + *part) / static_cast<double>(plan_.loops);
 }

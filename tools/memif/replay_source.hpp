@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "capture_reader.hpp"
+#include "capture_feed.hpp"
 #include "replay_rewrite.hpp"
 
 namespace memif::tool {
@@ -43,13 +43,15 @@ class ReplaySource {
   // Opens the capture. Throws Failure, and UsageError for a plan that cannot be, or packets that `mode` does not carry.
   ReplaySource(const ReplayPlan& plan, Mode mode);
 
-  // Makes sure that there is a packet; false when there are no more. What cannot be read any further has come to its
-  // end as well: see damage().
+  // Makes sure that there is a packet; false when there are no more, which is finished(), or none yet: fd() becomes
+  // readable then. What cannot be read any further has come to its end as well: see damage(). Throws Failure and
+  // UsageError where the constructor could not, since the capture comes through a pipe.
   bool load();
   bool loaded() const noexcept { return loaded_; }
   const Bytes& packet() const noexcept { return packet_; }
   std::chrono::nanoseconds due() const noexcept { return due_; }
   void take() noexcept { loaded_ = false; }  // the packet is done with
+  int fd() const noexcept { return feed_.fd(); }
 
   bool finished() const noexcept { return finished_; }  // nothing comes after packet()
   const std::optional<std::string>& damage() const noexcept { return damage_; }
@@ -69,7 +71,7 @@ class ReplaySource {
   const ReplayPlan plan_;
   const Mode mode_;
   Pace pace_;
-  CaptureReader reader_;
+  CaptureFeed feed_;
   Rewrite rewrite_;
   Bytes packet_;
   std::chrono::nanoseconds due_{0};

@@ -27,6 +27,11 @@ timespec until_timeout(Clock::time_point until) {
   return {static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
 }
 
+bool readable(int fd) noexcept {
+  pollfd one{fd, POLLIN, 0};
+  return fd >= 0 && ::poll(&one, 1, 0) > 0;
+}
+
 }  // namespace
 
 TxQueue& Port::tx(std::size_t queue) const {
@@ -120,7 +125,7 @@ void Session::control() {
   last_control_ = Clock::now();
 }
 
-bool Session::wait(Clock::time_point until) {
+bool Session::wait(Clock::time_point until, int fd) {
   const std::uint64_t changes = changes_;
   auto now = Clock::now();
   if (now - last_control_ >= control_period) control();
@@ -133,10 +138,11 @@ bool Session::wait(Clock::time_point until) {
                                                     : now;
   while (!stopped() && changes == changes_) {
     if (pending()) return true;
+    if (readable(fd)) return false;
     now = Clock::now();
     if (now >= until) return false;
     if (now >= spin_until) {
-      sleep(until);
+      sleep(until, fd);
       control();
       return changes == changes_ && pending();
     }
@@ -147,8 +153,8 @@ bool Session::wait(Clock::time_point until) {
 
 // Blocks in one system call on the context and on every ring. The descriptors are collected anew each time, since
 // each link brings its own.
-void Session::sleep(Clock::time_point until) {
-  std::vector<pollfd> fds{{context_.fd(), POLLIN, 0}};
+void Session::sleep(Clock::time_point until, int fd) {
+  std::vector<pollfd> fds{{context_.fd(), POLLIN, 0}, {fd, POLLIN, 0}};
   std::vector<RxQueue*> armed;
   bool idle = true;
   for (const auto& port : ports_) {

@@ -65,9 +65,9 @@ class Session {
   // the end of the last link.
   Clock::time_point look_for_link(Port& port);
 
-  // Waits until a queue has packets, a link changes, a signal arrives, or `until`. True if there are packets. How it
-  // waits is the first port's rx mode; sleeping costs nothing.
-  bool wait(Clock::time_point until = Clock::time_point::max());
+  // Waits until a queue has packets, a link changes, a signal arrives, `fd` is readable (-1: none), or `until`. True if
+  // there are packets. How it waits is the first port's rx mode; sleeping costs nothing.
+  bool wait(Clock::time_point until = Clock::time_point::max(), int fd = -1);
 
   // Sleeps for so long whatever comes, for a command that waits for room in a ring, of which nothing tells.
   void pause(std::chrono::nanoseconds duration);
@@ -81,7 +81,7 @@ class Session {
  private:
   bool pending() noexcept;
   void control();
-  void sleep(Clock::time_point until);
+  void sleep(Clock::time_point until, int fd);
 
   Context context_;
   StopSignals signals_{context_};
