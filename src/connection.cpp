@@ -25,7 +25,8 @@ Connection::Connection(ContextImpl& context, Fd socket)
       channel_(std::move(socket)),
       deadline_(context.reactor(), [this] { enter([this] { execute(machine().on_deadline(Clock::now())); }); }) {}
 
-Connection::~Connection() = default;
+// It may end without a word, in a child of fork().
+Connection::~Connection() { context_.reactor().unwatch(channel_.fd()); }
 
 // Half of what was to be done is done, and the machine knows nothing of it. Nothing here asks for memory.
 template <class Step>
@@ -122,6 +123,7 @@ Fd Connection::take_fd() { return std::move(received_fd_); }
 int Connection::descriptor(handshake::FdRef) const { return -1; }
 
 Status Connection::perform(handshake::Send& action) {
+  if (context_.reactor().abandoned()) return Nothing{};
   channel_.send(message::emit(action.message), descriptor(action.fd));
   return Nothing{};
 }
@@ -139,7 +141,7 @@ Status Connection::perform(handshake::Down& action) {
 void Connection::end(const Reason& reason) {
   over_ = true;
   deadline_.set(std::nullopt);
-  channel_.flush();
+  if (!context_.reactor().abandoned()) channel_.flush();
   context_.reactor().unwatch(channel_.fd());
   ended(reason);
 }

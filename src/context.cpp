@@ -36,6 +36,7 @@ ContextImpl::ContextImpl(ContextConfig config)
 
 ContextImpl::~ContextImpl() {
   const Reactor::Scope scope(reactor_);
+  abandon_if_inherited();
   while (!interfaces_.empty()) remove(*interfaces_.begin()->first);
   for (auto& [address, listener] : listeners_) listener->end_all("the listener is going");
   listeners_.clear();
@@ -82,6 +83,7 @@ void ContextImpl::remove(InterfaceImpl& interface) noexcept {
   const auto found = interfaces_.find(&interface);
   if (found == interfaces_.end()) return;
   const Reactor::Scope scope(reactor_);
+  abandon_if_inherited();
   std::unique_ptr<InterfaceImpl> owned = std::move(found->second);
   interfaces_.erase(found);
   if (interface.is_server())
@@ -89,6 +91,11 @@ void ContextImpl::remove(InterfaceImpl& interface) noexcept {
   interface.shut_down();
   if (interface.is_server()) close_if_idle(interface.address());
   reactor_.bury(std::move(owned));
+}
+
+// A child of fork() that cleans up says nothing to its parent's peers, and leaves the parent's timer alone.
+void ContextImpl::abandon_if_inherited() noexcept {
+  if (process_ != ::getpid()) reactor_.abandon();
 }
 
 Listener* ContextImpl::listener(const std::string& socket) const noexcept {

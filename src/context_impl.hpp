@@ -7,6 +7,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <unordered_map>
 
 #include <memif/context.hpp>
@@ -55,7 +56,9 @@ class ContextImpl final : public Handler {
   Result<Listener*> open_listener(const Address& address, const SocketFile& file);
   Result<Listener*> start_listener(const Address& address, ListenSocket socket, bool adopted);
   void close_if_idle(const Address& address) noexcept;
+  void abandon_if_inherited() noexcept;
 
+  const pid_t process_ = ::getpid();  // that made it
   ContextConfig config_;
   std::unique_ptr<EpollLoop> own_loop_;
   Reactor reactor_;

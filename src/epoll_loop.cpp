@@ -80,7 +80,8 @@ Status EpollLoop::change(int fd, unsigned events) {
 
 void EpollLoop::remove(int fd) noexcept {
   if (watched_.erase(fd) == 0) return;
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);  // ENOENT when it was quiet
+  // ENOENT when it was quiet. A child of fork() has the same set as its parent, which goes on with it.
+  if (process_ == ::getpid()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
   for (Round* round = round_; round != nullptr; round = round->outer) {
     for (std::size_t i = 0; i < round->count; ++i) {
       if (round->events[i].data.fd == fd) round->events[i].data.fd = gone;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <unistd.h>
 #include <unordered_map>
 
 #include <memif/event_loop.hpp>
@@ -38,6 +39,7 @@ class EpollLoop final : public EventLoop {
 
   Fd epoll_;
   Fd timer_;
+  const pid_t process_ = ::getpid();           // that made it
   std::unordered_map<int, unsigned> watched_;  // those with no events are not in the epoll set
   Round* round_ = nullptr;                     // the innermost run_once() that is delivering
 };

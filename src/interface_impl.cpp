@@ -1,6 +1,7 @@
 #include "interface_impl.hpp"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "context_impl.hpp"
@@ -81,9 +82,17 @@ void InterfaceImpl::disconnect(const std::string& why) {
 void InterfaceImpl::shut_down() {
   closing_ = true;
   reconnect_.set(std::nullopt);
+  if (context_.reactor().abandoned()) return abandon();
   if (connection_ != nullptr) connection_->disconnect(Errc::closed, "interface removed");
   port_->set_link(nullptr);
   if (Publication* const publication = port_->publication()) publication->withdraw();
+}
+
+// In a child of fork(). Its parent's threads may have been anywhere in the port, and locks that they held stay locked
+// in this copy: it is never touched again, nor freed.
+void InterfaceImpl::abandon() noexcept {
+  if (connection_ != nullptr) context_.reactor().bury(std::move(connection_));
+  static_cast<void>(new (std::nothrow) std::shared_ptr<Port>(port_));
 }
 
 void InterfaceImpl::admitted(std::unique_ptr<Connection> connection) { connection_ = std::move(connection); }

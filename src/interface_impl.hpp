@@ -28,6 +28,7 @@ class InterfaceImpl final : public Handler {
 
   // The interface is going: ends its connection without a callback's return to it.
   void shut_down();
+  void abandon() noexcept;
 
   // From its connection.
   void admitted(std::unique_ptr<Connection> connection);

@@ -30,10 +30,7 @@ enum class Proof { is_eventfd, is_not, unknown };
 // is.
 class Notifier {
  public:
-  static Notifier& instance() noexcept {
-    static Notifier notifier;  // lives as long as the process
-    return notifier;
-  }
+  static Notifier& instance() noexcept;
 
   bool signal(int fd) noexcept { return submit(fd, IOCB_CMD_PWRITE) == 0; }
 
@@ -42,24 +39,38 @@ class Notifier {
     const int error = submit(fd, IOCB_CMD_PREAD);
     if (error == EINVAL) return Proof::is_not;
     // Unless it is our own descriptor that is bad, because the application has closed everything that it did not know.
-    return error == EBADF && ::fcntl(null_, F_GETFD) >= 0 ? Proof::is_eventfd : Proof::unknown;
+    return error == EBADF && ::fcntl(null_.load(std::memory_order_relaxed), F_GETFD) >= 0 ? Proof::is_eventfd
+                                                                                          : Proof::unknown;
   }
 
  private:
   static constexpr unsigned depth = 64;
   static constexpr aio_context_t none = 0, impossible = ~aio_context_t{0};
 
-  Notifier() noexcept : null_(::open("/dev/null", O_WRONLY | O_CLOEXEC)) {
-    // A context belongs to the process that made it.
-    if (::pthread_atfork(nullptr, nullptr, [] { instance().context_.store(none, std::memory_order_seq_cst); }) != 0)
-      context_.store(impossible, std::memory_order_seq_cst);
+  // /dev/null, or -1.
+  int null() noexcept {
+    int fd = null_.load(std::memory_order_acquire);
+    if (fd >= 0) return fd;
+    const int made = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (made < 0 || null_.compare_exchange_strong(fd, made, std::memory_order_acq_rel, std::memory_order_acquire))
+      return made;
+    ::close(made);  // another thread was first
+    return fd;
+  }
+
+  // A context belongs to the process that made it: a child of fork() begins without.
+  bool forgotten_by_children() noexcept {
+    const auto forget = [] { instance().context_.store(none, std::memory_order_seq_cst); };
+    if (!handled_.load(std::memory_order_acquire) && ::pthread_atfork(nullptr, nullptr, forget) == 0)
+      handled_.store(true, std::memory_order_release);
+    return handled_.load(std::memory_order_relaxed);
   }
 
   aio_context_t context() noexcept {
     aio_context_t context = context_.load(std::memory_order_acquire);
     if (context != none) return context;
     aio_context_t made = none;
-    if (::syscall(SYS_io_setup, depth, &made) != 0) made = impossible;
+    if (!forgotten_by_children() || ::syscall(SYS_io_setup, depth, &made) != 0) made = impossible;
     if (context_.compare_exchange_strong(context, made, std::memory_order_acq_rel, std::memory_order_acquire))
       return made;
     if (made != impossible) ::syscall(SYS_io_destroy, made);  // another thread was first
@@ -69,10 +80,11 @@ class Notifier {
   // An errno, or 0.
   int submit(int fd, std::uint16_t operation) noexcept {
     const aio_context_t in = context();
-    if (in == impossible || null_ < 0) return ENOSYS;
+    const int file = null();
+    if (in == impossible || file < 0) return ENOSYS;
     iocb block{};
     block.aio_lio_opcode = operation;
-    block.aio_fildes = static_cast<std::uint32_t>(null_);
+    block.aio_fildes = static_cast<std::uint32_t>(file);
     block.aio_flags = IOCB_FLAG_RESFD;
     block.aio_resfd = static_cast<std::uint32_t>(fd);
     iocb* list = &block;
@@ -91,9 +103,15 @@ class Notifier {
     ::syscall(SYS_io_getevents, in, 0L, static_cast<long>(results.size()), results.data(), &no_time);
   }
 
-  const int null_;
+  std::atomic<int> null_{-1};
+  std::atomic<bool> handled_{false};  // forks
   std::atomic<aio_context_t> context_{none};
 };
+
+// Initialised before the program runs: a child of fork() would wait for ever for a thread that was about to do it.
+constinit Notifier notifier;
+
+Notifier& Notifier::instance() noexcept { return notifier; }
 
 bool ready(int fd, short events) noexcept {
   pollfd entry{fd, events, 0};

@@ -53,7 +53,7 @@ void Reactor::handle_timer() {
 void Reactor::arm() noexcept {
   std::optional<Clock::time_point> first;
   if (!due_.empty()) first = due_.begin()->first;
-  if (first == armed_) return;
+  if (first == armed_ || abandoned_) return;
   armed_ = first;
   loop_.set_timer(first);
 }

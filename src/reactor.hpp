@@ -51,6 +51,10 @@ class Reactor {
   void handle(int fd);
   void handle_timer();
 
+  // From now on it only forgets: in a child of fork() all that it stands for is still in use by the parent.
+  void abandon() noexcept { abandoned_ = true; }
+  bool abandoned() const noexcept { return abandoned_; }
+
   // Marks a stretch during which nothing buried is freed: every entry from outside.
   class Scope {
    public:
@@ -75,6 +79,7 @@ class Reactor {
   std::optional<Clock::time_point> armed_;
   std::unique_ptr<Handler> graves_;
   int depth_ = 0;
+  bool abandoned_ = false;
 };
 
 // Calls back once at a given time, from Reactor::handle_timer().

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cerrno>
 #include <ctime>
 #include <linux/membarrier.h>
@@ -16,12 +17,22 @@ bool membarrier(int command) noexcept {
   return done;
 }
 
+enum class Answer { unknown, no, yes };
+
+// No static variable of the function below: a child of fork() would wait for ever for the thread that was about to
+// initialise it. Registering twice does no harm, and a child is registered as its parent was.
+constinit std::atomic<Answer> answer{Answer::unknown};
+
 }  // namespace
 
 // Old kernels have none, and sandboxes may refuse them.
 bool have_remote_fences() noexcept {
-  static const bool have = membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
-  return have;
+  Answer have = answer.load(std::memory_order_acquire);
+  if (have == Answer::unknown) {
+    const Answer mine = membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) ? Answer::yes : Answer::no;
+    if (answer.compare_exchange_strong(have, mine, std::memory_order_acq_rel, std::memory_order_acquire)) have = mine;
+  }
+  return have == Answer::yes;
 }
 
 void remote_fence() noexcept {

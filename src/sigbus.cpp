@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdint>
 #include <mutex>
+#include <pthread.h>
 #include <string>
 #include <sys/mman.h>
 
@@ -32,7 +33,7 @@ constinit std::array<Entry, capacity> table;
 constinit std::atomic<std::size_t> entries_in_use{0};  // no used entry is at or beyond this one
 
 constinit std::mutex changing;  // the table's writers; the handler takes no lock
-constinit bool installed = false;
+constinit bool installed = false, forks_prepared = false;
 struct sigaction previous;  // written before the handler is installed, then only read
 
 Entry* find(std::uintptr_t address) noexcept {
@@ -92,6 +93,12 @@ void on_sigbus(int number, siginfo_t* info, void* context) noexcept {
 
 Status install() {
   if (installed) return Nothing{};
+  // A child of fork() finds no table that another thread was about to change.
+  if (!forks_prepared) {
+    const int error = ::pthread_atfork([] { changing.lock(); }, [] { changing.unlock(); }, [] { changing.unlock(); });
+    if (error != 0) return system_error(error, "cannot prepare for forks");
+    forks_prepared = true;
+  }
   if (::sigaction(SIGBUS, nullptr, &previous) != 0) return system_error(errno, "cannot ask for the SIGBUS handler");
   struct sigaction ours {};
   ours.sa_sigaction = on_sigbus;

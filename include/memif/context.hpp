@@ -68,7 +68,8 @@ class Interface {
 enum class PollResult { handled, timed_out, woken };
 
 // Owns listeners and interfaces, and runs their handshakes, timers and callbacks on one thread, the control thread:
-// the one that calls poll() or handle().
+// the one that calls poll() or handle(). A child of fork() may destroy it, which its parent does not notice, and
+// nothing else (docs/architecture.md).
 class Context {
  public:
   explicit Context(ContextConfig config = {});  // throws Exception
