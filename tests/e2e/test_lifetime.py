@@ -4,7 +4,7 @@ import os
 import signal
 import unittest
 
-from support import E2ETest, wait_until
+from support import MEMIF, E2ETest, wait_until
 
 PING = ("--source", "192.168.7.1/24", "-c", "5", "-i", "0.005", "--wait", "10s", "--json")
 TARGET = "192.168.7.2"
@@ -55,6 +55,21 @@ class LifetimeTest(E2ETest):
         self.endless_ping()
         self.assertEqual(self.responder.terminate(), 0, str(self.responder))
         self.assertFalse(self.socket.exists())
+
+
+class HangUpTest(E2ETest):
+    def test_a_terminal_that_closes_ends_a_command_in_order(self):
+        respond = self.respond("192.168.7.2/24", "--json", role="server")
+        respond.popen.send_signal(signal.SIGHUP)
+        self.assertEqual(self.report(respond)["schema"], "memif-respond/1")
+        self.assertFalse(self.socket.exists())
+
+    def test_but_not_one_that_was_started_with_nohup(self):
+        port = ("--socket", self.socket, "--role", "server", "192.168.7.2/24")
+        respond = self.listening(self.start("sh", "-c", 'trap "" HUP; exec "$@"', "sh", MEMIF, "respond", *port))
+        respond.popen.send_signal(signal.SIGHUP)
+        ping = self.memif("ping", "--source", "192.168.7.1/24", "-c", "1", "--json", "192.168.7.2")
+        self.assert_all_answered(ping, 1)
 
 
 if __name__ == "__main__":

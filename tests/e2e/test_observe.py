@@ -168,16 +168,18 @@ class TopTest(ObserveTest):
         top = self.command("top", "--once", "--pid", os.getpid())
         self.assertEqual(top.returncode, 3, top.stdout)
 
-    def on_a_terminal(self, end):
+    watched = None
+
+    def on_a_terminal(self, end, code=0, whole=True):
         """`memif top` on a terminal of 100 columns and 10 rows, ended by end(top, keyboard)."""
-        responder, _ = self.traffic()
+        self.watched = self.watched or self.traffic()[0]
         keyboard, terminal = pty.openpty()
         self.addCleanup(os.close, keyboard)
         self.addCleanup(os.close, terminal)
         termios.tcsetwinsize(terminal, (10, 100)) if hasattr(termios, "tcsetwinsize") else subprocess.run(
             ["stty", "rows", "10", "cols", "100"], stdin=terminal, check=True)
         before = termios.tcgetattr(terminal)
-        top = subprocess.Popen([MEMIF, "top", "--interval", "200ms", "--pid", str(responder.pid)], stdin=terminal,
+        top = subprocess.Popen([MEMIF, "top", "--interval", "200ms", "--pid", str(self.watched.pid)], stdin=terminal,
                                stdout=terminal, stderr=subprocess.PIPE)
         self.addCleanup(top.stderr.close)
         self.addCleanup(top.kill)
@@ -192,10 +194,10 @@ class TopTest(ObserveTest):
         self.assertNotEqual(termios.tcgetattr(terminal), before)
         end(top, keyboard)
         wait_until(lambda: shown() and top.poll() is not None, "the end of memif top")
-        self.assertEqual(top.returncode, 0, top.stderr.read())
+        self.assertEqual(top.returncode, code, top.stderr.read())
         text = shown().decode()
         self.assertTrue(text.startswith("\x1b[?1049h"), text[:40])
-        self.assertTrue(text.endswith("\x1b[?25h\x1b[?1049l"), text[-40:])
+        self.assertTrue(text.endswith("\x1b[?25h\x1b[?1049l") or not whole, text[-40:])
         self.assertEqual(termios.tcgetattr(terminal), before)
         for line in re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", text).split("\r\n"):
             self.assertLessEqual(len(line), 100, line)
@@ -204,7 +206,22 @@ class TopTest(ObserveTest):
         self.on_a_terminal(lambda top, keyboard: os.write(keyboard, b"dq"))
 
     def test_a_signal_ends_it_and_the_terminal_is_as_before(self):
-        self.on_a_terminal(lambda top, keyboard: top.send_signal(signal.SIGINT))
+        for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(asked):
+                self.on_a_terminal(lambda top, keyboard, asked=asked: top.send_signal(asked))
+
+    def test_a_signal_that_kills_it_leaves_the_terminal_as_before(self):
+        for deadly in (signal.SIGQUIT, signal.SIGUSR1, signal.SIGABRT, signal.SIGSEGV):
+            with self.subTest(deadly):
+                self.on_a_terminal(lambda top, keyboard, deadly=deadly: top.send_signal(deadly), code=-deadly)
+
+    def test_so_does_a_second_signal_while_the_terminal_takes_nothing(self):
+        def end(top, keyboard):
+            os.write(keyboard, b"\x13")  # Ctrl+S
+            wait_until(lambda: top.send_signal(signal.SIGTERM) or top.poll() is not None, "the end of memif top")
+            os.write(keyboard, b"\x11")  # Ctrl+Q
+
+        self.on_a_terminal(end, code=-signal.SIGTERM, whole=False)
 
 
 class MetricsTest(ObserveTest):

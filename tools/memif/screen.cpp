@@ -4,12 +4,15 @@
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
+#include <poll.h>
 #include <string_view>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "command.hpp"
 #include "output.hpp"
+#include "stop.hpp"
 
 namespace memif::tool {
 namespace {
@@ -21,24 +24,44 @@ void show(std::string_view text) {
 
 constexpr std::string_view enter = "\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J", leave = "\x1b[?25h\x1b[?1049l";
 
+// Where a signal handler finds it.
+termios before;
+bool changed = false;
+
+void restore_modes() noexcept {
+  if (changed) ::tcsetattr(STDIN_FILENO, TCSANOW, &before);
+  changed = false;
+}
+
+// A terminal that takes nothing now must not keep the program from dying.
+void restore_before_death() {
+  restore_modes();
+  pollfd room{STDOUT_FILENO, POLLOUT, 0};
+  if (::poll(&room, 1, 0) == 1) [[maybe_unused]]
+    const ssize_t ignored = ::write(STDOUT_FILENO, leave.data(), leave.size());
+}
+
 }  // namespace
 
 Screen::Screen() {
+  StopSignals::before_death(restore_before_death);
+  show(enter);
   termios now{};
   if (::tcgetattr(STDIN_FILENO, &now) == 0) {
-    before_ = now;
+    before = now;
+    changed = keys_ = true;
     now.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
     now.c_cc[VMIN] = 0;
     now.c_cc[VTIME] = 0;
     now.c_cc[VSUSP] = _POSIX_VDISABLE;  // stopped, it would leave the terminal as it is
     ::tcsetattr(STDIN_FILENO, TCSANOW, &now);
   }
-  show(enter);
 }
 
 Screen::~Screen() {
   write_all(STDOUT_FILENO, leave);
-  if (before_) ::tcsetattr(STDIN_FILENO, TCSANOW, &*before_);
+  restore_modes();
+  StopSignals::before_death(nullptr);
 }
 
 Screen::Size Screen::size() {
@@ -57,7 +80,7 @@ void Screen::draw(const std::vector<std::string>& lines) {
   show(text + "\x1b[J");
 }
 
-int Screen::keys() const noexcept { return before_ && !ended_ ? STDIN_FILENO : -1; }
+int Screen::keys() const noexcept { return keys_ && !ended_ ? STDIN_FILENO : -1; }
 
 std::optional<char> Screen::key() {
   char key = 0;

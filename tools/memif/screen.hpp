@@ -4,13 +4,12 @@
 #include <cstddef>
 #include <optional>
 #include <string>
-#include <termios.h>
 #include <vector>
 
 namespace memif::tool {
 
-// While it lives: the alternate screen, no cursor, keys without echo or Enter. Standard output must be a terminal;
-// keys are read if standard input is one.
+// One at a time. While it lives: the alternate screen, no cursor, keys without echo or Enter. Standard output must be a
+// terminal; keys are read if standard input is one. A signal that kills gives the terminal back first (StopSignals).
 class Screen {
  public:
   Screen();
@@ -31,7 +30,7 @@ class Screen {
   std::optional<char> key();
 
  private:
-  std::optional<termios> before_;
+  bool keys_ = false;   // standard input is a terminal
   bool ended_ = false;  // standard input has no more keys
 };
 

@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM: the first asks the command to finish, the second kills it.
+// SIGINT, SIGTERM and SIGHUP: the first asks the command to finish, the second kills it. A SIGHUP that was ignored at
+// the start (nohup) stays so.
 #pragma once
 
 #include <memif/context.hpp>
@@ -14,6 +15,10 @@ class StopSignals {
   StopSignals& operator=(const StopSignals&) = delete;
 
   static bool requested() noexcept;
+
+  // From now on `act` is called before any signal kills the program that can be caught, a crash's too. It is called in
+  // a signal handler.
+  static void before_death(void (*act)()) noexcept;
 };
 
 }  // namespace memif::tool
