@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import unittest
 
 from support import MEMIF, E2ETest
@@ -57,10 +58,17 @@ class Perf(E2ETest):
         self.assert_all_arrived(report)
         self.assertEqual(report["received_bytes"], 9000 * report["received"])
 
-    def test_intervals_add_up_to_no_more_than_the_total(self):
-        report = self.report(self.both("--interval", "50ms", "--rate", "10kpps"))
-        self.assertGreaterEqual(len(report["intervals"]), 2)
-        self.assertLessEqual(sum(interval["sent"] for interval in report["intervals"]), report["sent"])
+    def test_intervals_add_up_to_the_total(self):
+        for interval in ("100ms", "70ms", "1s"):  # which divide the time, or do not, or are longer
+            with self.subTest(interval):
+                report = self.report(self.both("--interval", interval, "--rate", "10kpps"))
+                intervals = report["intervals"]
+                self.assertGreaterEqual(len(intervals), 1 if interval == "1s" else 2)
+                for what in ("sent", "sent_bytes", "received", "received_bytes"):
+                    self.assertEqual(sum(one[what] for one in intervals), report[what], what)
+                times = [(one["from_s"], one["to_s"]) for one in intervals]
+                self.assertEqual([to for _, to in times[:-1]], [begin for begin, _ in times[1:]])
+                self.assertEqual((times[0][0], times[-1][1]), (0, report["seconds"]))
 
     def test_a_missed_rate_is_exit_code_4_after_the_report(self):
         process = self.both("--rate", "1kpps", "--min-rate", "1Gpps")
@@ -84,6 +92,8 @@ class Perf(E2ETest):
             (("--size", "63"), "--size"),
             (("--size", "64:0"), "'0'"),
             (("--rate", "fast"), "fast"),
+            (("--rate", "0"), "--rate"),
+            (("--time", "0"), "--time"),
             (("--burst", "257"), "--burst"),
             (("--receive",), "--receive"),
             (("--max-loss", "x"), "--max-loss"),
@@ -146,6 +156,12 @@ class PerfPeer(E2ETest):
         self.assertIn("received", receiver.stdout)
         self.assert_exit(sender, 1)
         self.assertIn("is down", sender.stderr)
+
+    def test_a_signal_while_it_waits_for_its_peer_ends_it_with_a_report(self):
+        perf = self.listening(self.memif("perf", "--json", "--min-rate", "1Mpps", role="server"))
+        perf.popen.send_signal(signal.SIGINT)
+        report = self.report(perf)
+        self.assertEqual((report["sent"], report["queues"]), (0, []))
 
     def test_no_peer_is_exit_code_3(self):
         self.assert_no_peer(self.memif("perf", "--wait", "100ms"), "no peer")

@@ -55,6 +55,7 @@ PerfLoad parse_load(const PerfOptions& options) {
     load.rate = parse_bit_rate(options.rate) / 8 / mean;
   else if (!options.rate.empty())
     load.rate = parse_packet_rate(options.rate);
+  if (!options.rate.empty() && load.rate <= 0) throw UsageError("--rate: the rate must be more than 0");
   return load;
 }
 
@@ -64,6 +65,7 @@ const PerfOptions& checked(const PerfOptions& options) {
     throw UsageError("--receive: with two ports the second receives anyway");
   if (options.receive && options.reflect) throw UsageError("--receive and --reflect exclude each other");
   if (options.port.reconnect) throw UsageError("--reconnect: perf measures one link");
+  if (parse_duration(options.time) == 0ns) throw UsageError("--time: it must be more than 0");
   return options;
 }
 
@@ -86,7 +88,7 @@ class PerfCommand {
   void start();
   bool running();
   void measure();
-  void add_interval(double from, double to);
+  void add_interval(double to);
   void drain();
   std::optional<std::uint64_t> expected(const PerfSums& total) const;
   int finish();
@@ -98,7 +100,8 @@ class PerfCommand {
   std::vector<Port*> ports_;
   PerfThreads threads_;
   PerfResult result_;
-  PerfSums before_;
+  PerfSums before_;  // the present interval
+  double from_ = 0;  // seconds
   bool lost_link_ = false;
 };
 
@@ -132,22 +135,21 @@ void PerfCommand::measure() {
   const auto began = Clock::now();
   const auto since = [began] { return std::chrono::duration<double>(Clock::now() - began).count(); };
   auto next = began + every_;
-  double from = 0;
   std::uint64_t moved = 0;
   while (running() && Clock::now() - began < time_) {
     const PerfSums now = threads_.sums();
     if (std::exchange(moved, now.sent + now.received) != moved) result_.seconds = since();
-    if (every_.count() == 0 || Clock::now() < next) continue;
-    const double to = since();
-    add_interval(std::exchange(from, to), to);
+    // The last one is added when all has come: it ends with the measurement.
+    if (every_.count() == 0 || Clock::now() < next || next - began >= time_) continue;
+    add_interval(since());
     next += every_;
   }
   if (!passive()) result_.seconds = since();
 }
 
-void PerfCommand::add_interval(double from, double to) {
+void PerfCommand::add_interval(double to) {
   const PerfSums now = threads_.sums();
-  result_.intervals.push_back({from, to, now - std::exchange(before_, now)});
+  result_.intervals.push_back({std::exchange(from_, to), to, now - std::exchange(before_, now)});
   if (options_.json) return;
   print_line(describe(result_.intervals.back()));
   flush_output();  // somebody may be looking through a pipe
@@ -175,7 +177,7 @@ int PerfCommand::run() {
     ports_.push_back(&session_.add(second));
   }
   for (Port* port : ports_)
-    if (!session_.await_link(*port)) return exit_done;
+    if (!session_.await_link(*port)) return finish();
   start();
   measure();
   if (!passive() && !lost_link_) drain();
@@ -195,6 +197,7 @@ std::optional<std::uint64_t> PerfCommand::expected(const PerfSums& total) const 
 }
 
 int PerfCommand::finish() {
+  if (every_.count() != 0 && result_.seconds > from_) add_interval(result_.seconds);
   result_.test = test();
   result_.total = threads_.sums();
   result_.expected = expected(result_.total);
@@ -202,6 +205,7 @@ int PerfCommand::finish() {
   options_.json ? print_json(result_) : print_text(result_);
   for (const Port* port : ports_)
     if (!port->up()) notice(fmt::format("the link on {} is down: {}", port_name(port->config()), port->why_down()));
+  if (result_.queues.empty()) return exit_done;  // a signal ended the wait for the peer
   const auto failures = missed(limits_, result_);
   for (const std::string& failure : failures) complain(failure);
   if (lost_link_ && !(passive() && result_.total.received != 0)) return exit_failed;

@@ -191,8 +191,9 @@ std::size_t PerfWorker::reflect() {
 void PerfWorker::idle() {
   const bool sending = sends() && sending_.load(std::memory_order_relaxed);
   const bool waits = job_.rx != nullptr && !(job_.reflect && job_.tx->room() == 0);
-  const auto pause =
-      sending && load_.rate > 0 ? std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / load_.rate)) : 0ns;
+  const auto pause = sending && load_.rate > 0
+                         ? std::chrono::nanoseconds(static_cast<std::int64_t>(std::min(1e9 / load_.rate, 1e18)))
+                         : 0ns;
   if (waits && !sending) {
     job_.rx->wait(nap);
   } else if (sending && pause > 200us) {
