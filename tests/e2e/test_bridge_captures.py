@@ -3,7 +3,7 @@
 import unittest
 
 from support import MEMIF, E2ETest, run_on_full_disk
-from test_replay import udp_frame, write_pcap
+from test_replay import fields, udp_frame, write_pcap
 
 
 class BridgeOfCaptures(E2ETest):
@@ -32,6 +32,23 @@ class BridgeOfCaptures(E2ETest):
                 self.assert_exit(bridge, 2)
                 self.assertIn("would overwrite", bridge.stderr)
                 self.assertEqual(self.source.read_bytes(), before)
+
+    def test_a_capture_does_not_go_where_the_report_goes(self):
+        bridge = self.start(MEMIF, "bridge", f"pcap:in={self.source}", "pcap:out=-", "--time", "100ms")
+        self.assert_exit(bridge, 2)
+        self.assertIn("out=-", bridge.stderr)
+        self.assertEqual(bridge.stdout, "")
+
+    def test_the_longest_frames_pass(self):
+        frames = [udp_frame(0, 65535 + 14), udp_frame(1, 65535 + 14) + bytes(8)]  # as long as with two tags
+        source = write_pcap(self.dir / "long.pcap", frames)
+        dump = self.memif("dump", "-w", self.dir / "got.pcapng", "-c", "2", "--wait", "10s", "--json")
+        bridge = self.start(MEMIF, "bridge", f"memif:{self.socket},role=server", f"pcap:in={source},pace=top", "--json")
+        report = self.report(dump)
+        self.assertEqual((report["captured"], report["dropped"]), (2, 0))
+        lengths = [(str(len(frame)),) * 2 for frame in frames]
+        self.assertEqual(fields(self.dir / "got.pcapng", "frame.len", "frame.cap_len"), lengths)
+        bridge.terminate()
 
     def test_two_ports_do_not_write_one_file(self):
         out = f"pcap:out={self.dir / 'out.pcap'}"

@@ -49,6 +49,29 @@ class PingTest(E2ETest):
     def test_payload_of_9000_bytes_to_the_client(self):
         self.exchange("client", V4, "192.168.7.2/24", "192.168.7.2", ping=("--size", "9000"))
 
+    def test_the_longest_packets_of_both_families_in_both_directions(self):
+        for role in ("server", "client"):
+            for source, address, size in ((V4, "192.168.7.2", 65507), (V6, "fd00:7::2", 65527)):
+                with self.subTest(responder=role, size=size):
+                    self.socket = self.dir / f"{role}{size}.sock"
+                    self.exchange(role, source, f"{address}/24", address, ping=("--size", size), count=3)
+
+    def test_also_in_the_smallest_buffers(self):
+        port = ("--ring-size", "16384", "--buffer-size", "64")
+        self.exchange("server", V6, "fd00:7::2/64", "fd00:7::2", ping=("--size", "65527", *port), count=3)
+
+    def test_longer_ones_cannot_be(self):
+        for source, target, size in ((V4, "192.168.7.2", 65508), (V6, "fd00:7::2", 65528)):
+            ping = self.memif("ping", *source, "-s", size, target)
+            self.assert_exit(ping, 2)
+            self.assertIn(f"more than {size - 1}", ping.stderr)
+
+    def test_what_the_whole_ring_does_not_hold_is_told(self):
+        self.respond("192.168.7.2/24", role="server")
+        ping = self.memif("ping", *V4, "-s", "20000", "--ring-size", "8", *FAST, "192.168.7.2")
+        self.assert_exit(ping, 1)
+        self.assertIn("ring of 8 buffers", ping.stderr)
+
     def test_smallest_payload(self):
         self.exchange("server", V4, "192.168.7.2/24", "192.168.7.2", ping=("--size", "0"))
 

@@ -141,6 +141,7 @@ PcapOptions parse_pcap(std::string_view text) {
   }
   if (options.in.empty() && options.out.empty()) throw UsageError("needs in=FILE, out=FILE or both");
   if (options.in == options.out) throw UsageError("in and out are the same file");
+  if (options.out == "-") throw UsageError("out=- would mix the capture with the report: name an ordinary file");
   return options;
 }
 

@@ -19,7 +19,7 @@ namespace memif::tool {
 
 struct CaptureOptions {
   std::uint64_t count = 0;  // 0: no limit
-  std::string snap_length = "65536", file;
+  std::string snap_length = "0", file;
   std::vector<std::string> stop_conditions, ring_conditions, filter;
   bool hex = false, quiet = false, json = false;
 };

@@ -11,9 +11,10 @@
 
 namespace memif::tool {
 
-// Room for a packet of 64 KiB in the smallest buffers, or for a long burst.
-inline constexpr std::size_t burst_buffers = 1024;
-inline constexpr std::size_t max_packet = 65536;
+// The longest IP packet is 65535 bytes after a header of 40 (IPv6); before it, an Ethernet header and tags.
+inline constexpr std::size_t max_packet = 65536 + 64;
+// Room for one of those in buffers of 64 bytes, or for a long burst.
+inline constexpr std::size_t burst_buffers = 2048;
 
 // A copy of the first bytes of a packet, as many as there is room for.
 inline View copy_head(const Packet& packet, std::span<std::uint8_t> room) {

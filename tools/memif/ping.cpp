@@ -19,7 +19,7 @@
 namespace memif::tool {
 namespace {
 
-constexpr std::size_t max_data = 65500;
+constexpr std::size_t max_data_v4 = 65535 - 20 - 8, max_data_v6 = 65535 - 8;  // beside the headers that count
 
 struct PingOptions {
   PortOptions port;
@@ -41,6 +41,7 @@ PingPlan make_plan(const PingOptions& options) {
   plan.timeout = parse_duration(options.timeout);
   if (plan.timeout == std::chrono::nanoseconds(0)) throw UsageError("--timeout: must be more than 0");
   plan.size = parse_size(options.size);
+  const std::size_t max_data = plan.source.v6() ? max_data_v6 : max_data_v4;
   if (plan.size > max_data) throw UsageError(fmt::format("--size: {} is more than {}", plan.size, max_data));
   if (options.port.config.mode == Mode::punt_inject) throw UsageError("--mode: ping needs ethernet or ip");
   return plan;
@@ -120,11 +121,20 @@ int ping(const PingOptions& options) {
     print_line(fmt::format("PING {} from {} over {}: {} data bytes", from, to_string(plan.source),
                            port_name(port.config()), plan.size));
   const auto start = Clock::now();
-  const Pinger::End end = pinger.run();
-  if (options.json)
-    print_json_report(plan, pinger.totals());
-  else
-    print_report(plan, pinger.totals(), Clock::now() - start);
+  const auto report = [&] {
+    if (options.json)
+      print_json_report(plan, pinger.totals());
+    else
+      print_report(plan, pinger.totals(), Clock::now() - start);
+  };
+  Pinger::End end{};
+  try {
+    end = pinger.run();
+  } catch (const Failure& failure) {
+    if (failure.code() == exit_no_peer && pinger.totals().sent != 0) report();  // it did not return
+    throw;
+  }
+  report();
   return exit_code(end, plan, port, pinger.totals(), max_loss);
 }
 

@@ -61,7 +61,7 @@ class Pinger {
   bool all_sent() const noexcept { return plan_.count != 0 && totals_.sent >= plan_.count; }
   Clock::time_point next_send() const noexcept;
   void try_send(Clock::time_point now);
-  bool transmit(View packet) { return port_.tx().send_copy(std::as_bytes(packet)); }
+  bool transmit(View packet);
 
   void receive();
   void handle(View packet, Clock::time_point when);
