@@ -1,10 +1,12 @@
 """Peers that come, go and die: a responder stays what it was."""
 
+import json
 import os
 import signal
 import unittest
 
 from support import MEMIF, E2ETest, wait_until
+from test_replay import udp_frame, write_pcap
 
 PING = ("--source", "192.168.7.1/24", "-c", "5", "-i", "0.005", "--wait", "10s", "--json")
 TARGET = "192.168.7.2"
@@ -55,6 +57,36 @@ class LifetimeTest(E2ETest):
         self.endless_ping()
         self.assertEqual(self.responder.terminate(), 0, str(self.responder))
         self.assertFalse(self.socket.exists())
+
+
+class NoReturnTest(E2ETest):
+    """A peer that was there, is waited for, and does not come again: exit code 3, and what was until then is told."""
+
+    def assert_told(self, process, field, peer):
+        peer.terminate()
+        self.assert_no_peer(process, "within 100 ms")
+        self.assertGreater(json.loads(process.stdout)[field], 0)
+
+    def test_ping(self):
+        responder = self.respond(ADDRESS, role="server")
+        ping = self.memif("ping", *PING[:2], "-i", "0.01", TARGET, "--reconnect", "--wait", "100ms")
+        ping.wait_for_output("seq=1")
+        responder.terminate()
+        self.assert_no_peer(ping, "within 100 ms")
+        self.assertRegex(ping.stdout, r"[1-9]\d* sent, [1-9]\d* received")
+
+    def test_replay(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(0)])
+        dump = self.listening(self.memif("dump", role="server"))
+        replay = self.memif("replay", "--pps", "100", "--loop", "0", "--reconnect", "--wait", "100ms", "--json", source)
+        dump.wait_for_output("10.0.0.1")
+        self.assert_told(replay, "sent", dump)
+
+    def test_respond(self):
+        respond = self.respond(ADDRESS, "--reconnect", "--wait", "100ms", "--json", role="server")
+        ping = self.memif("ping", *PING[:2], TARGET)
+        ping.wait_for_output("seq=1")
+        self.assert_told(respond, "echo_replies", ping)
 
 
 class HangUpTest(E2ETest):

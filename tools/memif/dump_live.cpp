@@ -170,6 +170,7 @@ void LiveCapture::pass_on(std::size_t side, Lane& lane) {
   CaptureSource& source = sink_.source(side);
   const Port& other = sides_[1 - side].port;
   TxQueue& to = other.tx(lane.queue);
+  const bool all_free = to.room() == to.ring_size();  // before begin(): the peer makes room all the time
   TxBurst out = to.begin(sent_);
   std::size_t added = 0;
   for (; lane.left != 0; ++lane.next, --lane.left) {
@@ -177,7 +178,7 @@ void LiveCapture::pass_on(std::size_t side, Lane& lane) {
     if (out.add(static_cast<std::uint32_t>(packet.size()))) {
       copy_packet(packet, out.back());
       ++added;
-    } else if (added == 0 && (!other.up() || to.room() == to.ring_size())) {
+    } else if (added == 0 && (!other.up() || all_free)) {
       ++source.not_passed_on;  // it would never fit
     } else {
       break;

@@ -46,12 +46,13 @@ class ReplayCommand {
   int run();
 
  private:
+  void send_all(Session& session, Port& port);
   void send_due(Port& port);
   void drain(Port& port);
   void give_up();
   void progress();
   void await_delivery(Session& session, Port& port);
-  std::uint64_t not_sent() const { return lost_ + source_.empty() + (source_.loaded() ? 1 : 0); }
+  std::uint64_t not_sent() const { return lost_ + too_long_ + source_.empty() + (source_.loaded() ? 1 : 0); }
   void report(const Port& port) const;
   int exit_code(const Port& port) const;
 
@@ -59,7 +60,7 @@ class ReplayCommand {
   nanoseconds stall_;
   ReplaySource source_;
 
-  std::uint64_t sent_ = 0, bytes_ = 0, lost_ = 0;
+  std::uint64_t sent_ = 0, bytes_ = 0, lost_ = 0, too_long_ = 0;
   std::optional<Clock::time_point> start_, stalled_;
   Clock::time_point end_{}, last_progress_{};
   std::size_t queue_ = 0;        // whose turn it is
@@ -72,7 +73,9 @@ class ReplayCommand {
 void ReplayCommand::send_due(Port& port) {
   if (!source_.load()) return;
   const std::size_t queues = port.config().tx_queues;
-  TxBurst burst = port.tx(queue_).begin(buffers_);
+  TxQueue& tx = port.tx(queue_);
+  const bool all_free = tx.room() == tx.ring_size() && tx.up();  // before begin(): the peer makes room all the time
+  TxBurst burst = tx.begin(buffers_);
   queue_ = (queue_ + 1) % queues;
   const auto now = Clock::now();
   if (!start_) start_ = now;
@@ -95,7 +98,12 @@ void ReplayCommand::send_due(Port& port) {
     full_queues_ = 0;
     patient_ = true;
     end_ = now;
-  } else if (source_.loaded() && *start_ + source_.due() <= now && ++full_queues_ >= queues) {
+  } else if (!source_.loaded() || *start_ + source_.due() > now) {
+    return;
+  } else if (all_free) {  // and is not enough
+    ++too_long_;
+    source_.take();
+  } else if (++full_queues_ >= queues) {
     full_queues_ = 0;
     if (!stalled_) stalled_ = now;
     if (!patient_ || now - *stalled_ >= stall_) give_up();
@@ -116,6 +124,20 @@ void ReplayCommand::drain(Port& port) {
 int ReplayCommand::run() {
   Session session;
   Port& port = session.add(options_.port);
+  try {
+    send_all(session, port);
+  } catch (const Failure& failure) {
+    show_progress("");
+    if (failure.code() == exit_no_peer && start_) report(port);  // it did not return
+    throw;
+  }
+  if (source_.finished() && !source_.loaded()) await_delivery(session, port);
+  show_progress("");
+  report(port);
+  return exit_code(port);
+}
+
+void ReplayCommand::send_all(Session& session, Port& port) {
   std::uint64_t links = 0;
   while (!session.stopped() && (source_.load() || !source_.finished())) {
     if (!port.up() && links != 0 && !options_.port.reconnect) break;
@@ -128,15 +150,12 @@ int ReplayCommand::run() {
       if (!source_.finished()) session.wait(Clock::time_point::max(), source_.fd());
       continue;
     }
+    if (!start_) continue;  // the first came just now
     const auto next = *start_ + source_.due();
     // While the ring is full nothing tells us of room: look again soon.
     const auto now = Clock::now();
     session.wait(source_.loaded() && next <= now && stalled_ ? now + 50us : next);
   }
-  if (source_.finished() && !source_.loaded()) await_delivery(session, port);
-  show_progress("");
-  report(port);
-  return exit_code(port);
 }
 
 // What lies in the ring when the link ends is lost: the peer gets time to take it. Only a client sees whether it did.
@@ -178,7 +197,7 @@ std::vector<std::uint64_t> sent_by_queue(const Port& port) {
 
 void ReplayCommand::report(const Port& port) const {
   const bool complete = source_.finished() && !source_.damage();
-  const double seconds = start_ ? std::chrono::duration<double>(end_ - *start_).count() : 0.0;
+  const double seconds = sent_ != 0 ? std::chrono::duration<double>(end_ - *start_).count() : 0.0;
   const double rate = seconds > 0 ? static_cast<double>(sent_ > 0 ? sent_ - 1 : 0) / seconds : 0.0;
   if (options_.json) {
     print_json({{"schema", "memif-replay/1"},
@@ -211,7 +230,10 @@ int ReplayCommand::exit_code(const Port& port) const {
     complain(fmt::format("the link on {} is down: {} (--reconnect goes on when the peer returns)",
                          port_name(port.config()), port.why_down()));
   else
-    complain(fmt::format("{} packets could not be sent: no room in the ring (see --stall), or empty", not_sent()));
+    complain(
+        fmt::format("{} packets could not be sent: {} longer than the whole ring, {} empty, {} without room in time "
+                    "(see --stall)",
+                    not_sent(), too_long_, source_.empty(), not_sent() - too_long_ - source_.empty()));
   return exit_failed;
 }
 

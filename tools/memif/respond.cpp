@@ -84,7 +84,12 @@ int RespondCommand::run() {
     if (told_up && (!port.up() || links != port.links())) notice(fmt::format("the link is down: {}", port.why_down()));
     told_up = told_up && port.up() && links == port.links();
     if (!port.up() && links != 0 && !options_.port.reconnect) break;
-    if (!session.await_link(port)) break;
+    try {
+      if (!session.await_link(port)) break;
+    } catch (const Failure&) {
+      if (links != 0) summary();  // the peer did not return
+      throw;
+    }
     links = port.links();
     if (!std::exchange(told_up, true)) notice("the link is up");
     session.wait(idle ? Clock::time_point::max() : Clock::now());
