@@ -291,7 +291,8 @@ class MetricsTest(ObserveTest):
         self.assertEqual([name.name for name in self.dir.glob("memif.prom*")], ["memif.prom"])
 
     def test_what_cannot_be(self):
-        self.assertEqual(self.command("metrics", "--listen", "somewhere").returncode, 2)
+        for address in ("somewhere", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:0x10"):
+            self.assertEqual(self.command("metrics", "--listen", address).returncode, 2, address)
         self.assertEqual(self.command("metrics", "--file", self.dir / "no" / "file", "--once").returncode, 1)
         metrics, url = self.serve()
         self.assertEqual(self.command("metrics", "--listen", url.split("/")[2]).returncode, 1)

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <exception>
 #include <fmt/format.h>
@@ -24,6 +25,13 @@ namespace {
 constexpr unsigned most_connections = 32, idle_seconds = 10;
 constexpr std::size_t connection_memory = 16 << 10;
 
+// getaddrinfo() takes a number that is too large for another one.
+bool is_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
 // Numbers only: no name server is asked.
 addrinfo* resolve(const std::string& address) {
   const std::size_t colon = address.rfind(':');
@@ -33,7 +41,9 @@ addrinfo* resolve(const std::string& address) {
   if (colon != std::string::npos && colon != 0 && colon + 1 != address.size()) {
     std::string host = address.substr(0, colon);
     if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-    if (::getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found) == 0) return found;
+    if (is_port(std::string_view(address).substr(colon + 1)) &&
+        ::getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found) == 0)
+      return found;
   }
   throw UsageError(fmt::format("--listen: '{}' is not ADDRESS:PORT in numbers, such as 127.0.0.1:9728", address));
 }
