@@ -124,11 +124,18 @@ void Pinger::try_send(Clock::time_point now) {
   due_ = std::max(due_ + plan_.interval, now);
 }
 
+bool Pinger::send(View packet) {
+  TxBurst out = port_.tx().begin(sent_buffers_);
+  if (!out.add(static_cast<std::uint32_t>(packet.size()))) return false;
+  out.back().copy_from(std::as_bytes(packet));
+  return out.send() == 1;
+}
+
 // False: the peer has no room now. Throws Failure where it never has.
 bool Pinger::transmit(View packet) {
   TxQueue& tx = port_.tx();
   const bool all_free = tx.room() == tx.ring_size() && tx.up();  // before: the peer makes room all the time
-  if (tx.send_copy(std::as_bytes(packet))) return true;
+  if (send(packet)) return true;
   if (all_free)
     throw Failure(exit_failed, fmt::format("a packet of {} bytes does not fit into the whole ring of {} buffers "
                                            "(a client's --ring-size and --buffer-size say how much does)",
@@ -206,7 +213,7 @@ void Pinger::answer(View packet) {
   frame_.assign(answer->head.begin(), answer->head.begin() + static_cast<std::ptrdiff_t>(answer->rewritten));
   if (answer->size > answer->rewritten)
     frame_.insert(frame_.end(), packet.begin() + static_cast<std::ptrdiff_t>(answer->rewritten), packet.end());
-  port_.tx().send_copy(std::as_bytes(std::span(frame_)));  // a peer that has no room for it goes without
+  send(frame_);  // a peer that has no room for it goes without
 }
 
 }  // namespace memif::tool

@@ -61,6 +61,7 @@ class Pinger {
   bool all_sent() const noexcept { return plan_.count != 0 && totals_.sent >= plan_.count; }
   Clock::time_point next_send() const noexcept;
   void try_send(Clock::time_point now);
+  bool send(View packet);
   bool transmit(View packet);
 
   void receive();
@@ -87,6 +88,7 @@ class Pinger {
 
   Bytes frame_, pattern_, packet_;
   std::vector<Buffer> buffers_ = std::vector<Buffer>(burst_buffers);
+  std::vector<Buffer> sent_buffers_ = std::vector<Buffer>(burst_buffers);
 };
 
 }  // namespace memif::tool
