@@ -71,7 +71,7 @@ class BridgeCommand {
  private:
   // What a memif port's words say of its link.
   struct Demand {
-    const BridgePort* port;
+    BridgePort* port;
     std::optional<std::chrono::nanoseconds> wait;  // for the peer; nothing: for ever
     bool once;                                     // the bridge ends with the link
     bool met = false;
@@ -153,9 +153,9 @@ bool BridgeCommand::await_links() {
     const Time now = steady_clock::now();
     bool waiting = false;
     for (Demand& demand : demands_) {
-      if (demand.port->up() || (!demand.wait && !replays_)) continue;
+      if ((replays_ ? demand.port->ready() : demand.port->up()) || (!demand.wait && !replays_)) continue;
       waiting = true;
-      if (demand.wait && now >= start_ + *demand.wait) {
+      if (demand.wait && now >= start_ + *demand.wait && !demand.port->up()) {
         const std::string why = demand.port->why_down();
         throw Failure(exit_no_peer, fmt::format("no peer on {} within {}{}{}", demand.port->name(),
                                                 format_duration(*demand.wait), why.empty() ? "" : ": ", why));

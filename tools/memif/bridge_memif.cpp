@@ -14,12 +14,15 @@
 namespace memif::tool {
 namespace {
 
+constexpr std::chrono::seconds patience(1);
+
 class MemifPort final : public BridgePort {
  public:
   MemifPort(const PortOptions& options, Context& context) : BridgePort("memif:" + port_name(options.config)) {
     InterfaceConfig config = options.config;
     config.on_connected = [this](Interface&) {
       up_ = true;
+      up_since_ = std::chrono::steady_clock::now();
       notice(fmt::format("{}: the link is up", name()));
     };
     config.on_disconnected = [this](Interface&, const Reason& reason) {
@@ -32,6 +35,10 @@ class MemifPort final : public BridgePort {
   }
 
   bool up() const override { return up_; }
+  // A client gives a server room after the handshake.
+  bool ready() override {
+    return up_ && (interface_->tx(0).room() != 0 || std::chrono::steady_clock::now() >= up_since_ + patience);
+  }
   std::string why_down() const override {
     const auto reason = interface_->info().last_reason;
     return reason ? describe_reason(*reason) : std::string();
@@ -50,6 +57,7 @@ class MemifPort final : public BridgePort {
 
   Interface* interface_ = nullptr;
   bool up_ = false;
+  Time up_since_{};
   std::size_t next_queue_ = 0, armed_ = 0;
   std::uint64_t refused_ = 0;
   RxBurst burst_;

@@ -55,6 +55,9 @@ class BridgePort {
 
   virtual bool up() const { return true; }
 
+  // Up, and with room for a frame, if the peer makes any within a second.
+  virtual bool ready() { return up(); }
+
   // What is known of why it is not; may be empty.
   virtual std::string why_down() const { return {}; }
 
