@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <pthread.h>
 #include <string>
 #include <sys/mman.h>
@@ -33,7 +34,7 @@ constinit std::array<Entry, capacity> table;
 constinit std::atomic<std::size_t> entries_in_use{0};  // no used entry is at or beyond this one
 
 constinit std::mutex changing;  // the table's writers; the handler takes no lock
-constinit bool installed = false, forks_prepared = false;
+constinit bool installed = false;
 struct sigaction previous;  // written before the handler is installed, then only read
 
 Entry* find(std::uintptr_t address) noexcept {
@@ -91,15 +92,26 @@ void on_sigbus(int number, siginfo_t* info, void* context) noexcept {
   errno = error;
 }
 
+// A child of fork() takes no notice of what another thread was about to change: an entry that is half made is in use
+// for ever, and joined to nothing. To be called before the lock is taken; once more does no harm.
+Status prepare_for_forks() {
+  static constinit std::atomic<bool> prepared{false};
+  if (prepared.load(std::memory_order_acquire)) return Nothing{};
+  if (const int error = ::pthread_atfork(nullptr, nullptr, [] { new (&changing) std::mutex; }))
+    return system_error(error, "cannot prepare for forks");
+  prepared.store(true, std::memory_order_release);
+  return Nothing{};
+}
+
 Status install() {
   if (installed) return Nothing{};
-  // A child of fork() finds no table that another thread was about to change.
-  if (!forks_prepared) {
-    const int error = ::pthread_atfork([] { changing.lock(); }, [] { changing.unlock(); }, [] { changing.unlock(); });
-    if (error != 0) return system_error(error, "cannot prepare for forks");
-    forks_prepared = true;
+  struct sigaction now {};
+  if (::sigaction(SIGBUS, nullptr, &now) != 0) return system_error(errno, "cannot ask for the SIGBUS handler");
+  if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_sigbus) {  // by a thread that fork() left behind
+    installed = true;
+    return Nothing{};
   }
-  if (::sigaction(SIGBUS, nullptr, &previous) != 0) return system_error(errno, "cannot ask for the SIGBUS handler");
+  previous = now;
   struct sigaction ours {};
   ours.sa_sigaction = on_sigbus;
   ours.sa_mask = previous.sa_mask;
@@ -112,6 +124,7 @@ Status install() {
 }  // namespace
 
 Result<FaultGuard> FaultGuard::protect(std::byte* base, std::size_t size, std::size_t page) {
+  if (Status status = prepare_for_forks(); !status) return status.error();
   const std::lock_guard lock(changing);
   if (Status status = install(); !status) return status.error();
   std::size_t i = 0;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <memif/fd.hpp>
+#include <memif/observe.hpp>
 #include <memif/remote_fence.hpp>
 
 #include "interrupt.hpp"
@@ -127,11 +128,11 @@ TEST_F(ForkInTheMiddle, OfTheRegistrationForFences) {
 }
 
 TEST_F(ForkInTheMiddle, OfOpeningWhatInterruptsAreMadeWith) {
-  EXPECT_EXIT(fork_during(SYS_openat, [] { make_interrupt(); }), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(fork_during(SYS_openat, [] { static_cast<void>(make_interrupt()); }), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(ForkInTheMiddle, OfSettingUpInterrupts) {
-  EXPECT_EXIT(fork_during(SYS_io_setup, [] { make_interrupt(); }), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(fork_during(SYS_io_setup, [] { static_cast<void>(make_interrupt()); }), testing::ExitedWithCode(0), "");
 }
 
 TEST(Fork, WhileAThreadGuardsMemory) {
@@ -142,7 +143,9 @@ TEST(Fork, WhileAThreadGuardsMemory) {
   std::thread thread([&] {
     while (!stop) guard();
   });
-  for (int i = 0; i < 100; ++i) ASSERT_EQ(in_child(guard), 0) << "child " << i;
+  int failed = 0;
+  for (int i = 0; i < 100 && failed == 0; ++i) failed = in_child(guard);
+  EXPECT_EQ(failed, 0);
   stop = true;
   thread.join();
 }
@@ -192,6 +195,18 @@ TEST(Fork, AChildThatCleansUpLeavesItsParentsLinksAlone) {
   // Its loop still sees what its peer says.
   pair->client->disconnect();
   EXPECT_TRUE(test::poll_until({&pair->server_context}, [&] { return !pair->server->connected(); }));
+}
+
+TEST(Fork, AChildThatCleansUpLeavesWhatItsParentPublishes) {
+  auto context = std::make_unique<Context>(ContextConfig{.publish = true});
+  context->add({.socket = test::unique_socket(), .role = Role::server});
+  ASSERT_EQ(observe(::getpid()).value().size(), 1u);
+  EXPECT_EQ(in_child([&] {
+              context.reset();
+              return true;
+            }),
+            0);
+  EXPECT_EQ(observe(::getpid()).value().size(), 1u);
 }
 
 TEST(Fork, AChildThatCleansUpLeavesItsParentsTimerAlone) {
