@@ -333,7 +333,7 @@ int make_socket(RawChannel& owner) {
 }
 
 int make_file(RawChannel& owner) {
-  char name[] = "/tmp/hostile-[eventfd]-XXXXXX";
+  char name[] = "/var/tmp/hostile-[eventfd]-XXXXXX";  // where /tmp may be memory, this is not
   const int fd = owner.keep(::mkostemp(name, O_CLOEXEC));
   check(fd >= 0 && ::unlink(name) == 0 && ::ftruncate(fd, 1 << 20) == 0, "file");
   return fd;

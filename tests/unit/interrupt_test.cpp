@@ -147,7 +147,7 @@ TEST(Interrupt, IsProvedWithoutProc) {
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::alarm(20);
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/proc", nullptr, MS_PRIVATE, nullptr) != 0 ||
         ::mount("none", "/proc", "tmpfs", 0, nullptr) != 0) {
       ::_exit(77);
     }
