@@ -1,8 +1,9 @@
 """DPDK's testpmd as the peer, in both roles."""
 
+import signal
 import unittest
 
-from support import E2ETest
+from support import E2ETest, wait_until
 from test_dump_info import frames
 
 PING = ("--source", "192.168.7.1/24", "--wait", "20s", "--json")
@@ -33,10 +34,26 @@ class TestpmdTest(E2ETest):
     def test_two_queues_to_the_client(self):
         self.ping_client("-i", "0.001", count=200, port=("--queues", "2"), testpmd=("--rxq=2", "--txq=2"))
 
+    def serves(self, server, clients):
+        """Whether it lives until they have had their answers."""
+        for _ in range(clients):
+            ping = self.memif("ping", *PING, "-c", "20", "-i", "0.001", TARGET)
+            wait_until(lambda ping=ping: not (ping.running() and server.running()), "the end of ping")
+            if not server.running():
+                return False
+            self.assert_all_answered(ping, 20)
+        return True
+
     def test_server_outlives_its_clients(self):
-        self.dpdk("icmpecho", "server")
-        for _ in range(3):
-            self.assert_all_answered(self.memif("ping", *PING, "-c", "20", "-i", "0.001", TARGET), 20)
+        """DPDK 22.11 unmaps a client's rings when that goes, maybe beneath its own thread that forwards, and then it
+        dies: such a server is started again."""
+        for _ in range(10):
+            server = self.dpdk("icmpecho", "server")
+            if self.serves(server, clients=3):
+                return
+            self.assert_exit(server, -signal.SIGSEGV)
+            self.socket.unlink()
+        self.fail("no server lived until its third client had gone")
 
     def test_dump_of_1000_frames_from_the_client(self):
         capture = self.dir / "f.pcapng"
