@@ -80,8 +80,11 @@ struct Control {
   std::vector<RingState> rings;
 };
 std::optional<Control> read_control(const Mapping& mapping, const Layout& layout, std::size_t queues) {
-  constexpr int attempts = 10000;
-  for (int i = 0; i < attempts; ++i) {
+  // A change takes microseconds, and more if its thread loses the processor meanwhile: then it is given time and turns
+  // to come back. Turns alone are milliseconds, or a minute, depending on who else runs here.
+  constexpr int turns = 100;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+  for (int turn = 0; turn < turns || std::chrono::steady_clock::now() < deadline; ++turn) {
     const std::uint64_t before = mapping.word(sizeof(Identity));
     if (before % 2 == 0) {
       Control control{mapping.copy<State>(sizeof(Identity)), {}};
