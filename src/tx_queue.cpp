@@ -8,8 +8,11 @@
 namespace memif {
 namespace {
 
-// Enough for 128 KiB in buffers of the usual size.
-constexpr std::size_t scratch_buffers = 64;
+// Enough for 128 KiB in buffers of the usual size. Not initialized: that would take as long as sending a packet.
+union Scratch {
+  Scratch() noexcept {}
+  std::array<Buffer, 64> buffers;
+};
 
 // A client may post for filling what it sends, so the two may overlap.
 void copy(const Packet& from, const Packet& to) noexcept {
@@ -127,15 +130,15 @@ std::size_t TxQueue::forward_exchanged(RxBurst& burst) noexcept {
 }
 
 std::size_t TxQueue::forward_copied(RxBurst& burst) noexcept {
-  std::array<Buffer, scratch_buffers> scratch;
-  TxBurst out = begin(scratch);
+  Scratch scratch;
+  TxBurst out = begin(scratch.buffers);
   std::size_t sent = 0;
   for (const Packet packet : burst) {
     if (packet.size() > Buffer::max_capacity) break;  // a peer can say so: its descriptors may all name one buffer
     const auto size = static_cast<std::uint32_t>(packet.size());
     if (!out.add(size)) {
       sent += out.send();
-      out = begin(scratch);
+      out = begin(scratch.buffers);
       if (!out.add(size)) return sent;
     }
     copy(packet, out.back());
@@ -145,8 +148,8 @@ std::size_t TxQueue::forward_copied(RxBurst& burst) noexcept {
 
 bool TxQueue::send_copy(std::span<const std::byte> packet) noexcept {
   if (packet.size() > Buffer::max_capacity) return false;
-  std::array<Buffer, scratch_buffers> scratch;
-  TxBurst out = begin(scratch);
+  Scratch scratch;
+  TxBurst out = begin(scratch.buffers);
   if (!out.add(static_cast<std::uint32_t>(packet.size()))) return false;
   out.back().copy_from(packet);
   return out.send() == 1;

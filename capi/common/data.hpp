@@ -1,8 +1,8 @@
 // The data calls but memif_tx_burst, for each generation's own buffer type. What a packet costs is in the inlined loops
 // of the core.
 //
-// One thread at a time uses a queue, but a program may refill it from on_connect while its worker is at it: each call
-// holds the queue's lock. Calls on different queues do not meet.
+// Each call holds its queue's lock: mostly one thread uses a queue, but another may refill it from on_connect, or take
+// over. Calls on different queues do not meet.
 #pragma once
 
 #include <bit>

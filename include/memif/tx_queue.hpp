@@ -31,7 +31,7 @@ class alignas(128) TxQueue : public detail::Queue {
   // byte is copied; else they are copied. Returns the packets sent, from the first; the burst stays alive either way.
   std::size_t forward(RxBurst& burst) noexcept;
 
-  // Allocates, copies and sends one packet; false if there is no room.
+  // Allocates, copies and sends one packet, in at most 64 buffers; false if there is no room.
   bool send_copy(std::span<const std::byte> packet) noexcept;
 
   const TxCounters& counters() const noexcept { return counters_; }
