@@ -62,28 +62,30 @@ class LifetimeTest(E2ETest):
 class NoReturnTest(E2ETest):
     """A peer that was there, is waited for, and does not come again: exit code 3, and what was until then is told."""
 
+    WAIT = "3s"  # for the first peer, too, which may take its time on a busy machine
+
     def assert_told(self, process, field, peer):
         peer.terminate()
-        self.assert_no_peer(process, "within 100 ms")
+        self.assert_no_peer(process, "within 3.00 s")
         self.assertGreater(json.loads(process.stdout)[field], 0)
 
     def test_ping(self):
         responder = self.respond(ADDRESS, role="server")
-        ping = self.memif("ping", *PING[:2], "-i", "0.01", TARGET, "--reconnect", "--wait", "100ms")
+        ping = self.memif("ping", *PING[:2], "-i", "0.01", TARGET, "--reconnect", "--wait", self.WAIT)
         ping.wait_for_output("seq=1")
         responder.terminate()
-        self.assert_no_peer(ping, "within 100 ms")
+        self.assert_no_peer(ping, "within 3.00 s")
         self.assertRegex(ping.stdout, r"[1-9]\d* sent, [1-9]\d* received")
 
     def test_replay(self):
         source = write_pcap(self.dir / "in.pcap", [udp_frame(0)])
         dump = self.listening(self.memif("dump", role="server"))
-        replay = self.memif("replay", "--pps", "100", "--loop", "0", "--reconnect", "--wait", "100ms", "--json", source)
+        replay = self.memif("replay", "--pps", "100", "--loop", "0", "--reconnect", "--wait", self.WAIT, "--json", source)
         dump.wait_for_output("10.0.0.1")
         self.assert_told(replay, "sent", dump)
 
     def test_respond(self):
-        respond = self.respond(ADDRESS, "--reconnect", "--wait", "100ms", "--json", role="server")
+        respond = self.respond(ADDRESS, "--reconnect", "--wait", self.WAIT, "--json", role="server")
         ping = self.memif("ping", *PING[:2], TARGET)
         ping.wait_for_output("seq=1")
         self.assert_told(respond, "echo_replies", ping)
