@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The binary interface of the C libraries, as abigail sees it, against packaging/abi: any change is an error.
-#   packaging/abi.sh LIBRARY_DIR [NAME...]            compares; names: libmemif libmemif3 libmemif2
+#   packaging/abi.sh LIBRARY_DIR [NAME...]            compares; names: libmemif libmemif3 libmemif21 libmemif2
 #   packaging/abi.sh --update LIBRARY_DIR [NAME...]   makes the present state the reference: for a change that is meant
 set -euo pipefail
 update=0
@@ -8,7 +8,7 @@ update=0
 libraries=${1:?the directory with the libraries}
 shift
 reference=${ABI_REFERENCE:-$(dirname "$0")/abi}
-(($#)) || set -- libmemif libmemif3 libmemif2
+(($#)) || set -- libmemif libmemif3 libmemif21 libmemif2
 
 status=0
 for name; do

@@ -32,7 +32,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/triggers)
 set(CPACK_DEBIAN_RUNTIME_DESCRIPTION "memif for C programs, shared libraries
 Packets through shared memory between processes, VPP and DPDK: the C API of
-libmemif, generations 2, 3 and 4.")
+libmemif, generations 2, 2.1, 3 and 4.")
 
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)

@@ -1,5 +1,8 @@
 // Functions whose text is the same in all generations, for the types of the generation whose libmemif.h precedes it,
-// and its number(). Included by each, inside extern "C".
+// and its `generation`, the row of generation.hpp. Included by each, inside extern "C".
+
+MEMIF_API uint16_t memif_get_version(void) { return memif::wire::version; }
+MEMIF_API char* memif_strerror(int err_code) { return explain(err_code, generation.codes); }
 
 MEMIF_API int memif_delete(memif_conn_handle_t* conn) {
   if (conn == nullptr) return number(Code::inval_arg);
@@ -21,10 +24,24 @@ MEMIF_API MEMIF_READS_ANY_ENUM int memif_set_rx_mode(memif_conn_handle_t conn, m
 
 MEMIF_DATA_API int memif_rx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
                                   uint16_t* rx) {
-  return number(rx_burst(conn, qid, bufs, count, rx));
+  return number(rx_burst<generation.received_flag>(conn, qid, bufs, count, rx));
+}
+
+MEMIF_DATA_API int memif_refill_queue(memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom) {
+  return number(refill(conn, qid, count, headroom));
 }
 
 MEMIF_DATA_API int memif_buffer_alloc(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
                                       uint16_t* count_out, uint16_t size) {
   return number(buffer_alloc(conn, qid, bufs, count, count_out, size));
+}
+
+MEMIF_API int memif_buffer_enq_tx(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
+                                  uint16_t* count_out) {
+  return number(enqueue_tx<generation.received_flag>(conn, qid, bufs, count, count_out));
+}
+
+MEMIF_DATA_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
+                                  uint16_t* tx) {
+  return number(tx_burst(conn, qid, bufs, count, tx, generation.surplus));
 }

@@ -1,14 +1,5 @@
 // As calls.hpp, of generations 3 and 4.
 
-MEMIF_DATA_API int memif_refill_queue(memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom) {
-  return number(refill(conn, qid, count, headroom));
-}
-
-MEMIF_API int memif_buffer_enq_tx(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                                  uint16_t* count_out) {
-  return number(enqueue_tx(conn, qid, bufs, count, count_out));
-}
-
 MEMIF_API int memif_buffer_requeue(memif_conn_handle_t conn, memif_buffer_t* buf_a, memif_buffer_t* buf_b) {
   return number(requeue(conn, buf_a, buf_b));
 }

@@ -143,16 +143,11 @@ Code fail(const Error& error) noexcept {
   return failure.code;
 }
 
-char* explain(int code) noexcept {
+char* explain(int code, Codes codes) noexcept {
+  const bool shifted = codes == Codes::without_connrefused && code > static_cast<int>(Code::syscall);
   // The C API says char*, but nobody may write there.
-  if (code < 0 || code >= code_count) return const_cast<char*>("not an error code of memif");
-  return describe(code, static_cast<int>(failure.code) == code);
-}
-
-char* explain_v2(int code) noexcept {
-  constexpr int syscall = static_cast<int>(Code::syscall);
-  if (code == syscall) return describe(code, code_v2(failure.code) == syscall);
-  return explain(code > syscall && code < code_count ? code + 1 : code);
+  if (code < 0 || code >= code_count - (shifted ? 1 : 0)) return const_cast<char*>("not an error code of memif");
+  return describe(shifted ? code + 1 : code, value_of(failure.code, codes) == code);
 }
 
 void log(LogLevel level, std::string_view text) noexcept {

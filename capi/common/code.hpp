@@ -11,7 +11,7 @@
 
 namespace memif::capi {
 
-// Values and order of generations 3 and 4. Generation 2 has no connrefused: code_v2().
+// Values and order of every generation but 2, which has no connrefused: value_of().
 enum class Code : int {
   success,
   syscall,
@@ -56,16 +56,16 @@ enum class Code : int {
 };
 inline constexpr int code_count = static_cast<int>(Code::privhdr) + 1;
 
-constexpr int code_v2(Code code) noexcept {
+enum class Codes { with_connrefused, without_connrefused };
+
+constexpr int value_of(Code code, Codes codes) noexcept {
   const int value = static_cast<int>(code);
-  if (code == Code::connrefused) return static_cast<int>(Code::syscall);
-  return value > static_cast<int>(Code::connrefused) ? value - 1 : value;
+  return codes == Codes::without_connrefused && code >= Code::connrefused ? value - 1 : value;
 }
 
 // What a code means, for any number. If it is the one that the calling thread's last control call failed with, what
 // failed, where and why is appended. The text is the thread's, and good until its next call of a function of the API.
-char* explain(int code) noexcept;
-char* explain_v2(int code) noexcept;
+char* explain(int code, Codes codes) noexcept;
 
 // Forgets what the thread's last failure was about.
 void forget_failure() noexcept;

@@ -23,6 +23,7 @@ Connection::Connection(Instance& instance, const Arguments& arguments, const Cal
       callbacks_(callbacks),
       socket_handle_(arguments.socket_handle),
       client_(!arguments.server),
+      posts_untouched_(client_ && arguments.posts_untouched),
       buffer_size_(arguments.buffer_size),
       offset_(client_ ? instance.regions().get_offset : nullptr) {}
 
@@ -168,7 +169,17 @@ void Connection::came_up(Interface& interface) {
   tx_rings_.store(static_cast<std::uint16_t>(info.tx.size()), std::memory_order_relaxed);
   up_ = true;
   instance_.requests_changed();
-  call(callbacks_.on_connect);
+  if (call(callbacks_.on_connect) && posts_untouched_) post_untouched(info);
+}
+
+// For programs that have no call of memif_refill_queue before they receive. Where on_connect has posted buffers, how
+// many and with which headroom, it stays as it is.
+void Connection::post_untouched(const InterfaceInfo& link) noexcept {
+  for (const RingInfo& ring : link.rx) {
+    RxState& state = rx_[ring.queue];
+    const std::lock_guard guard(state.lock);
+    if (state.queue->renew() && state.queue->held() == ring.ring_size) state.queue->release(ring.ring_size, 0);
+  }
 }
 
 // Of a link that the program was never told of, it is not told the end.
@@ -181,9 +192,11 @@ void Connection::went_down() {
   if (told) call(callbacks_.on_disconnect);
 }
 
-void Connection::call(int (*callback)(void*, void*)) noexcept {
-  if (callback == nullptr) return;
-  call([this, callback, context = callbacks_.context] { return callback(this, context); });
+bool Connection::call(int (*callback)(void*, void*)) noexcept {
+  bool there = true;
+  if (callback != nullptr)
+    call([this, callback, context = callbacks_.context] { return callback(this, context); }, &there);
+  return there;
 }
 
 // Of other threads. Whoever deletes a connection may free what its callbacks use.

@@ -13,7 +13,7 @@
 
 namespace memif::capi {
 
-// What buffers name as their queue (generations 3 and 4): one of these.
+// What buffers name as their queue: one of these.
 struct QueueState {
   QueueLock lock;
 };
@@ -41,6 +41,7 @@ struct Arguments {
   std::uint32_t id = 0;
   unsigned mode = 0;
   void* socket_handle = nullptr;
+  bool posts_untouched = false;  // Generation
 };
 
 // C programs may put any number into an enum: it is checked here, so reading it is no error.
@@ -135,9 +136,10 @@ class Connection {
   void came_up(Interface& interface);
   void went_down();
   void unwatch() noexcept;
-  void call(int (*callback)(void* connection, void* context)) noexcept;
+  void post_untouched(const InterfaceInfo& link) noexcept;
+  bool call(int (*callback)(void* connection, void* context)) noexcept;
   template <class Callback>
-  int call(Callback callback) noexcept;
+  int call(Callback callback, bool* there = nullptr) noexcept;
   void await_callbacks() noexcept;
 
   template <class State>
@@ -150,6 +152,7 @@ class Connection {
   const Callbacks callbacks_;
   void* const socket_handle_;
   const bool client_;
+  const bool posts_untouched_;
   const std::uint16_t buffer_size_;
   std::uint32_t (*const offset_)(void* context);
   Interface* interface_ = nullptr;
@@ -170,14 +173,15 @@ class Connection {
   std::atomic<int> calls_{0};  // on all threads
 };
 
-// The connection may be gone afterwards.
+// The connection may be gone afterwards; `there` says.
 template <class Callback>
-int Connection::call(Callback callback) noexcept {
+int Connection::call(Callback callback, bool* there) noexcept {
   Call call{this, innermost_};
   innermost_ = &call;
   calls_.fetch_add(1, std::memory_order_relaxed);
   const int result = instance_.outside(callback);
   innermost_ = call.outer;
+  if (there != nullptr) *there = call.of != nullptr;
   if (call.of != nullptr) {
     calls_.fetch_sub(1, std::memory_order_relaxed);
     calls_.notify_all();

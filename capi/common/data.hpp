@@ -14,34 +14,29 @@
 
 namespace memif::capi {
 
+// The member by which a buffer names its queue: `ring` in generation 2, `queue` or both names later.
 template <class Buffer>
-concept NamesQueue = requires(Buffer buffer) {
-  buffer.queue;
-};
+auto& queue_of(Buffer& buffer) noexcept {
+  if constexpr (requires { buffer.queue; })
+    return buffer.queue;
+  else
+    return buffer.ring;
+}
 
 // A program's buffer is written in whole words, its padding too: a store for each. The word with length and flags is an
-// Extent the other way round.
-template <class Buffer>
-void write_buffer(Buffer& to, std::uint64_t slot, [[maybe_unused]] QueueState* state, Extent extent,
-                  std::byte* data) noexcept {
+// Extent the other way round. `flags`: beside that of a chain.
+template <unsigned flags = 0, class Buffer>
+void write_buffer(Buffer& to, std::uint64_t slot, QueueState* state, Extent extent, std::byte* data) noexcept {
   const auto put = [at = reinterpret_cast<std::byte*>(&to)](std::size_t offset, auto value) {
     std::memcpy(at + offset, &value, sizeof value);
   };
-  static_assert(offsetof(Buffer, desc_index) == 0 && offsetof(Buffer, flags) == offsetof(Buffer, len) + 4);
+  static_assert(offsetof(Buffer, desc_index) == 0 && offsetof(Buffer, len) == 16);
+  static_assert(offsetof(Buffer, flags) == 20 && offsetof(Buffer, data) == 24 && sizeof(Buffer) == 32);
   static_assert(wire::descriptor_flag_next == 1 && std::endian::native == std::endian::little);
-  if constexpr (NamesQueue<Buffer>) {
-    static_assert(offsetof(Buffer, queue) == 8 && offsetof(Buffer, len) == 16 && offsetof(Buffer, data) == 24);
-    put(0, slot);
-    put(8, state);
-    put(16, std::rotl(extent.word, 32));
-    put(24, data);
-  } else {
-    static_assert(offsetof(Buffer, len) == 4 && offsetof(Buffer, data) == 16);
-    const std::uint64_t flags = static_cast<std::uint32_t>(extent.word);
-    put(0, slot | (extent.word ^ flags));
-    put(8, flags);
-    put(16, data);
-  }
+  put(0, slot);
+  put(8, state);
+  put(16, std::rotl(extent.word, 32) | std::uint64_t{flags} << 32);
+  put(24, data);
 }
 
 // What a program's buffer says of its length and flags. In two loads: a program that sets the length stores four of the
@@ -53,10 +48,10 @@ Extent extent_of(const Buffer& buffer) noexcept {
 }
 
 // A sink for the core: writes the program's buffers, one after the other.
-template <class Buffer>
+template <unsigned flags, class Buffer>
 auto buffer_sink(Buffer* buffers, QueueState* state) noexcept {
   return [=](std::size_t i, std::byte* data, Extent extent, std::uint32_t, std::size_t slot) {
-    write_buffer(buffers[i], slot, state, extent, data);
+    write_buffer<flags>(buffers[i], slot, state, extent, data);
   };
 }
 
@@ -75,7 +70,8 @@ inline Code finish_on_interrupts(RxState& state, bool full) noexcept {
   return waiting ? Code::nobuf : Code::success;
 }
 
-template <class Buffer>
+// `flags`: those of every received buffer.
+template <unsigned flags, class Buffer>
 Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t count,
               std::uint16_t* received) noexcept {
   auto* const connection = static_cast<Connection*>(handle);
@@ -86,7 +82,7 @@ Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
   RxQueue& queue = *state->queue;
-  const std::size_t taken = queue.take(count, buffer_sink(buffers, state), RxQueue::LongPackets::split).buffers;
+  const std::size_t taken = queue.take(count, buffer_sink<flags>(buffers, state), RxQueue::LongPackets::split).buffers;
   *received = static_cast<std::uint16_t>(taken);
   if (!queue.up()) [[unlikely]]
     return connection->down_code(true, index);

@@ -1,4 +1,4 @@
-// Zero-copy calls: buffers change places between the rings of a slave. Generations 3 and 4.
+// Zero-copy calls: buffers change places between the rings of a slave.
 #pragma once
 
 #include <functional>
@@ -19,7 +19,7 @@ struct Home {
 
 template <class Buffer>
 Home home_of(Connection& connection, const Buffer& buffer) noexcept {
-  return {connection.rx(buffer.queue), connection.tx(buffer.queue)};
+  return {connection.rx(queue_of(buffer)), connection.tx(queue_of(buffer))};
 }
 
 // The locks of two queues, always in the same order: transmit queues before receive queues, then by address.
@@ -54,7 +54,7 @@ inline bool exchange(const Home& a, std::uint16_t a_slot, const Home& b, std::ui
   return a.tx->queue->exchange(distance(*a.tx, a_slot), *b.tx->queue, distance(*b.tx, b_slot));
 }
 
-template <class Buffer>
+template <unsigned received_flag, class Buffer>
 Code enqueue(const Home& from, Buffer& buffer, const Home& to) noexcept {
   if (from.state() == nullptr || from.tx == to.tx) return Code::inval_arg;
   const BothLocked guard(from, to);
@@ -68,12 +68,13 @@ Code enqueue(const Home& from, Buffer& buffer, const Home& to) noexcept {
   if (from.tx != nullptr && distance(*from.tx, buffer.desc_index) + 1 == from.tx->allocated) --from.tx->allocated;
   ++state.allocated;
   buffer.desc_index = slot;
-  buffer.queue = to.state();
+  queue_of(buffer) = to.state();
+  buffer.flags &= static_cast<std::uint8_t>(~received_flag);
   return Code::success;
 }
 
 // Buffers received, or allocated in another queue, become the next ones to be sent; what lay there takes their places.
-template <class Buffer>
+template <unsigned received_flag, class Buffer>
 Code enqueue_tx(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t count,
                 std::uint16_t* enqueued) noexcept {
   auto* const connection = static_cast<Connection*>(handle);
@@ -89,7 +90,8 @@ Code enqueue_tx(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_
   }
   for (; *enqueued != count; ++*enqueued) {
     Buffer& buffer = buffers[*enqueued];
-    if (const Code code = enqueue(home_of(*connection, buffer), buffer, {.tx = to}); code != Code::success) return code;
+    const Code code = enqueue<received_flag>(home_of(*connection, buffer), buffer, {.tx = to});
+    if (code != Code::success) return code;
   }
   return Code::success;
 }
@@ -107,7 +109,7 @@ Code requeue(void* handle, Buffer* a, Buffer* b) noexcept {
       !exchange(a_home, a->desc_index, b_home, b->desc_index))
     return connection->connected() ? Code::inval_arg : Code::disconnected;
   std::swap(a->desc_index, b->desc_index);
-  std::swap(a->queue, b->queue);
+  std::swap(queue_of(*a), queue_of(*b));
   return Code::success;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "data.hpp"
+#include "generation.hpp"
 
 namespace memif::capi {
 
@@ -121,14 +122,11 @@ class GapCloser {
   TxQueue& queue_;
 };
 
-// What a burst of more buffers than are allocated is: an error, or (generations 2 and 3) a burst of those.
-enum class Surplus { refused, ignored };
-
 // Sends from the next slot on, closing the gaps that given-up buffers and empty packets leave. Stops before the first
 // packet that has a buffer which is not allocated, or leaves its memory.
 template <class Buffer>
 Code tx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t count, std::uint16_t* sent,
-              Surplus surplus = Surplus::refused) noexcept {
+              Surplus surplus) noexcept {
   auto* const connection = static_cast<Connection*>(handle);
   if (connection == nullptr) return Code::noconn;
   if (sent == nullptr || (buffers == nullptr && count != 0)) return Code::inval_arg;

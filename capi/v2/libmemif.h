@@ -1,5 +1,5 @@
-/* libmemif, generation 2: packets through shared memory, for C. For programs that were written for it; new ones use
- * generation 4.
+/* libmemif, generation 2 (2.0, VPP 18.04 and 18.07, and the guide of 2018): packets through shared memory, for C. For
+ * programs that were written for it; new ones use generation 4.
  *
  * There is one instance in a process (memif_init): a control plane with the descriptors that drive its interfaces. An
  * interface (memif_create) is one end of a link: a slave connects and brings the memory, a master listens. Packets are
@@ -12,10 +12,10 @@
  * for each other, but not for a poll that sleeps, nor for callbacks; those run on the thread whose call led to them.
  * memif_delete waits until no other thread is in a callback of that interface. A handle must not be used by anybody
  * once memif_delete has it.
- * memif_rx_burst, memif_refill_queue, memif_buffer_alloc and memif_tx_burst wait for each other where they use the same
- * queue, and for nothing else. A queue is fastest in the hands of one thread; those who share one agree on which buffers
- * are whose: buffers are given back and sent in the order in which they were handed out. memif_get_queue_efd,
- * memif_get_details, memif_cancel_poll_event, memif_strerror and memif_get_version wait for nobody.
+ * memif_rx_burst, memif_refill_queue, memif_buffer_alloc, memif_tx_burst and memif_buffer_enq_tx wait for each other
+ * where they use the same queue, and for nothing else. A queue is fastest in the hands of one thread; those who share
+ * one agree on which buffers are whose: buffers are given back and sent in the order in which they were handed out.
+ * memif_get_queue_efd, memif_get_details, memif_cancel_poll_event, memif_strerror and memif_get_version wait for nobody.
  * A thread that is cancelled (pthread_cancel) ends where memif_poll_event sleeps, and nowhere else in these functions or
  * the callbacks that they call.
  *
@@ -85,7 +85,8 @@ typedef enum
   MEMIF_ERR_DISCONNECTED,    /* there is no link at present */
   MEMIF_ERR_UNKNOWN_MSG,
   MEMIF_ERR_POLL_CANCEL,     /* memif_poll_event was woken by memif_cancel_poll_event */
-  MEMIF_ERR_MAX_RING         /* log2_ring_size above 14 */
+  MEMIF_ERR_MAX_RING,        /* log2_ring_size above 14 */
+  MEMIF_ERR_PRIVHDR
 } memif_err_t;
 
 /* What to watch a descriptor for, and what has happened to it: bits. DEL: stop watching, it is about to be closed. MOD:
@@ -115,12 +116,15 @@ typedef int (memif_connection_update_t) (memif_conn_handle_t conn, void *private
 typedef int (memif_interrupt_t) (memif_conn_handle_t conn, void *private_ctx, uint16_t qid);
 
 /* What packets are. Both ends must agree. */
+#ifndef _MEMIF_H_ /* memif.h has it, too */
+#define _MEMIF_INTERFACE_MODE_T_
 typedef enum
 {
   MEMIF_INTERFACE_MODE_ETHERNET = 0,
   MEMIF_INTERFACE_MODE_IP = 1,
   MEMIF_INTERFACE_MODE_PUNT_INJECT = 2
 } memif_interface_mode_t;
+#endif
 
 /* Whether a receive queue's sender is to signal its event descriptor. */
 typedef enum
@@ -146,13 +150,15 @@ typedef struct
 } memif_conn_args_t;
 
 #define MEMIF_BUFFER_FLAG_NEXT 1 /* the packet goes on in the next buffer of the array */
+#define MEMIF_BUFFER_FLAG_RX 2   /* set by memif_rx_burst, taken away by memif_buffer_enq_tx; nothing depends on it */
 
 /* A piece of shared memory that holds a packet, or part of one. */
 typedef struct
 {
   uint16_t desc_index; /* its slot in the ring */
+  void *ring;          /* the queue that the slot is in */
   uint32_t len;        /* bytes of the packet in this buffer */
-  uint8_t flags;       /* MEMIF_BUFFER_FLAG_NEXT */
+  uint8_t flags;       /* MEMIF_BUFFER_FLAG_NEXT, MEMIF_BUFFER_FLAG_RX */
   void *data;          /* where they begin */
 } memif_buffer_t;
 
@@ -189,7 +195,7 @@ typedef struct
 /* --- About the library ------------------------------------------------------------------------------------------- */
 
 /* Of the protocol: major number in the upper byte. */
-uint16_t memif_get_version (void);
+uint16_t memif_get_version ();
 
 /* Any number, from any thread. Not to be freed or written to. If the code is what this thread's last control call
  * returned, the text goes on with what failed, on which path, and why; it is good until the thread's next call. */
@@ -257,9 +263,11 @@ int memif_set_rx_mode (memif_conn_handle_t conn, memif_rx_mode_t rx_mode, uint16
  * A packet of more buffers than the array has comes in pieces. */
 int memif_rx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count, uint16_t *rx);
 
-/* Gives the oldest `count` received buffers back, (uint16_t) -1 for all. A slave has posted nothing when a link comes
- * up: it must do this in on_connect. */
-int memif_refill_queue (memif_conn_handle_t conn, uint16_t qid, uint16_t count);
+/* Gives the oldest `count` received buffers back, (uint16_t) -1 for all. `headroom` (slave): bytes left free in front of
+ * the packets to come. When a link comes up, a slave has all buffers of its receive queues to give: on_connect may do
+ * so, with a headroom, or as many as it likes. The library gives those of each queue that on_connect has left alone.
+ * INVAL_ARG: headroom beyond the buffer. */
+int memif_refill_queue (memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom);
 
 /* Shows free buffers for `count` packets of `size` bytes. *count_out counts buffers: a packet longer than a buffer is a
  * chain of them, with MEMIF_BUFFER_FLAG_NEXT on all but the last. `len` is what the packet needs of each. They are to be
@@ -275,6 +283,29 @@ int memif_buffer_alloc (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *
  * INVAL_ARG: bufs[*tx] is out of order, or does not lie within its buffer; those before it are sent, it and those
  * after it are still allocated. */
 int memif_tx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count, uint16_t *tx);
+
+/* --- Packets without copies (slave only, else INVAL_ARG) ----------------------------------------------------------- */
+
+/* Received buffers become the next allocated ones of transmit queue `qid`; what was there takes their places and is
+ * posted with the next memif_refill_queue. So do buffers that are allocated in another transmit queue. Updates
+ * desc_index and ring. NOBUF_RING: only *count_out had room. */
+int memif_buffer_enq_tx (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count,
+			 uint16_t *count_out);
+
+/* --- The guide's calls ---------------------------------------------------------------------------------------------
+ * The guide of 2018 calls two functions as they were before 2.0: memif_refill_queue (conn, qid, count) and
+ * memif_buffer_alloc (conn, qid, bufs, count, &count_out). What they leave out is 0. In C++ those are default arguments,
+ * in C macros beside the functions, whose names in other places are theirs. */
+#if defined(__cplusplus)
+int memif_refill_queue (memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom = 0);
+int memif_buffer_alloc (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count,
+			uint16_t *count_out, uint16_t size = 0);
+#elif !defined(__STRICT_ANSI__) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 199901L)
+#define _MEMIF_FIRST_2(a, b, ...) a, b
+#define memif_refill_queue(conn, qid, ...) memif_refill_queue (conn, qid, _MEMIF_FIRST_2 (__VA_ARGS__, 0, 0))
+#define memif_buffer_alloc(conn, qid, bufs, count, ...) \
+  memif_buffer_alloc (conn, qid, bufs, count, _MEMIF_FIRST_2 (__VA_ARGS__, 0, 0))
+#endif
 
 #ifdef __cplusplus
 }

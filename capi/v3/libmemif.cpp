@@ -1,7 +1,6 @@
 // Generation 3 of the C API: names, structures and callbacks; what they do is in capi/common.
 #include "libmemif.h"
 
-#include <atomic>
 #include <cstring>
 
 #include "api.hpp"
@@ -21,29 +20,12 @@ struct Socket {
   char path[108] = {};
 };
 
-// Cancelling happens in signal handlers.
-std::atomic<Instance*> global{nullptr};
+constexpr const Generation& generation = generation_3;
 
 Instance* instance_of(memif_per_thread_main_handle_t handle) { return static_cast<Instance*>(handle); }
 Socket* socket_of(memif_socket_handle_t handle) { return static_cast<Socket*>(handle); }
 
-int number(Code code) { return static_cast<int>(code); }
-
-int tell(const Instance& instance, int fd, unsigned events, void*) {
-  const auto update = reinterpret_cast<memif_control_fd_update_t*>(instance.callback());
-  return update(fd, static_cast<uint8_t>(events), instance.program_context());
-}
-
-Instance::Setup make_setup(memif_control_fd_update_t* update, const char* app_name, const Memory& memory) {
-  Instance::Setup setup;
-  setup.memory = memory;
-  setup.tell = update != nullptr ? tell : nullptr;
-  setup.callback = reinterpret_cast<Instance::Function>(update);
-  setup.app_name = name_or_default(app_name, MEMIF_DEFAULT_APP_NAME);
-  setup.requests = every_two_seconds;
-  setup.interrupt_results = false;
-  return setup;
-}
+int number(Code code) { return value_of(code, generation.codes); }
 
 Code create_socket(Instance* instance, memif_socket_handle_t* sock, const char* filename) {
   if (instance == nullptr || sock == nullptr || filename == nullptr) return Code::inval_arg;
@@ -68,34 +50,17 @@ Code create_socket(Instance* instance, memif_socket_handle_t* sock, const char* 
 extern "C" {
 
 #include "calls.hpp"
+#include "calls_of_21_and_3.hpp"
+#include "calls_of_2_to_3.hpp"
 #include "calls_of_3_and_4.hpp"
-
-MEMIF_API uint16_t memif_get_version(void) { return memif::wire::version; }
-MEMIF_API char* memif_strerror(int err_code) { return explain(err_code); }
-
-MEMIF_API int memif_init(memif_control_fd_update_t* on_control_fd_update, char* app_name, memif_alloc_t* memif_alloc,
-                         memif_realloc_t* memif_realloc, memif_free_t* memif_free) {
-  if (global != nullptr) return number(Code::already);
-  const Memory memory(memif_alloc, memif_realloc, memif_free);
-  Instance* made = nullptr;
-  const Code code = Instance::create(made, make_setup(on_control_fd_update, app_name, memory));
-  if (code == Code::success) global = made;
-  return number(code);
-}
-
-MEMIF_API int memif_cleanup(void) {
-  Instance* const instance = global.exchange(nullptr);
-  if (instance == nullptr) return number(Code::inval_arg);
-  instance->destroy();
-  return number(Code::success);
-}
 
 MEMIF_API int memif_per_thread_init(memif_per_thread_main_handle_t* pt_main, void* private_ctx,
                                     memif_control_fd_update_t* on_control_fd_update, char* app_name,
                                     memif_alloc_t* memif_alloc, memif_realloc_t* memif_realloc,
                                     memif_free_t* memif_free) {
   if (pt_main == nullptr) return number(Code::inval_arg);
-  Instance::Setup setup = make_setup(on_control_fd_update, app_name, Memory(memif_alloc, memif_realloc, memif_free));
+  const Memory memory(memif_alloc, memif_realloc, memif_free);
+  Instance::Setup setup = make_setup(generation, on_control_fd_update, app_name, memory);
   setup.context = private_ctx;
   Instance* made = nullptr;
   const Code code = Instance::create(made, setup);
@@ -110,27 +75,21 @@ MEMIF_API int memif_per_thread_cleanup(memif_per_thread_main_handle_t* pt_main) 
   return number(Code::success);
 }
 
-MEMIF_API int memif_control_fd_handler(int fd, uint8_t) { return handle_event(global, fd); }
 MEMIF_API int memif_per_thread_control_fd_handler(memif_per_thread_main_handle_t pt_main, int fd, uint8_t) {
-  return handle_event(instance_of(pt_main), fd);
+  return number(handle_event(instance_of(pt_main), fd));
 }
 
-MEMIF_API int memif_poll_event(int timeout) { return poll(global, timeout); }
 MEMIF_API int memif_per_thread_poll_event(memif_per_thread_main_handle_t pt_main, int timeout) {
-  return poll(instance_of(pt_main), timeout);
+  return number(poll(instance_of(pt_main), timeout));
 }
 
-MEMIF_API int memif_cancel_poll_event(void) { return cancel(global); }
 MEMIF_API int memif_per_thread_cancel_poll_event(memif_per_thread_main_handle_t pt_main) {
-  return cancel(instance_of(pt_main));
+  return number(cancel(instance_of(pt_main)));
 }
 
-MEMIF_API int memif_set_connection_request_timer(struct itimerspec timer) {
-  return memif_per_thread_set_connection_request_timer(global.load(), timer);
-}
 MEMIF_API int memif_per_thread_set_connection_request_timer(memif_per_thread_main_handle_t pt_main,
                                                             struct itimerspec timer) {
-  return number(pt_main != nullptr ? instance_of(pt_main)->set_request_timer(timer) : Code::inval_arg);
+  return number(set_request_timer(instance_of(pt_main), timer));
 }
 
 MEMIF_API int memif_create_socket(memif_socket_handle_t* sock, const char* filename, void*) {
@@ -172,28 +131,12 @@ MEMIF_API int memif_create(memif_conn_handle_t* conn, memif_conn_args_t* args, m
   }));
 }
 
-MEMIF_API int memif_request_connection(memif_conn_handle_t conn) {
-  auto* const connection = static_cast<Connection*>(conn);
-  if (connection == nullptr) return number(Code::noconn);
-  return number(connection->client() ? connection->request() : Code::inval_arg);
-}
-
-MEMIF_DATA_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                                  uint16_t* tx) {
-  return number(tx_burst(conn, qid, bufs, count, tx, Surplus::ignored));
-}
-
-MEMIF_API void memif_register_external_region(memif_add_external_region_t* ar, memif_get_external_region_addr_t* gr,
-                                              memif_del_external_region_t* dr, memif_get_external_buffer_offset_t* go) {
-  memif_per_thread_register_external_region(global.load(), ar, gr, dr, go);
-}
-
 MEMIF_API void memif_per_thread_register_external_region(memif_per_thread_main_handle_t pt_main,
                                                          memif_add_external_region_t* ar,
                                                          memif_get_external_region_addr_t* gr,
                                                          memif_del_external_region_t* dr,
                                                          memif_get_external_buffer_offset_t* go) {
-  if (pt_main != nullptr) instance_of(pt_main)->set_regions({ar, gr, dr, go});
+  register_external_region(instance_of(pt_main), {ar, gr, dr, go});
 }
 
 }  // extern "C"

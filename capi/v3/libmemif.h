@@ -1,5 +1,5 @@
-/* libmemif, generation 3: packets through shared memory, for C. For programs that were written for it; new ones use
- * generation 4.
+/* libmemif, generation 3 (3.0 and 3.1, VPP 19.08 to 21.10): packets through shared memory, for C. For programs that were
+ * written for it; new ones use generation 4.
  *
  * An instance is a control plane: the global one (memif_init) or one of a thread's (memif_per_thread_init). It has the
  * descriptors that drive its interfaces, and any number of sockets (memif_create_socket). An interface (memif_create) is
@@ -30,6 +30,15 @@
 #include <stddef.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
+
+/* musl hides it from programs in strict ISO C. */
+#if !defined(__GLIBC__) && !defined(TIMER_ABSTIME)
+struct itimerspec
+{
+  struct timespec it_interval;
+  struct timespec it_value;
+};
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -134,12 +143,15 @@ typedef void *(memif_get_external_region_addr_t) (uint32_t size, int fd, void *p
 typedef int (memif_del_external_region_t) (void *addr, uint32_t size, int fd, void *private_ctx);
 
 /* What packets are. Both ends must agree. */
+#ifndef _MEMIF_H_ /* memif.h has it, too */
+#define _MEMIF_INTERFACE_MODE_T_
 typedef enum
 {
   MEMIF_INTERFACE_MODE_ETHERNET = 0,
   MEMIF_INTERFACE_MODE_IP = 1,
   MEMIF_INTERFACE_MODE_PUNT_INJECT = 2
 } memif_interface_mode_t;
+#endif
 
 /* Whether a receive queue's sender is to signal its event descriptor. */
 typedef enum
@@ -164,15 +176,23 @@ typedef struct
 } memif_conn_args_t;
 
 #define MEMIF_BUFFER_FLAG_NEXT 1 /* the packet goes on in the next buffer of the array */
-#define MEMIF_BUFFER_FLAG_RX 2   /* of early 3.x, where receiving set it: here it is never set, and ignored */
+#define MEMIF_BUFFER_FLAG_RX 2   /* set by memif_rx_burst, taken away by memif_buffer_enq_tx; nothing depends on it */
 
 /* A piece of shared memory that holds a packet, or part of one. */
 typedef struct
 {
   uint16_t desc_index; /* its slot in the ring */
-  void *queue;         /* the queue that the slot is in */
+  /* The queue that the slot is in: `ring` to programs of before 21.06. */
+#if defined(__GNUC__) && !defined(__cplusplus) && !(defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L)
+  __extension__ /* what C11 has, and what older C is told not to complain about */
+#endif
+  union
+  {
+    void *queue;
+    void *ring;
+  };
   uint32_t len;        /* bytes of the packet in this buffer */
-  uint8_t flags;       /* MEMIF_BUFFER_FLAG_NEXT */
+  uint8_t flags;       /* MEMIF_BUFFER_FLAG_NEXT, MEMIF_BUFFER_FLAG_RX */
   void *data;          /* where they begin */
 } memif_buffer_t;
 

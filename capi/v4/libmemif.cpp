@@ -23,7 +23,9 @@ struct Socket {
 
 Socket* socket_of(memif_socket_handle_t handle) { return static_cast<Socket*>(handle); }
 
-int number(Code code) { return static_cast<int>(code); }
+constexpr const Generation& generation = generation_4;
+
+int number(Code code) { return value_of(code, generation.codes); }
 
 int tell(const Instance& instance, int fd, unsigned events, void* token) {
   const auto update = reinterpret_cast<memif_control_fd_update_t*>(instance.callback());
@@ -66,12 +68,10 @@ extern "C" {
 #include "calls.hpp"
 #include "calls_of_3_and_4.hpp"
 
-MEMIF_API uint16_t memif_get_version(void) { return memif::wire::version; }
 MEMIF_API const char* memif_get_version_str(void) {
   static_assert(memif::wire::version == 0x0200);
   return "2.0";
 }
-MEMIF_API char* memif_strerror(int err_code) { return explain(err_code); }
 
 MEMIF_API int memif_create_socket(memif_socket_handle_t* sock, memif_socket_args_t* args, void* private_ctx) {
   if (sock == nullptr || args == nullptr) return number(Code::inval_arg);
@@ -85,6 +85,7 @@ MEMIF_API int memif_create_socket(memif_socket_handle_t* sock, memif_socket_args
   setup.app_name = {args->app_name, strnlen(args->app_name, sizeof args->app_name)};
   if (setup.app_name.empty()) setup.app_name = MEMIF_DEFAULT_APP_NAME;
   setup.requests = args->connection_request_timer;
+  setup.interrupt_results = generation.interrupt_results;
   if (const Code code = Instance::create(socket.instance, setup); code != Code::success) return number(code);
   const Code code = guarded([&] {
     *sock = setup.memory.make<Socket>(socket);
@@ -163,11 +164,6 @@ MEMIF_API int memif_create(memif_conn_handle_t* conn, memif_conn_args_t* args, m
 
 MEMIF_API int memif_request_connection(memif_conn_handle_t conn) {
   return number(conn != nullptr ? static_cast<Connection*>(conn)->request() : Code::noconn);
-}
-
-MEMIF_DATA_API int memif_tx_burst(memif_conn_handle_t conn, uint16_t qid, memif_buffer_t* bufs, uint16_t count,
-                                  uint16_t* tx) {
-  return number(tx_burst(conn, qid, bufs, count, tx));
 }
 
 MEMIF_API void memif_register_external_region(memif_socket_handle_t sock, memif_add_external_region_t* ar,

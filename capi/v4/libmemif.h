@@ -30,6 +30,15 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 
+/* musl hides it from programs in strict ISO C. */
+#if !defined(__GLIBC__) && !defined(TIMER_ABSTIME)
+struct itimerspec
+{
+  struct timespec it_interval;
+  struct timespec it_value;
+};
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -135,12 +144,15 @@ typedef void *(memif_get_external_region_addr_t) (uint32_t size, int fd, void *p
 typedef int (memif_del_external_region_t) (void *addr, uint32_t size, int fd, void *private_ctx);
 
 /* What packets are. Both ends must agree. */
+#ifndef _MEMIF_H_ /* memif.h has it, too */
+#define _MEMIF_INTERFACE_MODE_T_
 typedef enum
 {
   MEMIF_INTERFACE_MODE_ETHERNET = 0,
   MEMIF_INTERFACE_MODE_IP = 1,
   MEMIF_INTERFACE_MODE_PUNT_INJECT = 2
 } memif_interface_mode_t;
+#endif
 
 /* Whether a receive queue's sender is to signal its event descriptor. */
 typedef enum

@@ -40,7 +40,7 @@ answer_burst (memif_conn_handle_t conn, uint16_t qid, const icmp_host_t *host, u
         return err;
       for (uint16_t i = 0; i < n; i++)
         *answered += (unsigned long) answer_one (conn, qid, host, &in[i]);
-      const int refilled = memif_refill_queue (conn, qid, n);
+      const int refilled = memif_refill_queue (conn, qid, n, 0);
       if (refilled != MEMIF_ERR_SUCCESS)
         return refilled;
     }

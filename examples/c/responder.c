@@ -30,7 +30,7 @@ on_connect (memif_conn_handle_t conn, void *context)
 {
   (void) context;
   puts ("connected");
-  return memif_refill_queue (conn, 0, UINT16_MAX);
+  return memif_refill_queue (conn, 0, UINT16_MAX, 0);
 }
 
 static int

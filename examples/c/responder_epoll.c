@@ -59,7 +59,7 @@ on_connect (memif_conn_handle_t conn, void *context)
   port_t *port = context;
   port->up = 1;
   printf ("%d connected\n", (int) (port - ports));
-  return memif_refill_queue (conn, 0, UINT16_MAX);
+  return memif_refill_queue (conn, 0, UINT16_MAX, 0);
 }
 
 static int

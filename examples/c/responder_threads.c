@@ -45,7 +45,7 @@ on_connect (memif_conn_handle_t connection, void *context)
   puts ("connected");
   int err = memif_set_rx_mode (connection, MEMIF_RX_MODE_POLLING, 0);
   for (uint16_t qid = 0; qid < queues && err == MEMIF_ERR_SUCCESS; qid++)
-    err = memif_refill_queue (connection, qid, UINT16_MAX);
+    err = memif_refill_queue (connection, qid, UINT16_MAX, 0);
   return err;
 }
 

@@ -18,6 +18,8 @@ CXX = [os.environ.get("CXX", "c++")]
 # A sanitized C++ library needs its checkers' C++ part from the program, also where that is in C.
 SANITIZER_FLAGS = [f"-fsanitize={SANITIZE}", "-fsanitize-link-c++-runtime"] if SANITIZE else []
 SANITIZER_LIBRARIES = ["-lstdc++", "-lm"] if SANITIZE else []
+# Packages, and ten times the number of each.
+GENERATIONS = {"libmemif2": 20, "libmemif21": 21, "libmemif3": 30, "libmemif": 40}
 STRICT = ["-Wall", "-Wextra", "-Werror", "-g", "-O1"]
 
 
@@ -65,6 +67,6 @@ class Installed(unittest.TestCase):
         return run(program, *arguments, env=program_environment(prefix), cwd=self.scratch, **options)
 
     def run_in_every_generation(self, source):
-        for generation, package in ((2, "libmemif2"), (3, "libmemif3"), (4, "libmemif")):
+        for package, generation in GENERATIONS.items():
             with self.subTest(package):
                 self.run_program(self.compile(PROGRAMS / source, package, f"-DGENERATION={generation}"))

@@ -1,5 +1,5 @@
 """The behaviour that programs depend on: a C program for each generation, compiled as C99 from the installed tree."""
-from support import (CC, LIBDIR, PREFIX, PROGRAMS, SANITIZER_FLAGS, SANITIZER_LIBRARIES, STRICT, Installed, pkg_config,
+from support import (CC, GENERATIONS, LIBDIR, PREFIX, PROGRAMS, SANITIZER_FLAGS, SANITIZER_LIBRARIES, STRICT, Installed, pkg_config,
                      program_environment, run)
 
 
@@ -12,13 +12,15 @@ def sources_of_generation_3():
 
 
 class Generations(Installed):
-    def test_generation_2(self):
-        self.run_program(self.compile(PROGRAMS / "v2.c", "libmemif2"))
+    def test_generations_2_and_21(self):
+        for package in ("libmemif2", "libmemif21"):
+            with self.subTest(package):
+                self.run_program(self.compile(PROGRAMS / "v2.c", package, f"-DGENERATION={GENERATIONS[package]}"))
 
     def test_generation_3(self):
         for source in sources_of_generation_3():
             with self.subTest(source.name):
-                self.run_program(self.compile(source, "libmemif3"))
+                self.run_program(self.compile(source, "libmemif3", "-DGENERATION=30"))
 
     def test_generation_4(self):
         self.assertGreater(len(sources_of_generation_4()), 4)

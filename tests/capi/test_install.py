@@ -3,9 +3,9 @@ import os
 import re
 import shutil
 
-from support import BUILD, LIBDIR, PREFIX, PROGRAMS, SANITIZE, SOURCE, Installed, pkg_config, program_environment, run
+from support import BUILD, GENERATIONS, LIBDIR, PREFIX, PROGRAMS, SANITIZE, SOURCE, Installed, pkg_config, program_environment, run
 
-PACKAGES = {"libmemif": ("4", "4.0"), "libmemif3": ("3", "3.1"), "libmemif2": ("2", "2.0")}
+PACKAGES = {"libmemif": ("4", "4.0"), "libmemif3": ("3", "3.1"), "libmemif21": ("2", "2.1"), "libmemif2": ("2", "2.0")}
 
 
 def header(package):
@@ -58,11 +58,11 @@ class StaticRelease(Installed):
             self.assertEqual(names, declared_functions(package))
 
     def test_programs_link_statically(self):
-        for package, (generation, _) in PACKAGES.items():
+        for package, (major, _) in PACKAGES.items():
             archive = PREFIX / LIBDIR / f"{package}.a"
             target = self.scratch / package
-            program = PROGRAMS / ("v4_calls.c" if generation == "4" else f"v{generation}.c")
-            run("cc", "-std=c99", *pkg_config("--cflags", package), program, archive, "-lstdc++",
+            program = PROGRAMS / ("v4_calls.c" if major == "4" else f"v{major}.c")
+            run("cc", "-std=c99", f"-DGENERATION={GENERATIONS[package]}", *pkg_config("--cflags", package), program, archive, "-lstdc++",
                 "-lpthread", "-lrt", "-lm", "-o", target)
             self.assertNotIn("memif", run("ldd", target))
             run(target)
@@ -91,7 +91,7 @@ class Headers(Installed):
                 self.assertRegex(text, rf"\b{name} \(")
             self.assertRegex(text, r"int memif_create \(memif_conn_handle_t \*conn, memif_conn_args_t \*args,")
             self.assertRegex(text, r"#define MEMIF_HAVE_CANCEL_POLL_EVENT 1\n")
-            for included in ("inttypes.h", "sys/types.h") + (() if package == "libmemif2" else ("sys/timerfd.h",)):
+            for included in ("inttypes.h", "sys/types.h") + (() if version == "2.0" else ("sys/timerfd.h",)):
                 self.assertIn(f"#include <{included}>", text)
 
     def test_both_spellings_find_the_package_s_own_header(self):
@@ -155,7 +155,7 @@ class BuildSystemsRelease(Installed):
         (self.scratch / "main.c").write_text("#include <libmemif.h>\n#include <stdio.h>\n"
                                              "int main (void) { puts (LIBMEMIF_VERSION); return memif_cleanup () == 0; }\n")
         (self.scratch / "Makefile").write_text("main: main.c\n\t$(CC) $< -lmemif -o $@\n")
-        for package in ("libmemif3", "libmemif2"):
+        for package in ("libmemif3", "libmemif21", "libmemif2"):
             generation, version = PACKAGES[package]
             place = PREFIX / LIBDIR / package
             environment = dict(program_environment(), CPATH=str(PREFIX / "include" / package), LIBRARY_PATH=str(place))

@@ -45,7 +45,7 @@ class PackagesRelease(Installed):
         self.assertRegex(run("tshark", "-D"), r"(?m)^\d+\. memif \(")
         source = self.scratch / "main.c"
         source.write_text("#include <libmemif.h>\nint main (void) { return memif_get_version () != 0x0200; }\n")
-        for package in ("libmemif", "libmemif2", "libmemif3"):
+        for package in ("libmemif", "libmemif2", "libmemif21", "libmemif3"):
             flags = run("pkg-config", "--cflags", "--libs", package).split()
             run(*CC, "-std=c99", source, "-o", self.scratch / package, *flags)
             run(self.scratch / package)

@@ -26,7 +26,7 @@ def probes(file):
 @unittest.skipUnless(HAVE_PROBES, "built without sys/sdt.h")
 class Probes(Installed):
     def test_notes_of_every_probe_with_four_arguments(self):
-        libraries = [PREFIX / LIBDIR / f"{name}.so" for name in ("libmemif", "libmemif3", "libmemif2")]
+        libraries = [PREFIX / LIBDIR / f"{name}.so" for name in ("libmemif", "libmemif3", "libmemif21", "libmemif2")]
         for file in (*libraries, PREFIX / "bin" / "memif"):
             self.assertEqual(probes(file), {(name, 4) for name in PROBES}, file)
 

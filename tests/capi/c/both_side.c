@@ -13,11 +13,7 @@ on_connect (memif_conn_handle_t handle, void *ctx)
 {
   (void) ctx;
   connected = 1;
-#ifdef MEMIF_DEFAULT_SOCKET_PATH
-  OK (memif_refill_queue (handle, 0, -1));
-#else
   OK (memif_refill_queue (handle, 0, -1, 0));
-#endif
   return 0;
 }
 

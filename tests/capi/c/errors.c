@@ -50,7 +50,7 @@ failed_calls_are_told_apart_and_explained (void)
           { EBADF, MEMIF_ERR_BAD_FD },
           { ENOMEM, MEMIF_ERR_NOMEM },
           { ENOTSOCK, MEMIF_ERR_FILE_NOT_SOCK },
-#if GENERATION == 2
+#if GENERATION == 20
           { ECONNREFUSED, MEMIF_ERR_SYSCALL },
 #else
           { ECONNREFUSED, MEMIF_ERR_CONNREFUSED },
@@ -129,7 +129,7 @@ sockets_without_permission (void)
       CHECK (conn == NULL && errno == EACCES);
       CHECK (strstr (memif_strerror (MEMIF_ERR_ACCES), inside) != NULL);
       OK (CREATE (&conn, .is_master = 0)); /* it may get better */
-#if GENERATION != 2
+#if GENERATION != 20
       CHECK_ERR (memif_request_connection (conn), MEMIF_ERR_ACCES);
       CHECK (strstr (memif_strerror (MEMIF_ERR_ACCES), inside) != NULL);
 #endif
@@ -211,13 +211,13 @@ handles_ids_and_queues (void)
   UNTIL (memif_get_queue_efd (slave, 0, &fd) == MEMIF_ERR_SUCCESS
              && memif_get_queue_efd (conn, 0, &fd) == MEMIF_ERR_SUCCESS,
          OK (poll_for (1)));
-#if GENERATION != 2
+#if GENERATION != 20
   CHECK_ERR (memif_request_connection (slave), MEMIF_ERR_ALRCONN);
 #endif
-  CHECK_ERR (memif_buffer_alloc (conn, 0, &buf, 1, &n, 1), MEMIF_ERR_NOBUF_RING);
-  memif_buffer_t two[2];
+  memif_buffer_t two[2], many[3];
+  CHECK_ERR (memif_buffer_alloc (conn, 0, many, 3, &n, 1), MEMIF_ERR_NOBUF_RING);
   OK (memif_buffer_alloc (slave, 0, two, 2, &n, 1));
-#if GENERATION != 4
+#if GENERATION != 40
   /* More than were allocated: those. */
   memif_buffer_t three[3] = { two[0], two[1], two[1] };
   OK (memif_tx_burst (slave, 0, three, 3, &n));
@@ -230,7 +230,7 @@ handles_ids_and_queues (void)
   CHECK (n == 1);
   OK (memif_delete (&slave));
   OK (memif_delete (&conn));
-#if GENERATION != 2
+#if GENERATION != 20
   OK (CREATE (&slave, .interface_id = 5));
   CHECK_ERR (memif_request_connection (slave), MEMIF_ERR_CONNREFUSED);
   OK (memif_delete (&slave));
@@ -257,13 +257,7 @@ an_interface_is_deleted_once (void)
   int fd;
   start_at (unique_path ());
   OK (CREATE (&master, .is_master = 1));
-  memif_conn_args_t args = { 0 };
-#if GENERATION == 2
-  args.socket_filename = (uint8_t *) path;
-#else
-  args.socket = sock;
-#endif
-  OK (memif_create (&slave, &args, NULL, delete_again, NULL, NULL));
+  OK (create_with (&slave, (memif_conn_args_t){ 0 }, NULL, delete_again, NULL, NULL));
   UNTIL (memif_get_queue_efd (slave, 0, &fd) == MEMIF_ERR_SUCCESS, OK (poll_for (1)));
   OK (memif_delete (&slave));
   CHECK_ERR (deleted_in_callback, MEMIF_ERR_ALREADY);

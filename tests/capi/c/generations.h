@@ -1,18 +1,24 @@
-/* What differs between the generations, for tests that are compiled once for each: GENERATION says which. There is one
- * instance, started at a path; masters and slaves live on it. */
+/* What differs between the generations, for tests that are compiled once for each: GENERATION says which, ten times its
+ * number: 20, 21, 30 or 40. There is one instance, started at a path; masters and slaves live on it. */
 #ifndef GENERATIONS_H
 #define GENERATIONS_H
 #include "check.h"
 
 static const char *path;
 
-#if GENERATION == 2
+#if GENERATION < 30
 typedef memif_interrupt_t interrupt_t;
+
+#if GENERATION == 20
+#define init(update, name, alloc, realloc, free) memif_init (update, name, alloc, free)
+#else
+#define init memif_init
+#endif
 
 static inline int
 start (memif_control_fd_update_t *update)
 {
-  return memif_init (update, "test", NULL, NULL);
+  return init (update, "test", NULL, NULL, NULL);
 }
 
 static inline int
@@ -27,8 +33,7 @@ stop (void)
 #define poll_for(milliseconds) memif_poll_event (milliseconds)
 #define cancel() memif_cancel_poll_event ()
 #define handle_event(fd, token, events) memif_control_fd_handler (fd, events)
-#define refill(conn, qid, count) memif_refill_queue (conn, qid, count)
-#elif GENERATION == 3
+#elif GENERATION == 30
 typedef memif_interrupt_t interrupt_t;
 static memif_socket_handle_t sock;
 
@@ -51,7 +56,6 @@ stop (void)
 #define poll_for(milliseconds) memif_poll_event (milliseconds)
 #define cancel() memif_cancel_poll_event ()
 #define handle_event(fd, token, events) memif_control_fd_handler (fd, events)
-#define refill(conn, qid, count) memif_refill_queue (conn, qid, count, 0)
 #else
 typedef memif_on_interrupt_t interrupt_t;
 static memif_socket_handle_t sock;
@@ -77,8 +81,8 @@ stop (void)
 #define poll_for(milliseconds) memif_poll_event (sock, milliseconds)
 #define cancel() memif_cancel_poll_event (sock)
 #define handle_event(fd, token, events) memif_control_fd_handler (token, events)
-#define refill(conn, qid, count) memif_refill_queue (conn, qid, count, 0)
 #endif
+#define refill(conn, qid, count) memif_refill_queue (conn, qid, count, 0)
 #ifndef event_token
 #define event_token NULL
 #endif
@@ -86,7 +90,7 @@ stop (void)
 /* An end of a link. Its callbacks count what happens to it, and refill its queue. */
 typedef struct
 {
-#if GENERATION == 3
+#if GENERATION == 30
   memif_per_thread_main_handle_t instance; /* NULL: the global one */
   memif_socket_handle_t sock;
 #endif
@@ -94,7 +98,7 @@ typedef struct
   int connects, disconnects, interrupts;
 } end_t;
 
-static int refill_on_connect = 1;
+static int post_on_connect = -1; /* how many buffers */
 
 static inline int
 on_connect (memif_conn_handle_t conn, void *ctx)
@@ -102,8 +106,14 @@ on_connect (memif_conn_handle_t conn, void *ctx)
   end_t *end = ctx;
   CHECK (end->conn == conn);
   __atomic_fetch_add (&end->connects, 1, __ATOMIC_RELEASE);
-  return refill_on_connect ? refill (conn, 0, -1) : 0;
+  return post_on_connect != 0 ? refill (conn, 0, post_on_connect) : 0;
 }
+
+#ifdef MEMIF_BUFFER_FLAG_RX
+#define RECEIVED MEMIF_BUFFER_FLAG_RX
+#else
+#define RECEIVED 0
+#endif
 
 static inline int
 on_disconnect (memif_conn_handle_t conn, void *ctx)
@@ -121,14 +131,14 @@ on_interrupt (memif_conn_handle_t conn, void *ctx, uint16_t qid)
   ((end_t *) ctx)->interrupts++;
   OK (memif_rx_burst (conn, qid, bufs, 64, &n));
   OK (refill (conn, qid, n));
-  return GENERATION == 4 ? 0 : -7; /* nobody's business in the others */
+  return GENERATION == 40 ? 0 : -7; /* nobody's business in the others */
 }
 
 /* The same arguments, at `path`. */
 static inline memif_conn_args_t
 placed (memif_conn_args_t args)
 {
-#if GENERATION == 2
+#if GENERATION < 30
   args.socket_filename = (uint8_t *) path;
 #else
   args.socket = sock;

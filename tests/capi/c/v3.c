@@ -1,6 +1,5 @@
 /* Generation 3: every function, and every line of what programs depend on. Compiled from the installed tree. The master
  * lives on the global instance, the slave on a thread's. */
-#define GENERATION 3
 #include "generations.h"
 
 #include <fcntl.h>
