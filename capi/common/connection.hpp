@@ -87,6 +87,8 @@ struct Callbacks {
 // For whoever has the instance's turn, except create(), remove() and request(), which take it, and what the data calls
 // and details use: rx(), tx(), down_code(), interface().
 class Connection {
+  [[maybe_unused]] void* none_ = nullptr;  // the first word: memif_delete (handle), without the &, finds no connection
+
  public:
   // Fills `handle` before anything can call back.
   static Code create(void** handle, Instance* instance, const Arguments& arguments,

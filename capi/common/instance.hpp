@@ -54,6 +54,13 @@ class Instance final : private EventLoop {
   };
   static Code create(Instance*& made, const Setup& setup) noexcept;
 
+  // For programs that keep a pointer to it, and may pass that where its address is wanted: the first word there is
+  // null.
+  void* handle() noexcept { return &handle_; }
+  static Instance* of(void* handle) noexcept {
+    return handle != nullptr ? static_cast<Handle*>(handle)->instance : nullptr;
+  }
+
   // Ends all that is left on it. While another call is under way, as in a callback: takes effect at its end.
   void destroy() noexcept;
 
@@ -134,6 +141,11 @@ class Instance final : private EventLoop {
   const RegionCallbacks& regions() const noexcept { return regions_; }
 
  private:
+  struct Handle {
+    void* none = nullptr;
+    Instance* instance;
+  };
+
   explicit Instance(const Setup& setup);
   ~Instance() override;
   void start();
@@ -174,6 +186,7 @@ class Instance final : private EventLoop {
   TurnLock turn_;
   bool doomed_ = false;
   int depth_ = 0;  // calls under way
+  Handle handle_{.instance = this};
 };
 
 }  // namespace memif::capi

@@ -16,13 +16,14 @@ using namespace memif::capi;
 
 // What a socket handle points to.
 struct Socket {
+  void* none = nullptr;  // the first word: memif_delete_socket (handle), without the &, finds no socket
   Instance* instance = nullptr;
   char path[108] = {};
 };
 
 constexpr const Generation& generation = generation_3;
 
-Instance* instance_of(memif_per_thread_main_handle_t handle) { return static_cast<Instance*>(handle); }
+Instance* instance_of(memif_per_thread_main_handle_t handle) { return Instance::of(handle); }
 Socket* socket_of(memif_socket_handle_t handle) { return static_cast<Socket*>(handle); }
 
 int number(Code code) { return value_of(code, generation.codes); }
@@ -64,7 +65,7 @@ MEMIF_API int memif_per_thread_init(memif_per_thread_main_handle_t* pt_main, voi
   setup.context = private_ctx;
   Instance* made = nullptr;
   const Code code = Instance::create(made, setup);
-  if (code == Code::success) *pt_main = made;
+  if (code == Code::success) *pt_main = made->handle();
   return number(code);
 }
 

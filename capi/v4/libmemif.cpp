@@ -17,6 +17,7 @@ using namespace memif::capi;
 
 // What a socket handle points to: an instance and the path that its interfaces share.
 struct Socket {
+  void* none = nullptr;  // the first word: memif_delete_socket (handle), without the &, finds no socket
   Instance* instance = nullptr;
   char path[sizeof(memif_socket_args_t::path)] = {};
 };
