@@ -137,6 +137,9 @@ class Receiver {
       }
     }
     require(packets == burst.size(), "as many packets as the burst says");
+    // A burst of a former link, whatever call took the present one, has nothing.
+    for (RxBurst& earlier : bursts_)
+      for (const Buffer& buffer : earlier.buffers()) world_.check_span(buffer.data(), buffer.size(), buffer.capacity());
     bursts_.push_back(std::move(burst));
   }
 

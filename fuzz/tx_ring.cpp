@@ -158,9 +158,7 @@ class Sender {
       length += parts_[i].length;
     }
     require(tx.counters().packets.get() - packets == published.packets, "packets are counted");
-    // Per call modulo 2^32: a peer may post buffers of that size together, and a confused application say that it
-    // filled them.
-    require(static_cast<std::uint32_t>(tx.counters().bytes.get() - bytes - length) == 0, "bytes are counted");
+    require(tx.counters().bytes.get() - bytes == length, "bytes are counted");
     parts_.clear();
   }
 
@@ -174,11 +172,42 @@ class Sender {
       for (const Buffer& buffer : burst.back().buffers())
         check(tx, buffer.data(), buffer.size(), buffer.capacity(), tx.slot(at++));
       if (input_.byte() % 4 == 1) burst.back().resize(input_.byte());
+      if (input_.byte() % 16 == 1) {
+        between_calls(tx, burst);
+        break;
+      }
     }
     if (input_.byte() % 4 == 1) world_.disturb();
     const std::size_t packets = burst.size();
     begin_call();
     require(burst.send() <= packets, "no more is sent than was prepared");
+  }
+
+  // The link goes, and some call or none takes the next one: then the burst has nothing, and takes nothing.
+  void between_calls(TxQueue& tx, TxBurst& burst) {
+    const std::uint32_t epoch = tx.epoch();
+    if (input_.byte() % 2 == 1) world_.relink(input_.byte() % 4 == 1);
+    begin_call();
+    switch (input_.upto(4)) {
+      case 0:
+        static_cast<void>(tx.room());
+        break;
+      case 1:
+        static_cast<void>(tx.renew());
+        break;
+      case 2:
+        static_cast<void>(tx.send_copy(std::array<std::byte, 60>{}));
+        break;
+      case 3:
+        static_cast<void>(tx.allocate(std::span(buffers_).first(0), 1));
+        break;
+      default:
+        return;  // still the former link's, whose memory the queue keeps
+    }
+    if (tx.epoch() == epoch) return;
+    begin_call();
+    require(!burst.add(64) && burst.empty() && burst.buffers().empty(), "a burst of a former link has nothing");
+    require(burst.back().data() == nullptr && burst.begin() == burst.end(), "nor shows any of it");
   }
 
   void forward(TxQueue& tx) {

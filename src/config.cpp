@@ -15,6 +15,7 @@ constexpr std::size_t max_name = 32, max_secret = 24;  // field widths: docs/pro
 constexpr unsigned max_queues = 256;
 constexpr std::uint32_t min_ring = 2, max_ring = 16384;
 constexpr std::uint32_t max_buffer = 1u << 20, memory_unit = 64;
+constexpr std::uint32_t largest_packet = 1u << 28;              // a Buffer's capacity has 30 bits
 constexpr std::uint64_t region_limit = std::uint64_t{1} << 32;  // a descriptor's offset has 32 bits
 constexpr std::chrono::hours longest{24};                       // keeps all sums of clock values in range
 
@@ -68,6 +69,9 @@ Status check_queues(const InterfaceConfig& config) {
   }
   if (config.buffer_size < 1 || config.buffer_size > max_buffer) {
     return invalid("buffer_size", std::to_string(config.buffer_size), "must be from 1 to 1048576");
+  }
+  if (config.max_packet < 1 || config.max_packet > largest_packet) {
+    return invalid("max_packet", std::to_string(config.max_packet), "must be from 1 to 268435456");
   }
   if (config.headroom >= config.buffer_size) {
     return invalid("headroom", std::to_string(config.headroom),

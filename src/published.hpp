@@ -103,7 +103,7 @@ struct alignas(128) RxSlot {
 struct alignas(128) TxSlot {
   TxCounters counters;
 };
-static_assert(sizeof(RxCounters) == 7 * sizeof(Counter) && sizeof(RxSlot) == 128);
+static_assert(sizeof(RxCounters) == 8 * sizeof(Counter) && sizeof(RxSlot) == 128);
 static_assert(sizeof(TxCounters) == 7 * sizeof(Counter) && sizeof(TxSlot) == 128);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "counters are read by other processes");
 

@@ -39,6 +39,7 @@ nanoseconds left_until(const std::optional<SteadyTime>& deadline) noexcept {
 
 RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept
     : Queue(port, index),
+      max_packet_(config.max_packet),
       headroom_(config.headroom),
       mode_(config.rx_mode),
       spin_(config.spin),
@@ -54,6 +55,7 @@ void RxQueue::refresh() noexcept {
     dropped_ = nullptr;
     dropped_count_ = 0;
     unfinished_ = false;
+    pieces_ = 0;
     if (ring != nullptr) {
       dropped_ = ring->dropped.get();
       if (client_) {
@@ -65,6 +67,7 @@ void RxQueue::refresh() noexcept {
         if (!link_->posted) released_ = static_cast<std::uint16_t>(-static_cast<int>(ring_.size()));
       }
     }
+    limit_singles();
   }
   idle_interrupts_ = 0;
   waits_awake_ = 0;
@@ -99,6 +102,7 @@ std::byte* RxQueue::resolve(const RawDescriptor& descriptor, std::uint16_t index
   if (view == nullptr || length == 0 || offset + length > view->size) return nullptr;
   tag_ = RawDescriptor::make_tag(descriptor.region(), false);
   view_ = *view;
+  limit_singles();
   return view->base + offset;
 }
 
@@ -112,6 +116,12 @@ std::uint32_t RxQueue::buffer_start(std::uint32_t offset) const noexcept {
 std::uint32_t RxQueue::room(std::uint16_t index) const noexcept {
   const std::uint32_t offset = offsets_[ring_.slot(index)];
   return buffer_size_ - (offset - buffer_start(offset));
+}
+
+void RxQueue::count_drop(Drop why, std::size_t buffers) noexcept {
+  Counter* const counters[] = {&counters_.dropped_descriptor, &counters_.dropped_long, &counters_.dropped_oversize};
+  counters[static_cast<int>(why)]->add(1);
+  MEMIF_PROBE(rx_drop, &port_, index_, buffers, static_cast<int>(why));
 }
 
 // Slots taken that nobody will release: marked, and given back with what is before them.
@@ -145,6 +155,7 @@ void RxQueue::change_headroom(std::uint32_t headroom) noexcept {
   posted_word0_ =
       RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), buffer_size_ - headroom);
   shortest_room_ = std::min(shortest_room_, buffer_size_ - headroom);
+  limit_singles();
 }
 
 // What was dropped before, between and right after the oldest `count` buffers that were handed out goes back with them.

@@ -64,7 +64,7 @@ std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
   const std::uint64_t offset = descriptor.offset;
   const std::uint32_t capacity = descriptor.length();
   if (view == nullptr || capacity == 0 || offset + capacity > view->size) return nullptr;
-  if (capacity <= Buffer::max_capacity && descriptor.flags() == 0) {
+  if (capacity <= max_part && descriptor.flags() == 0) {
     usual_ = descriptor.word0;
     view_ = *view;
   }
@@ -73,7 +73,7 @@ std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
 
 // Another descriptor is about to become the usual one.
 void TxQueue::forget_usual() noexcept {
-  for (; usual_ahead_ != 0; --usual_ahead_) posted_[slot(usual_ahead_ - 1)] = bound({usual_, 0});
+  for (; usual_ahead_ != 0; --usual_ahead_) posted_[slot(usual_ahead_ - 1)] = bound(usual_);
 }
 
 // Server: the slots from the front up to `end` go back without a packet, since one of their buffers cannot be used.
@@ -134,8 +134,7 @@ std::size_t TxQueue::forward_copied(RxBurst& burst) noexcept {
   TxBurst out = begin(scratch.buffers);
   std::size_t sent = 0;
   for (const Packet packet : burst) {
-    if (packet.size() > Buffer::max_capacity) break;  // a peer can say so: its descriptors may all name one buffer
-    const auto size = static_cast<std::uint32_t>(packet.size());
+    const auto size = static_cast<std::uint32_t>(packet.size());  // at most InterfaceConfig::max_packet
     if (!out.add(size)) {
       sent += out.send();
       out = begin(scratch.buffers);

@@ -82,6 +82,10 @@ struct InterfaceConfig {
   std::uint32_t buffer_size = 2048;  // client: bytes a packet buffer, 1..1 MiB
   std::uint32_t headroom = 0;        // client: bytes left free before each received packet, less than buffer_size
 
+  // Bytes, 1 to 256 MiB. A longer packet that comes is dropped: a peer that chains all its memory together would keep
+  // whoever copies it for half a minute. The default is twice the largest that any network stack makes.
+  std::uint32_t max_packet = 1 << 20;
+
   RxMode rx_mode = RxMode::adaptive;
   std::chrono::microseconds spin{50};  // adaptive: how long to spin at most before sleeping
 

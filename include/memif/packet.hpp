@@ -14,6 +14,7 @@
 namespace memif {
 
 class RxQueue;
+class TxBurst;
 class TxQueue;
 
 // The length of a buffer and whether its packet goes on in the next one, where a descriptor has them
@@ -32,7 +33,8 @@ struct Extent {
   static constexpr std::uint64_t longest = ~std::uint32_t{0};
 };
 
-// One buffer of shared memory, or the used part of it. Does not own anything: valid while the burst that it came with.
+// One buffer of shared memory, or the used part of it. Does not own anything: valid while the burst that it came with,
+// and if the link has gone, until the next call of that burst's queue.
 // The peer can write the bytes at any time: copy what must not change between check and use.
 class Buffer {
  public:
@@ -55,6 +57,7 @@ class Buffer {
 
  private:
   friend class RxQueue;
+  friend class TxBurst;
   friend class TxQueue;
 
   // word_ is the buffer's Extent, and in the bits that are zero there: from bit 1 "received", then the slot of a
@@ -72,6 +75,13 @@ class Buffer {
     return Buffer(data, extent.word + (capacity << value_shift));
   }
 
+  // As resize(), of one to be sent. Every part of a packet has a byte.
+  bool fill(std::uint32_t length) noexcept {
+    if (length - 1 >= value()) return false;  // a length of 0 wraps round
+    word_ = static_cast<std::uint32_t>(word_) | Extent::of(length).word;
+    return true;
+  }
+
   Buffer(std::byte* data, std::uint64_t word) noexcept : data_(data), word_(word) {}
 
   Extent extent() const noexcept { return {word_ & Extent::of(~std::uint32_t{0}, true).word}; }
@@ -87,6 +97,12 @@ static_assert(sizeof(Buffer) == 16 || sizeof(void*) != 8);
 class Packet {
  public:
   explicit Packet(std::span<Buffer> buffers) noexcept : buffers_(buffers) {}
+
+  // In the place of one that is not there: a buffer without bytes, in no memory, that cannot be resized.
+  static Packet none() noexcept {
+    static thread_local Buffer buffer;
+    return Packet({&buffer, 1});
+  }
 
   std::span<Buffer> buffers() const noexcept { return buffers_; }
   bool contiguous() const noexcept { return buffers_.size() == 1; }

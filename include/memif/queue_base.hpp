@@ -53,11 +53,9 @@ struct LinkRing;
 struct RegionView {
   std::byte* base = nullptr;
   std::uint64_t size = 0;
-  std::uint64_t fast_limit = 0;  // `size`, but at most Extent::longest
 
   RegionView() = default;
-  RegionView(std::byte* at, std::uint64_t bytes) noexcept
-      : base(at), size(bytes), fast_limit(bytes < Extent::longest ? bytes : Extent::longest) {}
+  RegionView(std::byte* at, std::uint64_t bytes) noexcept : base(at), size(bytes) {}
 };
 
 class Queue {

@@ -18,7 +18,8 @@ class RxBurst;
 class alignas(128) RxQueue : public detail::Queue {
  public:
   // Takes up to buffers.size() buffers' worth of whole packets, in place. They go back to the peer when the burst ends;
-  // with several bursts alive, when the last of them ends. A packet of more buffers than the array has is dropped.
+  // with several bursts alive, when the last of them ends. A packet of more buffers than the array has is dropped, and
+  // so is one of more bytes than InterfaceConfig::max_packet.
   RxBurst receive(std::span<Buffer> buffers) noexcept;
 
   // Waits until receive() has something to return, the link changes, or `timeout` is over (negative: for ever). How it
@@ -41,7 +42,8 @@ class alignas(128) RxQueue : public detail::Queue {
 
   // --- The same in parts, for language bindings and for applications that keep buffers over several calls. ---
 
-  // Whether a packet of more buffers than asked for is dropped, or handed out in pieces over several calls.
+  // Whether a packet of more buffers than asked for is dropped, or handed out in pieces over several calls. If after
+  // the first of these it proves to be none to be handed out, the link goes down.
   enum class LongPackets { drop, split };
 
   struct Taken {
@@ -112,10 +114,18 @@ class alignas(128) RxQueue : public detail::Queue {
   void publish() noexcept { ring_.publish(static_cast<std::uint16_t>(released_ + publish_offset_)); }
   bool plausible(std::uint16_t index) const noexcept;
   bool look_further(std::uint16_t first) noexcept;
+  // Why a packet is dropped, as the probe rx_drop has it.
+  enum class Drop : int { descriptor, many_buffers, oversize };
+  void count_drop(Drop why, std::size_t buffers) noexcept;
   void drop(std::uint16_t first, std::size_t count) noexcept;
   bool take_drop_mark(std::uint16_t index) noexcept;
   bool more_published() noexcept;
   void change_headroom(std::uint32_t headroom) noexcept;
+  // None while a packet is handed out in pieces: no run is to take the last of them for a packet.
+  void limit_singles() noexcept {
+    const std::uint64_t space = client_ ? shortest_room_ : view_.size;
+    single_limit_ = pieces_ != 0 ? 0 : std::min<std::uint64_t>(space, max_packet_);
+  }
   bool singly() const noexcept { return dropped_count_ != 0 || reposts(); }
   std::size_t give_back_singly(std::size_t count) noexcept;
   void post(std::uint16_t index) noexcept;
@@ -147,6 +157,9 @@ class alignas(128) RxQueue : public detail::Queue {
   std::uint16_t released_ = 0;        // slots before this one were given back
   std::uint16_t publish_offset_ = 0;  // client: the ring size, since a posted slot is one that was given back earlier
   std::uint16_t live_bursts_ = 0;
+  const std::uint32_t max_packet_;
+  std::uint32_t pieces_ = 0;        // bytes handed out of a packet that goes on
+  std::uint64_t single_limit_ = 0;  // of a packet that a run may take: max_packet_, as a client room, as a server view_
   std::uint32_t headroom_;
   std::uint32_t shortest_room_ = 0;   // client: no posted buffer has less
   std::uint64_t posted_word0_ = 0;    // client: what a freshly posted descriptor says
@@ -164,7 +177,8 @@ class alignas(128) RxQueue : public detail::Queue {
   RxCounters& counters_;  // its own, or where observers see them
 };
 
-// Packets taken from a queue. Ends when destroyed or release()d: the buffers go back to the peer.
+// Packets taken from a queue. Ends when destroyed or release()d: the buffers go back to the peer. When its queue has
+// taken another link, by whatever call, a burst has no packets.
 class RxBurst {
  public:
   RxBurst() noexcept = default;
@@ -191,13 +205,15 @@ class RxBurst {
     packets_ = 0;
   }
 
-  bool empty() const noexcept { return packets_ == 0; }
-  std::size_t size() const noexcept { return packets_; }  // packets
-  std::span<Buffer> buffers() const noexcept { return buffers_; }
-  PacketIterator begin() const noexcept { return PacketIterator(buffers_.data()); }
-  PacketIterator end() const noexcept { return PacketIterator(buffers_.data() + buffers_.size()); }
+  bool empty() const noexcept { return size() == 0; }
+  std::size_t size() const noexcept { return current() ? packets_ : 0; }  // packets
+  std::span<Buffer> buffers() const noexcept { return current() ? buffers_ : std::span<Buffer>(); }
+  PacketIterator begin() const noexcept { return PacketIterator(buffers().data()); }
+  PacketIterator end() const noexcept { return PacketIterator(buffers().data() + buffers().size()); }
 
  private:
+  bool current() const noexcept { return queue_ != nullptr && epoch_ == queue_->epoch(); }
+
   friend class RxQueue;
   friend class TxQueue;
   RxBurst(RxQueue* queue, std::span<Buffer> buffers, std::size_t packets, std::uint32_t epoch) noexcept

@@ -61,47 +61,56 @@ inline bool RxQueue::look_further(std::uint16_t first) noexcept {
 }
 
 // One packet with every case: chains, another region, descriptors that lie. It is taken or dropped, or the burst ends
-// before it.
+// before it. What is to be dropped is walked to its end, in one call.
 template <class Sink>
 RxQueue::Burst RxQueue::take_packet(Burst burst, Sink sink) noexcept {
   const std::size_t space = burst.max - burst.buffers;
   std::uint16_t at = burst.next;
   std::size_t parts = 0;
-  std::uint64_t bytes = 0;
-  bool good = true;
+  std::uint64_t bytes = pieces_;  // of the packet so far
+  bool good = true, more = true;
   unfinished_ = false;
-  for (bool more = true; more; ++parts, ++at) {
-    if (parts == space && burst.buffers == 0 && burst.policy == LongPackets::split) break;  // the rest is for next time
+  for (; more; ++parts, ++at) {
+    const bool piece = parts == space && burst.buffers == 0 && burst.policy == LongPackets::split;
+    if (piece && good && bytes <= max_packet_) break;  // the rest is for next time
     if (at == limit_ && !look_further(burst.next)) {
       burst.ended = true;
       return burst;
     }
     const RawDescriptor descriptor = ring_.load(at);
     more = descriptor.more();
+    bytes += descriptor.length();
     std::byte* const data = resolve(descriptor, at);
     if (data == nullptr) {
       good = false;
     } else if (parts < space) {
       const std::uint32_t capacity = client_ ? room(at) : descriptor.length();
       sink(burst.buffers + parts, data, Extent::of(descriptor.length(), more), capacity, std::size_t{ring_.slot(at)});
-      bytes += descriptor.length();
     }
   }
-  if (good && parts > space && burst.buffers != 0) {
+  const bool too_long = bytes > max_packet_;
+  const bool whole = good && !too_long && parts <= space;
+  if (good && !too_long && !whole && burst.buffers != 0) {
     burst.ended = true;  // it will have the whole array next time
+    return burst;
+  }
+  if (!whole && pieces_ != 0) {
+    broken("a packet of which a part was taken goes on wrong");
+    burst.ended = true;
     return burst;
   }
   if (client_)
     for (std::uint16_t i = burst.next; i != at; ++i) ring_.store_word0(i, posted_word0_);
-  if (!good || parts > space) {
-    (good ? counters_.dropped_long : counters_.dropped_descriptor).add(1);
-    MEMIF_PROBE(rx_drop, &port_, index_, parts, good ? 1 : 0);
-    drop(burst.next, parts);
-  } else {
+  if (whole) {
     burst.buffers += parts;
-    burst.bytes += bytes;
+    burst.bytes += bytes - pieces_;
     ++burst.packets;
+    pieces_ = more ? static_cast<std::uint32_t>(bytes) : 0;
+  } else {
+    count_drop(!good ? Drop::descriptor : too_long ? Drop::oversize : Drop::many_buffers, parts);
+    drop(burst.next, parts);
   }
+  limit_singles();
   burst.next = at;
   return burst;
 }

@@ -17,7 +17,7 @@ RxQueue::Run RxQueue::run_from_client(std::uint16_t first, std::size_t count, st
   const std::size_t slot = ring_.slot(first);
   const std::uint64_t tag = tag_;
   const detail::RegionView view = view_;
-  const std::uint64_t limit = checked ? view.fast_limit : Extent::longest;
+  const std::uint64_t longest = checked ? single_limit_ : Extent::longest;
   std::uint64_t bytes = 0;
   const std::size_t taken = detail::run_of(count, [&](std::size_t i) {
     const RawDescriptor descriptor = Ring::load(shared[i]);
@@ -25,8 +25,7 @@ RxQueue::Run RxQueue::run_from_client(std::uint16_t first, std::size_t count, st
     const std::uint64_t length = extent.length_if_whole();
     const std::uint64_t offset = descriptor.offset;
     const std::uint64_t last = length - 1;
-    // In bounds: the last byte lies before the limit.
-    if (last >= limit || (checked && offset + last >= limit)) [[unlikely]]
+    if (last >= longest || (checked && offset + last >= view.size)) [[unlikely]]
       return false;
     sink(at + i, view.base + offset, extent, static_cast<std::uint32_t>(length), slot + i);
     bytes += length;
@@ -46,13 +45,13 @@ RxQueue::Run RxQueue::run_from_server(std::uint16_t first, std::size_t count, st
   std::byte* const base = base_;
   const std::uint64_t posted = posted_word0_, tag = RawDescriptor{posted, 0}.tag();
   const std::uint32_t room = shortest_room_;
-  const std::uint64_t limit = checked ? room : Extent::longest;
+  const std::uint64_t longest = checked ? single_limit_ : Extent::longest;
   std::uint64_t bytes = 0;
   const std::size_t taken = detail::run_of(count, [&](std::size_t i) {
     const RawDescriptor descriptor = Ring::load_word0(shared[i]);
     const Extent extent{descriptor.word0 - tag};
     const std::uint64_t length = extent.length_if_whole();
-    if (length - 1 >= limit) [[unlikely]]
+    if (length - 1 >= longest) [[unlikely]]
       return false;
     Ring::store_word0(shared[i], posted);
     sink(at + i, base + offsets[i], extent, room, slot + i);

@@ -33,6 +33,7 @@ struct RxCounters {
   Counter dropped_long;        // packets of more buffers than the caller's array had
   Counter interrupts;          // eventfd notifications read
   Counter sleeps;              // times that a wait slept
+  Counter dropped_oversize;    // packets of more bytes than InterfaceConfig::max_packet
 };
 
 struct TxCounters {

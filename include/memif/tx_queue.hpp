@@ -136,7 +136,8 @@ class alignas(128) TxQueue : public detail::Queue {
     std::uint64_t bytes = 0;
   };
   static constexpr std::size_t max_run = 2048;
-  static_assert(max_run * (std::uint64_t{1} << 20) < std::uint64_t{1} << 32, "buffers are at most 1 MiB");
+  static constexpr std::uint32_t max_part = 1 << 20;  // no longer are own buffers; of posted ones, the rest is not used
+  static_assert(max_run * std::uint64_t{max_part} < std::uint64_t{1} << 32);
   template <class Source>
   [[gnu::always_inline]] inline Written write_run(std::size_t from, std::size_t count, Source source) noexcept;
   template <class Source>
@@ -171,8 +172,8 @@ class alignas(128) TxQueue : public detail::Queue {
 
   // Of a posted descriptor: what no extent less one byte exceeds if it fits into the buffer, with the region's bits
   // where a descriptor has them. All in one word, so that write_posted() checks and writes with one load of it.
-  static std::uint64_t bound(const RawDescriptor& posted) noexcept {
-    return (posted.word0 | 0xffff) - Extent::of(1).word;
+  static std::uint64_t bound(std::uint64_t posted_word0) noexcept {
+    return (posted_word0 | 0xffff) - Extent::of(1).word;
   }
 
   std::uint16_t limit_offset_ = 0;  // client: the ring size, since a slot is free once the peer has passed it
@@ -185,12 +186,14 @@ class alignas(128) TxQueue : public detail::Queue {
   TxCounters& counters_;  // its own, or where observers see them
 };
 
-// Packets being prepared. Dropping it sends nothing and loses nothing.
+// Packets being prepared. Dropping it sends nothing and loses nothing. When its queue has taken another link, by
+// whatever call, a burst has no packets and takes none.
 class TxBurst {
  public:
-  // Adds a packet of `size` bytes; false if the array or the ring has no room for it. The new packet is back().
+  // Adds a packet of `size` bytes; false if the array or the ring has no room for it, or the link is a former one. The
+  // new packet is back().
   bool add(std::uint32_t size) noexcept {
-    if (state_.used < state_.shown && size != 0 && buffers_[state_.used].resize(size)) [[likely]] {
+    if (state_.used < state_.shown && current() && buffers_[state_.used].fill(size)) [[likely]] {
       ++state_.used;
       return true;
     }
@@ -199,19 +202,23 @@ class TxBurst {
     return state_.used != before.used;
   }
 
+  // The last packet; of an empty burst, Packet::none().
   Packet back() const noexcept {
-    std::size_t first = state_.used - (state_.used != 0 ? 1 : 0);
-    while (first != 0 && buffers_[first - 1].more()) --first;
-    return Packet(buffers_.subspan(first, state_.used - first));
+    const std::span<Buffer> used = buffers();
+    if (used.empty()) [[unlikely]]
+      return Packet::none();
+    std::size_t first = used.size() - 1;
+    while (first != 0 && used[first - 1].more()) --first;
+    return Packet(used.subspan(first));
   }
-  bool empty() const noexcept { return state_.used == 0; }
+  bool empty() const noexcept { return buffers().empty(); }
   std::size_t size() const noexcept {  // packets; counts them
     const std::span<Buffer> used = buffers();
     return static_cast<std::size_t>(std::count_if(used.begin(), used.end(), [](const Buffer& b) { return !b.more(); }));
   }
-  std::span<Buffer> buffers() const noexcept { return buffers_.first(state_.used); }
+  std::span<Buffer> buffers() const noexcept { return buffers_.first(current() ? state_.used : 0); }
   PacketIterator begin() const noexcept { return PacketIterator(buffers_.data()); }
-  PacketIterator end() const noexcept { return PacketIterator(buffers_.data() + state_.used); }
+  PacketIterator end() const noexcept { return PacketIterator(buffers_.data() + buffers().size()); }
 
   std::size_t send() noexcept { return queue_->send(*this); }
 
@@ -229,9 +236,10 @@ class TxBurst {
   TxBurst(TxQueue* queue, std::span<Buffer> buffers, std::uint32_t epoch, std::size_t used) noexcept
       : queue_(queue), buffers_(buffers), state_{.used = static_cast<std::uint32_t>(used)}, epoch_(epoch) {}
 
+  bool current() const noexcept { return epoch_ == queue_->epoch(); }
   State add_first(std::uint32_t size) noexcept {
     const std::size_t n = queue_->reserve(1, size, buffers_.size(), 0, TxQueue::filler(buffers_.data()));
-    if (n == 0 || epoch_ != queue_->epoch()) return {};
+    if (n == 0 || !current()) return {};
     return {.used = static_cast<std::uint32_t>(n), .shown = static_cast<std::uint32_t>(n), .ahead = n == 1};
   }
   static State look_ahead(TxQueue& queue, std::span<Buffer> buffers, std::uint32_t epoch, State state,

@@ -91,10 +91,10 @@ std::size_t TxQueue::reserve_posted_packet(std::size_t after, std::size_t max, s
       if (first == next_) give_back(static_cast<std::uint16_t>(index + 1));
       return 0;
     }
-    const std::uint32_t capacity = std::min(descriptor.length(), Buffer::max_capacity);
+    const std::uint32_t capacity = std::min(descriptor.length(), max_part);
     const std::uint32_t length = std::min(left, capacity);
     left -= length;
-    posted_[ring_.slot(index)] = bound(descriptor);
+    posted_[ring_.slot(index)] = bound(RawDescriptor::make_word0(descriptor.tag(), capacity));
     sink(at + parts, data, Extent::of(length, left != 0), capacity, std::size_t{ring_.slot(index)});
   }
   return parts;
@@ -108,7 +108,7 @@ TxQueue::Written TxQueue::write_posted(std::uint16_t first, std::size_t count, s
   wire::Descriptor* const shared = ring_.descriptor(first);
   const std::size_t slot = ring_.slot(first);
   const std::uint64_t* const posted = posted_ + slot;
-  const std::uint64_t usual_bound = bound({usual_, 0}), usual_tag = RawDescriptor{usual_, 0}.tag();
+  const std::uint64_t usual_bound = bound(usual_), usual_tag = RawDescriptor{usual_, 0}.tag();
   std::uint64_t sum = 0;
   const std::size_t written = detail::run_of(count, [&](std::size_t i) {
     const std::uint64_t limit = usual ? usual_bound : posted[i];

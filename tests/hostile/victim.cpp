@@ -141,7 +141,7 @@ std::uint64_t Victim::count(const Expected& expected) const {
     case Outcome::lost:
       return info.disconnects;
     case Outcome::dropped_rx:
-      return rx.dropped_descriptor.get() + rx.dropped_long.get();
+      return rx.dropped_descriptor.get() + rx.dropped_long.get() + rx.dropped_oversize.get();
     case Outcome::dropped_tx:
       return interface_->tx(0).counters().dropped_buffer.get();
     case Outcome::harmless:

@@ -26,10 +26,11 @@ TEST(MetricsText, LabelsAreEscaped) {
 
 TEST(MetricsText, EveryQueueHasItsCounters) {
   auto seen = an_interface();
-  seen.rx[1].totals = {.packets = 7, .dropped_long = 2};
+  seen.rx[1].totals = {.packets = 7, .dropped_long = 2, .dropped_oversize = 5};
   const std::string text = metrics_text({seen});
   EXPECT_THAT(text, HasSubstr("role=\"client\",queue=\"1\"} 7\n"));
   EXPECT_THAT(text, HasSubstr("queue=\"1\",reason=\"long\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("queue=\"1\",reason=\"oversize\"} 5\n"));
 }
 
 TEST(MetricsText, EachFamilyIsIntroducedOnce) {

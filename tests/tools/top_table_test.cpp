@@ -39,13 +39,14 @@ TEST(RateMeter, RatesAreDifferencesOverTime) {
   std::vector seen{interface_named("a")};
   const RateMeter::Time start{};
   EXPECT_THAT(meter.measure(seen, start).at(0), SizeIs(0));
-  seen[0].rx[0].totals = {.packets = 100, .bytes = 6400, .dropped_long = 4};
+  seen[0].rx[0].totals = {.packets = 100, .bytes = 6400, .dropped_long = 4, .dropped_oversize = 6};
   seen[0].tx[0].totals.ring_full = 10;
   const auto rates = meter.measure(seen, start + 2s).at(0).at(0);
   EXPECT_DOUBLE_EQ(rates.rx_packets, 50);
   EXPECT_DOUBLE_EQ(rates.rx_bits, 25600);
   EXPECT_DOUBLE_EQ(rates.dropped_long, 2);
-  EXPECT_DOUBLE_EQ(rates.drops(), 7);
+  EXPECT_DOUBLE_EQ(rates.dropped_oversize, 3);
+  EXPECT_DOUBLE_EQ(rates.drops(), 10);
 }
 
 TEST(RateMeter, AnInterfaceMadeAnewHasNoRatesYet) {

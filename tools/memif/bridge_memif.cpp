@@ -125,7 +125,7 @@ std::uint64_t MemifPort::refused() const {
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < queues(); ++i) {
     const RxCounters& counters = interface_->rx(i).counters();
-    sum += counters.dropped_descriptor.get() + counters.dropped_long.get();
+    sum += counters.dropped_descriptor.get() + counters.dropped_long.get() + counters.dropped_oversize.get();
   }
   return sum;
 }

@@ -42,7 +42,7 @@ std::uint64_t dropped(const Port& port) {
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < port.queues(); ++i) {
     const RxCounters& counters = port.rx(i).counters();
-    sum += counters.dropped_descriptor.get() + counters.dropped_long.get();
+    sum += counters.dropped_descriptor.get() + counters.dropped_long.get() + counters.dropped_oversize.get();
   }
   return sum;
 }

@@ -55,7 +55,8 @@ void print_queues(const ObservedInterface& seen) {
                        {"bytes", n.bytes},
                        {"bursts", n.bursts},
                        {"dropped for a bad descriptor", n.dropped_descriptor},
-                       {"dropped for their length", n.dropped_long},
+                       {"dropped for too many buffers", n.dropped_long},
+                       {"dropped for too many bytes", n.dropped_oversize},
                        {"interrupts", n.interrupts},
                        {"sleeps", n.sleeps}}));
   }

@@ -123,6 +123,7 @@ void write_rx(Writer& out) {
              [&](const ObservedRx& queue, const std::string& labels) {
                out.sample(labels + ",reason=\"descriptor\"", queue.totals.dropped_descriptor);
                out.sample(labels + ",reason=\"long\"", queue.totals.dropped_long);
+               out.sample(labels + ",reason=\"oversize\"", queue.totals.dropped_oversize);
              });
   out.counter(rx, "memif_rx_interrupts_total", "Notifications received.", &RxTotals::interrupts);
   out.counter(rx, "memif_rx_sleeps_total", "Times that a wait for packets slept.", &RxTotals::sleeps);

@@ -129,6 +129,7 @@ Json to_json(const ObservedInterface& seen) {
     Json queue = queue_json(i, seen.rx[i].ring, totals.packets, totals.bytes, totals.bursts, totals.interrupts);
     queue["dropped_descriptor"] = totals.dropped_descriptor;
     queue["dropped_long"] = totals.dropped_long;
+    queue["dropped_oversize"] = totals.dropped_oversize;
     queue["sleeps"] = totals.sleeps;
     json["rx"].push_back(std::move(queue));
   }

@@ -120,6 +120,14 @@ constexpr std::array settings{
               o.config.buffer_size = static_cast<std::uint32_t>(size);
             },
             [](const PortOptions& o) { return std::to_string(o.config.buffer_size); }},
+    Setting{"max-packet", "--max-packet", "SIZE",
+            "bytes of the longest packet to take; longer ones are dropped and counted",
+            [](PortOptions& o, std::string_view v) {
+              const std::uint64_t size = parse_size(v);
+              if (size > (1u << 28)) refuse(v, "1 byte to 256 MiB");
+              o.config.max_packet = static_cast<std::uint32_t>(size);
+            },
+            [](const PortOptions& o) { return std::to_string(o.config.max_packet); }},
     Setting{"wait", "--wait", "DURATION", "how long to wait for the peer, or 'forever'", set_wait,
             [](const PortOptions& o) { return o.wait ? format_duration(*o.wait) : "forever"; }},
     Setting{"rx-mode", "--rx-mode", "polling|interrupt|adaptive", "how to wait for packets", set_rx_mode,

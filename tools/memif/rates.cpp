@@ -16,6 +16,7 @@ void add(QueueRates& to, const RxTotals& before, const RxTotals& now, double sec
   to.rx_bits = 8 * per_second(before.bytes, now.bytes, seconds);
   to.dropped_descriptor = per_second(before.dropped_descriptor, now.dropped_descriptor, seconds);
   to.dropped_long = per_second(before.dropped_long, now.dropped_long, seconds);
+  to.dropped_oversize = per_second(before.dropped_oversize, now.dropped_oversize, seconds);
   to.interrupts = per_second(before.interrupts, now.interrupts, seconds);
   to.sleeps = per_second(before.sleeps, now.sleeps, seconds);
 }

@@ -48,6 +48,7 @@ constexpr std::array columns{
     Column{"DROP/s", 6, 1, [](const Row& row) { return row.rates ? short_number(row.rates->drops()) : "-"; }},
     Column{"bad", 6, 6, [](const Row& row) { return rate(row, &QueueRates::dropped_descriptor); }},
     Column{"long", 6, 6, [](const Row& row) { return rate(row, &QueueRates::dropped_long); }},
+    Column{"huge", 6, 6, [](const Row& row) { return rate(row, &QueueRates::dropped_oversize); }},
     Column{"full", 6, 6, [](const Row& row) { return rate(row, &QueueRates::ring_full); }},
     Column{"buffer", 6, 6, [](const Row& row) { return rate(row, &QueueRates::dropped_buffer); }},
     Column{"reject", 6, 6, [](const Row& row) { return rate(row, &QueueRates::rejected); }},
