@@ -16,6 +16,7 @@ constexpr unsigned max_queues = 256;
 constexpr std::uint32_t min_ring = 2, max_ring = 16384;
 constexpr std::uint32_t max_buffer = 1u << 20, memory_unit = 64;
 constexpr std::uint32_t largest_packet = 1u << 28;              // a Buffer's capacity has 30 bits
+constexpr std::uint64_t least_peer_memory = 4096;               // a page: two rings of two descriptors
 constexpr std::uint64_t region_limit = std::uint64_t{1} << 32;  // a descriptor's offset has 32 bits
 constexpr std::chrono::hours longest{24};                       // keeps all sums of clock values in range
 
@@ -89,6 +90,9 @@ std::uint64_t buffer_bytes(const InterfaceConfig& config) {
 }
 
 Status check_memory(const InterfaceConfig& config) {
+  if (config.max_peer_memory < least_peer_memory)
+    return invalid("max_peer_memory", std::to_string(config.max_peer_memory),
+                   "must be at least " + std::to_string(least_peer_memory));
   if (config.role == Role::server) return Nothing{};  // the memory is its clients'
   const std::uint64_t need = buffer_bytes(config);
   if (need >= region_limit) {

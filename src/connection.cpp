@@ -186,6 +186,7 @@ std::optional<handshake::ServerPolicy> ServerConnection::policy(std::uint32_t id
                                  .secret = config.secret,
                                  .max_s2m_rings = config.rx_queues,
                                  .max_m2s_rings = config.tx_queues,
+                                 .max_memory = config.max_peer_memory,
                                  .interface_name = config.name,
                                  .refusal = std::nullopt};
   if (!config.allowed_users.empty() || !config.allowed_groups.empty()) {

@@ -67,6 +67,8 @@ const char* words(Errc code) noexcept {
       return "closed";
     case Errc::evicted:
       return "too many half-open connections";
+    case Errc::too_much_memory:
+      return "the peer's memory is above the limit";
   }
   return "unknown error";
 }

@@ -227,6 +227,7 @@ struct ServerPolicy {
   std::string secret{};
   std::uint16_t max_s2m_rings = 0;  // counts
   std::uint16_t max_m2s_rings = 0;
+  std::uint64_t max_memory = ~std::uint64_t{0};  // bytes of all regions, as far as descriptors reach into them
   std::string interface_name{};
   std::optional<Reason> refusal{};  // the peer is not welcome, whatever else it gets right
 };
@@ -267,6 +268,7 @@ class Server : public Endpoint {
   unsigned s2m_limit_ = 0, m2s_limit_ = 0;  // counts
   unsigned s2m_rings_ = 0, m2s_rings_ = 0;
   std::vector<std::uint64_t> region_sizes_{};
+  std::uint64_t memory_ = 0, memory_limit_ = 0;  // bytes within reach of descriptors
   std::vector<Placed> placed_{};
 };
 

@@ -48,6 +48,8 @@ Status check_fds(const Message& message, std::size_t count) {
   return refusal(Errc::unexpected_fd, name(message), " with ", count, " file descriptors");
 }
 
+std::uint64_t reach(const AddRegion& region) { return std::min(region.size, wire::region_reach); }
+
 unsigned limit(unsigned highest_index, unsigned count) { return std::min(highest_index + 1, count); }
 
 }  // namespace
@@ -101,6 +103,7 @@ Actions Server::on_init(const Init& init) {
   if (const Status welcome = check_policy(init, *policy); !welcome) return refuse(welcome.error());
   s2m_limit_ = limit(identity_.max_s2m_ring, policy->max_s2m_rings);
   m2s_limit_ = limit(identity_.max_m2s_ring, policy->max_m2s_rings);
+  memory_limit_ = policy->max_memory;
   interface_name_ = std::move(policy->interface_name);
   admitted_ = true;
   state_ = State::layout;
@@ -116,12 +119,18 @@ Status Server::check(const AddRegion& region) const {
   if (region.index != region_sizes_.size())
     return refusal(Errc::bad_region, "region ", region.index, " out of order, ", region_sizes_.size(), " is next");
   if (region.size == 0) return refusal(Errc::bad_region, "region ", region.index, " has size 0");
+  // Whatever it has in it now: the peer can empty the file, so that all of it is charged to this process.
+  if (const std::uint64_t more = reach(region); more > memory_limit_ - memory_) {
+    return refusal(Errc::too_much_memory, "region ", region.index, " makes ", memory_ + more, " bytes, the limit is ",
+                   memory_limit_, " (max_peer_memory)");
+  }
   return Nothing{};
 }
 
 Actions Server::on_add_region(const AddRegion& region) {
   if (const Status usable = check(region); !usable) return refuse(usable.error());
   region_sizes_.push_back(region.size);
+  memory_ += reach(region);
   return {MapRegion{region.index, region.size}, Send{Ack{}}};
 }
 

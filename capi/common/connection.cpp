@@ -1,7 +1,10 @@
 #include "connection.hpp"
 
 #include <cerrno>
+#include <charconv>
+#include <cstdlib>
 #include <mutex>
+#include <string_view>
 
 namespace memif::capi {
 namespace {
@@ -12,6 +15,22 @@ constexpr std::uint8_t max_log2_ring_size = 14;
 Code connect_code(const Error& error) {
   const Code code = fail(error);
   return code == Code::no_file || code == Code::again ? Code::connrefused : code;
+}
+
+// The API has no word for it, so whoever starts a program says it. Throws where that is no size.
+void limit_peer_memory(InterfaceConfig& config) {
+  constexpr const char* name = "MEMIF_MAX_PEER_MEMORY";
+  const char* const wanted = ::secure_getenv(name);
+  if (wanted == nullptr || *wanted == '\0') return;
+  const std::string_view text = wanted;
+  std::uint64_t size = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+  constexpr std::string_view units = "KMG";
+  const std::size_t unit = rest != text.data() + text.size() ? units.find(*rest) + 1 : 0;
+  const bool whole = rest + (unit != 0 ? 1 : 0) == text.data() + text.size();
+  if (error != std::errc{} || !whole || size > UINT64_MAX >> (10 * unit))
+    throw Exception(Error{Errc::invalid_config, std::string(name) + " " + wanted + ": is not a size such as 64M"});
+  config.max_peer_memory = size << (10 * unit);
 }
 
 }  // namespace
@@ -79,6 +98,7 @@ void Connection::add(const Arguments& arguments) {
   config.reconnect = std::chrono::milliseconds(0);  // the instance's timer does that
   config.post_buffers = false;                      // memif_refill_queue() does that
   config.memory_hooks = memory_hooks();
+  limit_peer_memory(config);
   config.on_connected = [this](Interface& interface) { came_up(interface); };
   config.on_disconnected = [this](Interface&, const Reason&) {
     if (!going_) went_down();

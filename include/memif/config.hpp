@@ -50,7 +50,8 @@ struct MemoryHooks {
   // Client, for each new link: memory of `bytes` for its buffers; without data, the link is refused.
   std::function<Mapped(std::uint64_t bytes)> provide{};
   // Server, for each region of a peer but the first, which has the rings: where the application has mapped it; nullptr
-  // refuses the link. `fd` is closed by memifpp unless there is a release().
+  // refuses the link. `fd` is closed by memifpp unless there is a release(). When the peer shrinks its file while it is
+  // in use, memifpp maps zero pages in place of what is gone: unmap it all the same.
   std::function<std::byte*(std::uint64_t bytes, int fd)> map{};
   // Nothing uses the memory any more. The fd is the application's to close.
   std::function<void(std::byte* data, std::uint64_t bytes, int fd)> release{};
@@ -99,7 +100,10 @@ struct InterfaceConfig {
   std::optional<ExternalMemory> memory{};
   std::shared_ptr<const MemoryHooks> memory_hooks{};
 
-  bool require_sealed_memory = false;   // server: refuse regions that the peer could shrink
+  bool require_sealed_memory = false;  // server: refuse regions that the peer could shrink
+  // Server: bytes that the peer's regions may come to, of each as much as descriptors reach (8 GiB). Pages are charged
+  // to whoever touches them first, so a peer can make this process pay for all of them. docs/security.md, "Memory"
+  std::uint64_t max_peer_memory = std::uint64_t{32} << 30;
   std::vector<uid_t> allowed_users{};   // peers of other users are refused; empty: anyone who may open the socket
   std::vector<gid_t> allowed_groups{};  // likewise for the peer's primary group; with both lists, one match is enough
 

@@ -44,6 +44,7 @@ enum class Errc {
   broken_ring,          // the peer's index or chain cannot be
   closed,               // this side removed or disconnected the interface
   evicted,              // dropped to make room for newer half-open connections
+  too_much_memory,      // the peer's regions come to more than InterfaceConfig::max_peer_memory
 };
 
 const std::error_category& memif_category() noexcept;

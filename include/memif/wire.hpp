@@ -17,6 +17,8 @@ inline constexpr unsigned min_log2_ring_size = 1;
 inline constexpr unsigned max_log2_ring_size = 14;
 inline constexpr unsigned max_rings = 256;  // each way
 inline constexpr unsigned max_regions = 256;
+// No descriptor reaches further into a region: offset and length have 32 bits each.
+inline constexpr std::uint64_t region_reach = std::uint64_t{1} << 33;
 
 #if defined(__aarch64__)
 inline constexpr std::size_t cache_line = 128;  // upstream's choice there; it moves the descriptors

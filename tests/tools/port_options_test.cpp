@@ -62,6 +62,13 @@ TEST(PortWord, SetsEverything) {
   EXPECT_EQ(port.config.reconnect, 100ms);
 }
 
+TEST(PortWord, LimitsThePeersMemory) {
+  EXPECT_EQ(parse_port_word("memif:/a,max-peer-memory=64MiB").config.max_peer_memory, 64u << 20);
+  EXPECT_EQ(from_options({"--max-peer-memory", "1GiB"}).config.max_peer_memory, 1u << 30);
+  EXPECT_THAT(refusal("memif:/a,max-peer-memory=1"), HasSubstr("max_peer_memory 1: must be at least 4096"));
+  EXPECT_THAT(refusal("memif:/a,max-peer-memory=99999999999GiB"), HasSubstr("max-peer-memory"));
+}
+
 TEST(PortWord, TakesTheOptionsNamesToo) {
   EXPECT_EQ(parse_port_word("memif:/a,ring-size=64,buffer-size=64").config.ring_size, 64u);
 }

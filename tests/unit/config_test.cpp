@@ -69,6 +69,9 @@ const Case cases[] = {
        c.rx_queues = c.tx_queues = 256;
      },
      ""},
+    {"PeerMemoryLeast", [](auto& c) { c.max_peer_memory = 4096; }, ""},
+    {"PeerMemoryOfLessThanAPage", [](auto& c) { c.max_peer_memory = 4095; },
+     "max_peer_memory 4095: must be at least 4096"},
     {"SecretLongest", [](auto& c) { c.secret = std::string(24, 's'); }, ""},
     {"SecretTooLong", [](auto& c) { c.secret = std::string(25, 's'); }, "secret of 25 bytes: must be at most 24 bytes"},
     {"NameLongest", [](auto& c) { c.name = std::string(32, 'n'); }, ""},

@@ -1,5 +1,7 @@
 // What each side of the handshake refuses for what a message says, and how it says so.
 // docs/protocol.md, "What a good endpoint checks".
+#include <memif/wire.hpp>
+
 #include "handshake.hpp"
 #include "handshake_fixture.hpp"
 
@@ -156,6 +158,23 @@ TEST(ServerAccepts, RegionSizesUpToTheLargestNumber) {
   Server server = server_at(1);
   EXPECT_EQ(find<MapRegion>(server.on_message(AddRegion{0, UINT64_MAX}, 1, t0))->size, UINT64_MAX);
   EXPECT_EQ(outline(server.on_message(s2m_ring(0, 0xfffffff0), 1, t0)), "AttachRing Send(ACK)");
+}
+
+// All of them together, but of each no more than a descriptor can reach.
+TEST(ServerRefuses, MoreMemoryThanTheInterfaceTakes) {
+  ServerPolicy limited = policy();
+  limited.max_memory = 3 * region_size;
+  Server server = server_at(2, limited);
+  EXPECT_EQ(outline(server.on_message(AddRegion{1, 2 * region_size}, 1, t0)), "MapRegion Send(ACK)");
+  expect_refused(server.on_message(AddRegion{2, 1}, 1, t0), Errc::too_much_memory,
+                 "region 2 makes 3145729 bytes, the limit is 3145728 (max_peer_memory)");
+  expect_refused(server_at(1, limited).on_message(AddRegion{0, UINT64_MAX}, 1, t0), Errc::too_much_memory,
+                 "8589934592 bytes");
+  limited.max_memory = 2 * wire::region_reach;
+  Server wide = server_at(1, limited);
+  for (std::uint16_t i : {0, 1})
+    EXPECT_EQ(outline(wide.on_message(AddRegion{i, UINT64_MAX}, 1, t0)), "MapRegion Send(ACK)");
+  expect_refused(wide.on_message(AddRegion{2, UINT64_MAX}, 1, t0), Errc::too_much_memory, "25769803776 bytes");
 }
 
 // Rings. state 2 has region 0 of region_size bytes, state 3 S2M ring 0 at offset 0 with 16 descriptors (384 bytes).

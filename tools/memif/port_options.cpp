@@ -128,6 +128,10 @@ constexpr std::array settings{
               o.config.max_packet = static_cast<std::uint32_t>(size);
             },
             [](const PortOptions& o) { return std::to_string(o.config.max_packet); }},
+    Setting{"max-peer-memory", "--max-peer-memory", "SIZE",
+            "bytes that the memory of a peer may come to (as a server): this process may have to pay for all of it",
+            [](PortOptions& o, std::string_view v) { o.config.max_peer_memory = parse_size(v); },
+            [](const PortOptions& o) { return fmt::format("{}GiB", o.config.max_peer_memory >> 30); }},
     Setting{"wait", "--wait", "DURATION", "how long to wait for the peer, or 'forever'", set_wait,
             [](const PortOptions& o) { return o.wait ? format_duration(*o.wait) : "forever"; }},
     Setting{"rx-mode", "--rx-mode", "polling|interrupt|adaptive", "how to wait for packets", set_rx_mode,

@@ -52,6 +52,7 @@ std::chrono::nanoseconds parse_duration(std::string_view text) {
 std::uint64_t parse_size(std::string_view text) {
   const double size = parse(text, size_units, "a size such as 64 or 2KiB");
   if (size != std::floor(size)) throw UsageError(fmt::format("'{}' is not a whole number of bytes", text));
+  if (size >= 0x1p63) throw UsageError(fmt::format("'{}' is more than there can be", text));
   return static_cast<std::uint64_t>(size);
 }
 
