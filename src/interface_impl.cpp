@@ -169,6 +169,7 @@ InterfaceInfo InterfaceImpl::info() const {
   }
   const std::shared_ptr<Link> link = port_->link();
   if (link == nullptr) return info;
+  link->prepare_thread();
   for (const Region& region : link->regions)
     info.regions.push_back({.index = static_cast<std::uint16_t>(info.regions.size()),
                             .size = region.size(),

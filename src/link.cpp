@@ -54,6 +54,14 @@ const LinkRing* Link::ring(bool s2m, std::uint16_t index) const noexcept {
   return index < rings.size() ? &rings[index] : nullptr;
 }
 
+void Link::view_regions() {
+  for (Region& region : regions) {
+    views.emplace_back(region.data(), region.size());
+    region.observe(*this);
+    guarded = guarded || region.guarded();
+  }
+}
+
 // The order pairs with Port::set_link(), which names the port and then asks.
 void Link::memory_vanished() noexcept {
   failed.store(true, std::memory_order_seq_cst);
@@ -87,10 +95,7 @@ Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, st
   if (!buffers) return buffers.error();
   link->regions.push_back(std::move(*ring_region));
   link->regions.push_back(std::move(*buffers));
-  for (Region& region : link->regions) {
-    link->views.emplace_back(region.data(), region.size());
-    region.observe(*link);
-  }
+  link->view_regions();
 
   for (std::size_t i = 0; i < rings; ++i) {
     const bool s2m = i < s2m_rings;
@@ -120,10 +125,8 @@ void post_all_buffers(Link& link) {
 }
 
 Status complete_server_link(Link& link) {
-  for (Region& region : link.regions) {
-    link.views.emplace_back(region.data(), region.size());
-    region.observe(link);
-  }
+  link.view_regions();
+  link.prepare_thread();
   for (const bool receive : {true, false}) {
     for (LinkRing& ring : receive ? link.rx : link.tx) {
       ring.header = reinterpret_cast<wire::RingHeader*>(link.views[ring.spec.region].base + ring.spec.offset);

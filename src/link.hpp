@@ -27,6 +27,7 @@ struct LinkRing {
 // Built by the control thread, then only read, except for the tables, each of which belongs to its queue's thread.
 struct Link final : FaultObserver {
   bool client = false;
+  bool guarded = false;  // some of its pages can vanish
   std::vector<Region> regions;
   std::vector<RegionView> views;      // of `regions`, same order
   std::vector<LinkRing> rx, tx;       // by queue index
@@ -42,6 +43,14 @@ struct Link final : FaultObserver {
   std::atomic<FaultObserver*> port{nullptr};
 
   const LinkRing* ring(bool s2m, std::uint16_t index) const noexcept;
+
+  // When all regions are there: what queues go by, and who is told when pages vanish.
+  void view_regions();
+
+  // Each thread calls it before it touches the memory.
+  void prepare_thread() const noexcept {
+    if (guarded) let_faults_in();
+  }
 
   // In a signal handler, on any thread that touches the memory: sigbus.hpp.
   void memory_vanished() noexcept override;

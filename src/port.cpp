@@ -87,6 +87,6 @@ void Port::raise(RxQueue& queue) noexcept {
 }
 
 // The release pairs with the acquire in Queue::attention(); the link itself is read under the mutex.
-void Port::raise_locked(Queue& queue) noexcept { queue.attention_.store(true, std::memory_order_release); }
+void Port::raise_locked(Queue& queue) noexcept { queue.user_.store(nullptr, std::memory_order_release); }
 
 }  // namespace memif::detail

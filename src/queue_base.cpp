@@ -23,16 +23,22 @@ Queue::~Queue() = default;
 
 void Queue::broken(const char* what) noexcept {
   port_.report(link_, what);
-  attention_.store(true, std::memory_order_relaxed);
+  user_.store(nullptr, std::memory_order_relaxed);
 }
 
+bool Queue::pay_attention() noexcept {
+  const bool raised = user_.exchange(this_thread(), std::memory_order_acq_rel) == nullptr;
+  if (link_ != nullptr) link_->prepare_thread();
+  return raised;
+}
+
+// After pay_attention(): a change that comes between the two raises it again.
 bool Queue::adopt_link() noexcept {
-  // Lowered before the link is read: a change that comes between the two raises it again.
-  attention_.store(false, std::memory_order_relaxed);
   std::shared_ptr<Link> link = port_.link();
   if (link != nullptr && link->failed.load(std::memory_order_relaxed)) link = nullptr;
   if (link == link_) return false;
   link_ = std::move(link);
+  if (link_ != nullptr) link_->prepare_thread();
   ++epoch_;
   return true;
 }

@@ -1,15 +1,19 @@
 #include "region.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <utility>
+
+#include <memif/wire.hpp>
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -40,6 +44,15 @@ std::uint64_t file_page_size(int fd) {
     return static_cast<std::uint64_t>(status.f_bsize);
   }
   return page_size();
+}
+
+// The kernel ends a process (SIGXFSZ) that makes a file longer than it may, memory files included.
+Status check_file_limit(std::uint64_t size, const std::string& what) {
+  struct rlimit limit;
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur)
+    return Nothing{};
+  return system_error(EFBIG, what + ": files of this process may have " + std::to_string(limit.rlim_cur) +
+                                 " bytes (RLIMIT_FSIZE, ulimit -f)");
 }
 
 // An errno, or 0. The kernel would rather kill a process than say that memory files have used the machine up, so what
@@ -86,12 +99,13 @@ Status check_writable(int fd, int seals) {
   return Nothing{};
 }
 
+bool cannot_shrink(int fd) {
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+}
+
 Status check_size(int fd, std::uint64_t claimed) {
   if (claimed == 0) return refused(Errc::bad_region, "its size is 0");
-  if (claimed > Region::max_size) {
-    return refused(Errc::bad_region, "its size of " + std::to_string(claimed) + " bytes is above the limit of " +
-                                         std::to_string(Region::max_size));
-  }
   struct stat status;
   if (::fstat(fd, &status) != 0) return system_error(errno, "region refused: fstat");
   const auto actual = static_cast<std::uint64_t>(status.st_size);
@@ -137,9 +151,9 @@ void Region::unmap() noexcept {
   hooks_ = nullptr;
 }
 
-Result<Region> Region::map(Fd fd, std::uint64_t size, int flags) {
+Result<Region> Region::map(Fd fd, std::uint64_t size, int flags, int protection) {
   const std::uint64_t mapped = round_up(size, file_page_size(fd.get()));
-  void* const data = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd.get(), 0);
+  void* const data = ::mmap(nullptr, mapped, protection, MAP_SHARED | flags, fd.get(), 0);
   if (data == MAP_FAILED) {
     return system_error(errno, "cannot map " + std::to_string(size) + " bytes of a memory file");
   }
@@ -148,31 +162,41 @@ Result<Region> Region::map(Fd fd, std::uint64_t size, int flags) {
 
 // Memory in files of others. What cannot shrink cannot fault, but for huge pages: a hole punched into those needs pages
 // that may be used up.
-Result<Region> Region::map_shared(Fd fd, std::uint64_t size, bool sealed) {
-  const std::uint64_t page = file_page_size(fd.get());
-  Result<Region> region = map(std::move(fd), size, 0);
-  if (!region) return region;
-  region->sealed_ = sealed;
-  if (sealed && page == page_size()) return region;
-  Result<FaultGuard> guard = FaultGuard::protect(region->data_, region->mapped_, page);
+Status Region::guard(bool sealed) {
+  const std::uint64_t page = file_page_size(fd_.get());
+  sealed_ = sealed;
+  if (sealed && page == page_size()) return Nothing{};
+  if (reinterpret_cast<std::uintptr_t>(data_) % page != 0)
+    return Error{Errc::unsealed_memory, "the file can be shrunk, and is not mapped at the start of a page of memory"};
+  Result<FaultGuard> guard = FaultGuard::protect(data_, round_up(size_, page), page);
   if (!guard) return guard.error();
-  region->guard_ = std::move(*guard);
+  guard_ = std::move(*guard);
+  return Nothing{};
+}
+
+// Where a process locks all memory that it maps (mlockall), the kernel allocates what a file does not have: a sparse
+// one would be paid for at once. What nothing can access is left alone, also when access comes later.
+Result<Region> Region::map_unpaid(Fd fd, std::uint64_t size) {
+  Result<Region> region = map(std::move(fd), size, 0, PROT_NONE);
+  if (region && ::mprotect(region->data_, region->mapped_, PROT_READ | PROT_WRITE) != 0)
+    return system_error(errno, "cannot map " + std::to_string(size) + " bytes of a memory file");
   return region;
 }
 
 Result<Region> Region::create_with_pages(const char* name, std::uint64_t size, bool huge, bool prefault) {
   const std::string bytes = std::to_string(size) + " bytes of shared memory";
-  if (size == 0 || size > max_size) return system_error(EINVAL, "cannot make " + bytes);
+  if (size == 0 || size > wire::region_reach) return system_error(EINVAL, "cannot make " + bytes);
   size = round_up(size, huge ? huge_page : page_size());
   Result<Fd> fd = new_memory_file(name, huge);
   if (!fd) return fd.error();
+  if (Status allowed = check_file_limit(size, "cannot make " + bytes); !allowed) return allowed.error();
   if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0) return system_error(errno, "cannot make " + bytes);
   // Reserved before it is mapped, so that a shortage is an error here and not a SIGBUS later.
   if (const int error = prefault ? reserve(fd->get(), size) : 0) return system_error(error, "cannot reserve " + bytes);
   if (::fcntl(fd->get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return system_error(errno, "cannot seal " + bytes);
   }
-  Result<Region> region = map(std::move(*fd), size, prefault ? MAP_POPULATE : 0);
+  Result<Region> region = map(std::move(*fd), size, prefault ? MAP_POPULATE : 0, PROT_READ | PROT_WRITE);
   if (region) region->sealed_ = true;
   return region;
 }
@@ -198,9 +222,9 @@ Result<Region> Region::map_external(int fd, std::uint64_t size) {
   }
   Fd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!own) return system_error(errno, what + ": cannot duplicate it");
-  const int seals = ::fcntl(fd, F_GET_SEALS);
-  Result<Region> region = map_shared(std::move(own), size, seals >= 0 && (seals & F_SEAL_SHRINK) != 0);
-  if (!region) return Error{region.error().code, what + ": " + region.error().message};
+  Result<Region> region = map(std::move(own), size, 0, PROT_READ | PROT_WRITE);
+  const Status guarded = region ? region->guard(cannot_shrink(fd)) : region.error();
+  if (!guarded) return Error{guarded.error().code, what + ": " + guarded.error().message};
   region->external_ = true;
   return region;
 }
@@ -209,11 +233,17 @@ Result<Region> Region::provided(std::shared_ptr<const MemoryHooks> hooks, std::u
   const MemoryHooks::Mapped memory = hooks->provide(size);
   if (memory.data == nullptr || memory.fd < 0)
     return Error{Errc::bad_region, "the application provided no memory for " + std::to_string(size) + " bytes"};
+  return mapped_by_application(std::move(hooks), memory, size, cannot_shrink(memory.fd));
+}
+
+// From now on the hook undoes it, whatever comes of it.
+Result<Region> Region::mapped_by_application(std::shared_ptr<const MemoryHooks> hooks, MemoryHooks::Mapped memory,
+                                             std::uint64_t size, bool sealed) {
   Region region(Fd(memory.fd), memory.data, size, size);
-  const int seals = ::fcntl(memory.fd, F_GET_SEALS);
-  region.sealed_ = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
   region.external_ = true;
   region.hooks_ = std::move(hooks);
+  if (Status guarded = region.guard(sealed); !guarded)
+    return Error{guarded.error().code, "the application's memory: " + guarded.error().message};
   return region;
 }
 
@@ -231,14 +261,13 @@ Result<Region> Region::map_peer(Fd fd, std::uint64_t size, bool require_sealed,
   if (hooks != nullptr && hooks->map) {
     std::byte* const data = hooks->map(size, fd.get());
     if (data == nullptr) return refused(Errc::bad_region, "the application could not map it");
-    Region mapped(std::move(fd), data, size, size);
-    mapped.sealed_ = sealed;
-    mapped.external_ = true;
-    mapped.hooks_ = std::move(hooks);
-    return mapped;
+    Result<Region> region = mapped_by_application(std::move(hooks), {data, fd.release()}, size, sealed);
+    if (!region) region.error().message = "region refused: " + region.error().message;
+    return region;
   }
-  Result<Region> region = map_shared(std::move(fd), size, sealed);
-  if (!region) return refused(Errc::bad_region, region.error().message);
+  Result<Region> region = map_unpaid(std::move(fd), std::min(size, wire::region_reach));
+  const Status guarded = region ? region->guard(sealed) : region.error();
+  if (!guarded) return refused(Errc::bad_region, guarded.error().message);
   return region;
 }
 

@@ -23,9 +23,6 @@ class Region {
     bool prefault = false;    // all memory is there when create() returns
   };
 
-  // More than any region needs: descriptors reach 4 GiB, and 256 regions of this size fit an address space.
-  static constexpr std::uint64_t max_size = std::uint64_t{1} << 36;
-
   // A new memory file that nobody can shrink or grow, zeroed. `size` is rounded up to whole pages. The error's code is
   // an errno (ENOSPC or ENOMEM where memory is short).
   static Result<Region> create(const char* name, std::uint64_t size, Options options, bool& fell_back_to_small_pages);
@@ -34,11 +31,12 @@ class Region {
   // errno.
   static Result<Region> map_external(int fd, std::uint64_t size);
 
-  // Memory that the application's hook provides, mapped. Error: Errc::bad_region.
+  // Memory that the application's hook provides, mapped. Errors: Errc::bad_region, Errc::unsealed_memory.
   static Result<Region> provided(std::shared_ptr<const MemoryHooks> hooks, std::uint64_t size);
 
-  // A file from a peer, believed in nothing. Errors: Errc::bad_region, Errc::unsealed_memory. Does not block and has no
-  // effect on the file, whatever it is. With `hooks` that map, the application does the mapping.
+  // A file from a peer, believed in nothing; as much of it is mapped as descriptors reach. Errors: Errc::bad_region,
+  // Errc::unsealed_memory. Does not block and has no effect on the file, whatever it is: nothing of it is allocated
+  // here, also where this process locks all its memory. With `hooks` that map, the application does the mapping.
   static Result<Region> map_peer(Fd fd, std::uint64_t size, bool require_sealed,
                                  std::shared_ptr<const MemoryHooks> hooks = nullptr);
 
@@ -51,6 +49,7 @@ class Region {
   int fd() const noexcept { return fd_.get(); }
   bool sealed() const noexcept { return sealed_; }  // nobody can shrink the file any more
   bool external() const noexcept { return external_; }
+  bool guarded() const noexcept { return guard_.active(); }  // its pages can vanish: sigbus.hpp
 
   // Tells of memory that somebody else takes away under us, where that can be.
   void observe(FaultObserver& observer) noexcept { guard_.observe(observer); }
@@ -58,9 +57,12 @@ class Region {
  private:
   Region(Fd fd, std::byte* data, std::uint64_t size, std::uint64_t mapped) noexcept
       : fd_(std::move(fd)), data_(data), size_(size), mapped_(mapped) {}
-  static Result<Region> map(Fd fd, std::uint64_t size, int flags);
+  static Result<Region> map(Fd fd, std::uint64_t size, int flags, int protection);
+  static Result<Region> map_unpaid(Fd fd, std::uint64_t size);
   static Result<Region> create_with_pages(const char* name, std::uint64_t size, bool huge, bool prefault);
-  static Result<Region> map_shared(Fd fd, std::uint64_t size, bool sealed);
+  static Result<Region> mapped_by_application(std::shared_ptr<const MemoryHooks> hooks, MemoryHooks::Mapped memory,
+                                              std::uint64_t size, bool sealed);
+  Status guard(bool sealed);
   void unmap() noexcept;
 
   Fd fd_;

@@ -47,6 +47,7 @@ RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig&
       counters_(published != nullptr ? *published : own_counters_) {}
 
 void RxQueue::refresh() noexcept {
+  if (!pay_attention()) return;
   if (adopt_link()) {
     detail::LinkRing* ring = link_ != nullptr && index_ < link_->rx.size() ? &link_->rx[index_] : nullptr;
     attach(ring);

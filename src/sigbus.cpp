@@ -50,20 +50,37 @@ Entry* find(std::uintptr_t address) noexcept {
   return nullptr;
 }
 
-bool map_zeros(std::uintptr_t from, std::uintptr_t to) noexcept {
-  return ::mmap(reinterpret_cast<void*>(from), to - from, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+constexpr int zeros = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+// Mapped elsewhere first, and moved in one step since other threads use the place meanwhile: where a process locks all
+// its memory, the kernel allocates what is mapped, unless nothing can access it.
+bool move_zeros(std::uintptr_t from, std::size_t size) noexcept {
+  void* const made = ::mmap(nullptr, size, PROT_NONE, zeros, -1, 0);
+  if (made == MAP_FAILED) return false;
+  if (::munlock(made, size) == 0 && ::mprotect(made, size, PROT_READ | PROT_WRITE) == 0 &&
+      ::mremap(made, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, reinterpret_cast<void*>(from)) != MAP_FAILED)
+    return true;
+  ::munmap(made, size);
+  return false;
 }
 
-// What is gone is the file's end, so zeros take the place of all from the touched page on. Where the kernel refuses to
-// split a mapping once more, all of it is replaced.
+bool map_zeros(std::uintptr_t from, std::size_t size) noexcept {
+  return ::mmap(reinterpret_cast<void*>(from), size, PROT_READ | PROT_WRITE, zeros | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+// What is gone is the file's end, so zeros take the place of all from the touched page on; of that page alone where
+// there is no room for more (address space, overcommitted memory). Where the kernel refuses to split a mapping once
+// more, all of it is replaced.
 bool contain(std::uintptr_t address) noexcept {
   Entry* const entry = find(address);
   if (entry == nullptr) return false;
   const std::uintptr_t base = entry->base.load(std::memory_order_relaxed);
   const std::uintptr_t end = base + entry->size.load(std::memory_order_relaxed);
-  const std::uintptr_t hole = address - (address - base) % entry->page.load(std::memory_order_relaxed);
-  if (!map_zeros(hole, end) && !map_zeros(base, end)) return false;
+  const std::size_t page = entry->page.load(std::memory_order_relaxed);
+  const std::uintptr_t hole = address - (address - base) % page;
+  if (!move_zeros(hole, end - hole) && !move_zeros(hole, page) && !map_zeros(hole, page) &&
+      !map_zeros(base, end - base))
+    return false;
   entry->faulted.store(true, std::memory_order_seq_cst);
   if (FaultObserver* const observer = entry->observer.load(std::memory_order_seq_cst)) observer->memory_vanished();
   return true;
@@ -122,6 +139,13 @@ Status install() {
 }
 
 }  // namespace
+
+void let_faults_in() noexcept {
+  sigset_t faults;
+  ::sigemptyset(&faults);
+  ::sigaddset(&faults, SIGBUS);
+  ::pthread_sigmask(SIG_UNBLOCK, &faults, nullptr);
+}
 
 Result<FaultGuard> FaultGuard::protect(std::byte* base, std::size_t size, std::size_t page) {
   if (Status status = prepare_for_forks(); !status) return status.error();

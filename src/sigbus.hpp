@@ -2,6 +2,9 @@
 // raises SIGBUS. Inside guarded memory the signal is answered with zero pages and told to whoever observes; any other
 // SIGBUS goes to the handler that the application had installed before. docs/architecture.md, "What is believed".
 //
+// A thread that blocks the signal is killed by the kernel instead, so every thread that touches guarded memory takes
+// the signal out of its mask first: let_faults_in().
+//
 // The handler is for the whole process and is installed with the first guard, so a process whose peers all seal their
 // memory never has it. An application that installs its own handler later must chain to the one that it finds.
 #pragma once
@@ -23,6 +26,9 @@ class FaultObserver {
   ~FaultObserver() = default;
 };
 
+// Unblocks SIGBUS for the calling thread.
+void let_faults_in() noexcept;
+
 // Owns one entry of the table that the handler looks addresses up in. Move-only. Must go before the memory does.
 class FaultGuard {
  public:
@@ -42,6 +48,7 @@ class FaultGuard {
   void observe(FaultObserver& observer) noexcept;
   // Whether some of the memory is zeros of ours by now.
   bool faulted() const noexcept;
+  bool active() const noexcept { return entry_ != none; }
 
   void release() noexcept;
 

@@ -38,7 +38,7 @@ TxQueue::TxQueue(detail::Port& port, std::uint16_t index, TxCounters* published)
     : Queue(port, index), counters_(published != nullptr ? *published : own_counters_) {}
 
 void TxQueue::refresh() noexcept {
-  if (!adopt_link()) return;
+  if (!pay_attention() || !adopt_link()) return;
   detail::LinkRing* ring = link_ != nullptr && index_ < link_->tx.size() ? &link_->tx[index_] : nullptr;
   attach(ring);
   limit_offset_ = 0;

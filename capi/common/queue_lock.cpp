@@ -28,7 +28,7 @@ void QueueLock::lock_in_turn() noexcept {
     spin_until([former] { return !former->held.load(std::memory_order_acquire); });
     place_ = nullptr;
   }
-  const void* const self = this_thread();
+  const void* const self = detail::this_thread();
   in_a_row_ = self == last_ ? in_a_row_ + 1 : 0;
   last_ = self;
 }

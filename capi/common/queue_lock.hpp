@@ -17,25 +17,15 @@
 #include <atomic>
 #include <cstdint>
 
-namespace memif::capi {
+#include <memif/this_thread.hpp>
 
-// Tells threads apart that live at the same time.
-inline const void* this_thread() noexcept {
-#if defined(__x86_64__)
-  const void* self;
-  asm("mov %%fs:0, %0" : "=r"(self));  // the thread pointer, as the ABI has it
-  return self;
-#else
-  static thread_local char self;
-  return &self;
-#endif
-}
+namespace memif::capi {
 
 class QueueLock {
  public:
   void lock() noexcept {
     Place* const place = owner_.load(std::memory_order_acquire);
-    if (place->thread == this_thread()) [[likely]] {
+    if (place->thread == detail::this_thread()) [[likely]] {
       place->held.store(true, std::memory_order_relaxed);
       std::atomic_signal_fence(std::memory_order_seq_cst);  // and the remote fence
       if (owner_.load(std::memory_order_acquire) == place) [[likely]]

@@ -1,10 +1,13 @@
 // What receive and transmit queues have in common: the hold on a link, and how it changes hands.
 //
 // A link (one per connection) owns the mappings; each queue keeps its own reference to the link that it works on. When
-// the control thread replaces the link it raises the queue's `attention`, one flag in process-local memory that each
+// the control thread replaces the link it raises the queue's `attention`, one word in process-local memory that each
 // burst loads once. The queue then lets go of the old link, adopts the new one, or goes on with none. So memory is
 // never unmapped under a running burst, and nobody waits for a thread that does not come back. docs/architecture.md,
 // "Links".
+//
+// The word is the thread that uses the queue, so a thread that takes over from another pays attention as well: it has
+// to be ready for memory that vanishes (src/sigbus.hpp).
 #pragma once
 
 #include <atomic>
@@ -17,6 +20,7 @@
 #include <memif/packet.hpp>
 #include <memif/ring.hpp>
 #include <memif/stats.hpp>
+#include <memif/this_thread.hpp>
 #include <memif/usdt.hpp>
 
 namespace memif::detail {
@@ -72,8 +76,11 @@ class Queue {
   Queue(Port& port, std::uint16_t index) noexcept;
   ~Queue();
 
-  // True once after each change of link or mode. The load pairs with the release in Port::raise().
-  bool attention() const noexcept { return attention_.load(std::memory_order_acquire); }
+  // True once after each change of link, mode or thread. The load pairs with the release in Port::raise().
+  bool attention() const noexcept { return !is_this_thread(user_.load(std::memory_order_acquire)); }
+
+  // Lowers it. True if link or mode have changed; false if only the thread has.
+  bool pay_attention() noexcept;
 
   // The peer did what no correct peer does: the link goes down with that reason, the queue at once.
   void broken(const char* what) noexcept;
@@ -88,7 +95,7 @@ class Queue {
     return index < region_count_ ? &regions_[index] : nullptr;
   }
 
-  std::atomic<bool> attention_{true};
+  std::atomic<const void*> user_{nullptr};  // the thread that paid attention last; none when it is raised
   bool client_ = false;  // this side allocated the memory: its own tables are believed, not the descriptors
   std::uint16_t index_;
   std::uint16_t next_ = 0;   // the next slot to take

@@ -8,8 +8,11 @@
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <memif/wire.hpp>
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -147,10 +150,33 @@ TEST_F(RegionTest, PeerMayClaimLessThanTheFile) {
 TEST_F(RegionTest, SizesThatCannotBeAreRefused) {
   expect_refused(memory_file(page), 0, "its size is 0");
   expect_refused(memory_file(page), page + 1, "said to be 4097 bytes but the file has 4096");
-  expect_refused(memory_file(page), ~std::uint64_t{0}, "above the limit");
-  expect_refused(memory_file(page), ~std::uint64_t{0} - page + 1, "above the limit");
-  expect_refused(memory_file(std::uint64_t{1} << 40), std::uint64_t{1} << 40, "above the limit");
+  expect_refused(memory_file(page), ~std::uint64_t{0}, "said to be 18446744073709551615 bytes");
+  expect_refused(memory_file(page), ~std::uint64_t{0} - page + 1, "said to be 18446744073709547520 bytes");
   expect_refused(memory_file(0), page, "the file has 0");
+}
+
+TEST_F(RegionTest, OnlyWhatDescriptorsReachIsMapped) {
+  const auto region = Region::map_peer(memory_file(std::uint64_t{1} << 40), std::uint64_t{1} << 40, false);
+  ASSERT_TRUE(region) << region.error().message;
+  EXPECT_EQ(region->size(), wire::region_reach);
+}
+
+// In a process of its own, which the kernel would end.
+TEST(RegionDeathTest, FilesThatTheProcessMayNotMakeAreRefusedInWords) {
+  const auto try_all = [] {
+    constexpr rlim_t size = 1 << 20;
+    const struct rlimit limit = {size, size};
+    const char* const words = "1048576 bytes (RLIMIT_FSIZE, ulimit -f)";
+    bool fell_back = false;
+    const auto refused = [&](Region::Options options) {
+      const auto region = Region::create("region-test", size + 1, options, fell_back);
+      return !region && region.error().code == std::errc::file_too_large &&
+             region.error().message.find(words) != std::string::npos;
+    };
+    return ::setrlimit(RLIMIT_FSIZE, &limit) == 0 && refused({}) && refused({.prefault = true}) &&
+           refused({.huge_pages = true}) && Region::create("region-test", size, {.prefault = true}, fell_back);
+  };
+  EXPECT_EXIT(::_exit(try_all() ? 0 : 1), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(RegionTest, TruncatedFileIsRefused) {

@@ -6,8 +6,10 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "region.hpp"
@@ -173,6 +175,42 @@ TEST(SigbusDeathTest, MemoryThatIsUnmappedIsGuardedNoMore) {
         leave(true);
       },
       testing::KilledBySignal(SIGBUS), "");
+}
+
+TEST(SigbusDeathTest, AThreadThatBlocksTheSignalLetsItInAgain) {
+  EXPECT_EXIT(
+      {
+        sigset_t all;
+        sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+        const Fd file = make_file(false);
+        Region region = Region::map_peer(Fd(::dup(file.get())), pages * page, false).value();
+        if (!region.guarded() || ::ftruncate(file.get(), 0) != 0) leave(false);
+        let_faults_in();
+        leave(byte(region, page) == std::byte{0});
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+// Any more than there are.
+bool forbid_mappings() {
+  std::size_t in_pages = 0;
+  std::ifstream("/proc/self/statm") >> in_pages;
+  const struct rlimit limit = {in_pages * page, in_pages * page};
+  return ::setrlimit(RLIMIT_AS, &limit) == 0 &&
+         ::mmap(nullptr, 1 << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+}
+
+// Neither all zeros nor a page of them fit into what is left of the address space; they fit into the hole.
+TEST(SigbusDeathTest, MemoryVanishesWhereNothingMoreCanBeMapped) {
+  EXPECT_EXIT(
+      {
+        const Fd file = make_file(false);
+        Region region = Region::map_peer(Fd(::dup(file.get())), pages * page, false).value();
+        if (::ftruncate(file.get(), 0) != 0 || !forbid_mappings()) leave(false);
+        leave(byte(region, 2 * page) == std::byte{0} && byte(region, page) == std::byte{0});
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 TEST(SigbusDeathTest, OneOfManyRegionsVanishesAndTheOthersStay) {

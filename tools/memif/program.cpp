@@ -62,6 +62,7 @@ bool parse_arguments(CLI::App& app, int argc, char** argv) {
 int run_program(const Action& program) noexcept {
   keep_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, so that sockets and captures are closed in order
+  std::signal(SIGXFSZ, SIG_IGN);  // so is a file that has the size that this process may make
   const int code = run_and_tell(program);
   try {
     flush_output();           // what was printed before a failure
