@@ -99,6 +99,13 @@ Status check_writable(int fd, int seals) {
   return Nothing{};
 }
 
+// vm.overcommit_memory=2: a page of a memory file that cannot be had raises SIGBUS.
+bool strict_overcommit() {
+  const Fd file(::open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC));
+  char mode = 0;
+  return file && ::read(file.get(), &mode, 1) == 1 && mode == '2';
+}
+
 bool cannot_shrink(int fd) {
   const int seals = ::fcntl(fd, F_GET_SEALS);
   return seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
@@ -160,12 +167,12 @@ Result<Region> Region::map(Fd fd, std::uint64_t size, int flags, int protection)
   return Region(std::move(fd), static_cast<std::byte*>(data), size, mapped);
 }
 
-// Memory in files of others. What cannot shrink cannot fault, but for huge pages: a hole punched into those needs pages
-// that may be used up.
+// What cannot shrink cannot fault, but for holes that others punch into it: they need pages that may be used up, if
+// those are huge, or if the kernel keeps to what it has promised.
 Status Region::guard(bool sealed) {
   const std::uint64_t page = file_page_size(fd_.get());
   sealed_ = sealed;
-  if (sealed && page == page_size()) return Nothing{};
+  if (sealed && page == page_size() && !strict_overcommit()) return Nothing{};
   if (reinterpret_cast<std::uintptr_t>(data_) % page != 0)
     return Error{Errc::unsealed_memory, "the file can be shrunk, and is not mapped at the start of a page of memory"};
   Result<FaultGuard> guard = FaultGuard::protect(data_, round_up(size_, page), page);
@@ -197,7 +204,8 @@ Result<Region> Region::create_with_pages(const char* name, std::uint64_t size, b
     return system_error(errno, "cannot seal " + bytes);
   }
   Result<Region> region = map(std::move(*fd), size, prefault ? MAP_POPULATE : 0, PROT_READ | PROT_WRITE);
-  if (region) region->sealed_ = true;
+  const Status guarded = region ? region->guard(true) : region.error();
+  if (!guarded) return guarded.error();
   return region;
 }
 

@@ -37,6 +37,10 @@ constinit std::mutex changing;  // the table's writers; the handler takes no loc
 constinit bool installed = false;
 struct sigaction previous;  // written before the handler is installed, then only read
 
+// A page that is there whatever runs out later: the last that can take the place of another. Made likewise.
+constexpr std::size_t spare_size = 4096;
+void* spare = MAP_FAILED;
+
 Entry* find(std::uintptr_t address) noexcept {
   const std::size_t count = entries_in_use.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < count; ++i) {
@@ -68,9 +72,15 @@ bool map_zeros(std::uintptr_t from, std::size_t size) noexcept {
   return ::mmap(reinterpret_cast<void*>(from), size, PROT_READ | PROT_WRITE, zeros | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
+// The same page at any number of places: what is stored at one is read at the others, and harms nobody.
+bool map_spare(std::uintptr_t from, std::size_t size) noexcept {
+  return size == spare_size && spare != MAP_FAILED &&
+         ::mremap(spare, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, reinterpret_cast<void*>(from)) != MAP_FAILED;
+}
+
 // What is gone is the file's end, so zeros take the place of all from the touched page on; of that page alone where
-// there is no room for more (address space, overcommitted memory). Where the kernel refuses to split a mapping once
-// more, all of it is replaced.
+// there is no room for more (address space, RLIMIT_DATA, memory that may not be overcommitted). Where the kernel
+// refuses to split a mapping once more, all of it is replaced.
 bool contain(std::uintptr_t address) noexcept {
   Entry* const entry = find(address);
   if (entry == nullptr) return false;
@@ -78,7 +88,7 @@ bool contain(std::uintptr_t address) noexcept {
   const std::uintptr_t end = base + entry->size.load(std::memory_order_relaxed);
   const std::size_t page = entry->page.load(std::memory_order_relaxed);
   const std::uintptr_t hole = address - (address - base) % page;
-  if (!move_zeros(hole, end - hole) && !move_zeros(hole, page) && !map_zeros(hole, page) &&
+  if (!move_zeros(hole, end - hole) && !move_zeros(hole, page) && !map_zeros(hole, page) && !map_spare(hole, page) &&
       !map_zeros(base, end - base))
     return false;
   entry->faulted.store(true, std::memory_order_seq_cst);
@@ -128,6 +138,9 @@ Status install() {
     installed = true;
     return Nothing{};
   }
+  // Populated, or it would be there only if there is memory when it is needed.
+  spare = ::mmap(nullptr, spare_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (spare == MAP_FAILED) return system_error(errno, "cannot map a page to put in place of vanished ones");
   previous = now;
   struct sigaction ours {};
   ours.sa_sigaction = on_sigbus;

@@ -129,9 +129,7 @@ TEST_F(InAMemoryGroup, HolesUpToTheLimitArePaidFor) {
 constexpr std::uint64_t allowed_space = 512 * MiB;
 
 bool limit_address_space() {
-  const struct rlimit limit {
-    allowed_space, allowed_space
-  };
+  const struct rlimit limit { allowed_space, allowed_space };
   return ::setrlimit(RLIMIT_AS, &limit) == 0;
 }
 
@@ -153,12 +151,13 @@ TEST(AddressSpace, IsReservedUpToTheLimitAndNoFurther) {
 
 TEST(AddressSpace, ThatIsUsedUpIsARefusalInWords) {
   bool possible = false;
-  const Report report = outlive({.config = server(1 << 30), .confine = limit_address_space},
-                                [](const std::string& socket) {
-                                  RawClient c(socket);
-                                  announce(c, 64 * MiB, 256);
-                                },
-                                possible);
+  const Report report = outlive(
+      {.config = server(1 << 30), .confine = limit_address_space},
+      [](const std::string& socket) {
+        RawClient c(socket);
+        announce(c, 64 * MiB, 256);
+      },
+      possible);
   ASSERT_TRUE(possible);
   expect_reason(report, Errc::bad_region, "cannot map 67108864 bytes");
 }
@@ -166,12 +165,13 @@ TEST(AddressSpace, ThatIsUsedUpIsARefusalInWords) {
 // 64 GiB of which no descriptor names more than 8.
 TEST(AddressSpace, IsNotReservedBeyondWhatDescriptorsReach) {
   bool possible = false;
-  const Report report = outlive({.config = server(std::uint64_t{20} << 30)},
-                                [](const std::string& socket) {
-                                  RawClient c(socket);
-                                  announce(c, std::uint64_t{64} << 30, 3);
-                                },
-                                possible);
+  const Report report = outlive(
+      {.config = server(std::uint64_t{20} << 30)},
+      [](const std::string& socket) {
+        RawClient c(socket);
+        announce(c, std::uint64_t{64} << 30, 3);
+      },
+      possible);
   ASSERT_TRUE(possible);
   expect_reason(report, Errc::too_much_memory, "region 2 makes 25769803776 bytes");
 }
@@ -316,10 +316,8 @@ TEST(ApplicationsMapping, OfAPeersFileMayVanish) {
 TEST(ApplicationsMapping, ThatCannotBeGuardedIsRefused) {
   LimitedVictim victim{.config = server(32 * MiB)};
   victim.config.memory_hooks = mapping_hooks();
-  victim.config.memory_hooks = std::make_shared<MemoryHooks>(
-      MemoryHooks{.map = [map = victim.config.memory_hooks->map](std::uint64_t bytes, int fd) {
-        return map(bytes, fd) + 64;
-      }});
+  victim.config.memory_hooks = std::make_shared<MemoryHooks>(MemoryHooks{
+      .map = [map = victim.config.memory_hooks->map](std::uint64_t bytes, int fd) { return map(bytes, fd) + 64; }});
   bool possible = false;
   const Report report = outlive(
       victim,

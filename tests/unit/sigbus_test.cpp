@@ -213,6 +213,49 @@ TEST(SigbusDeathTest, MemoryVanishesWhereNothingMoreCanBeMapped) {
       testing::ExitedWithCode(0), "");
 }
 
+bool forbid_data() {
+  const struct rlimit none = {0, 0};
+  return ::setrlimit(RLIMIT_DATA, &none) == 0;
+}
+
+TEST(SigbusDeathTest, MemoryVanishesWhereThereIsNoPageForIt) {
+  EXPECT_EXIT(
+      {
+        const Fd file = make_file(false);
+        Region region = Region::map_peer(Fd(::dup(file.get())), pages * page, false).value();
+        Counting observer;
+        region.observe(observer);
+        std::memset(region.data(), 7, pages * page);
+        if (::ftruncate(file.get(), page) != 0 || !forbid_data()) leave(false);
+        byte(region, 2 * page) = std::byte{1};
+        const bool there = byte(region, page) != std::byte{7} && byte(region, 3 * page) != std::byte{7};
+        leave(there && byte(region, 0) == std::byte{7} && observer.times == 3);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+// Whoever shares a memory file of huge pages can punch holes into it, sealed or not, and take the pages.
+TEST(SigbusDeathTest, HugePagesThatOthersTakeAwayAreGuarded) {
+  constexpr std::size_t huge = 2 << 20;
+  const Region::Options options{.huge_pages = true, .prefault = true};
+  bool fell_back = false;
+  if (!Region::create("test", huge, options, fell_back) || fell_back) GTEST_SKIP() << "no huge pages here";
+  EXPECT_EXIT(
+      {
+        Region region = Region::create("test", huge, options, fell_back).value();
+        std::vector<Region> others;
+        bool taken = false;
+        if (!region.guarded() || ::fallocate(region.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, huge) != 0)
+          leave(false);
+        while (!taken) {
+          Result<Region> other = Region::create("test", huge, options, taken);
+          if (!taken) others.push_back(std::move(*other));
+        }
+        leave(byte(region, 5) == std::byte{0});
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 TEST(SigbusDeathTest, OneOfManyRegionsVanishesAndTheOthersStay) {
   EXPECT_EXIT(
       {
