@@ -40,6 +40,17 @@ def write_pcap(path, frames, gap_ns=0, link_type=1):
     return path
 
 
+def read_capture(path):
+    """The frames of a capture file, as tcpdump reads it."""
+    command = ["tcpdump", "-r", str(path), "-w", "-"]
+    capture, position, frames = subprocess.run(command, capture_output=True, check=True).stdout, 24, []
+    while position < len(capture):
+        (length,) = struct.unpack_from("<8xI", capture, position)
+        frames.append(capture[position + 16 : position + 16 + length])
+        position += 16 + length
+    return frames
+
+
 def fields(capture, *names, options=()):
     """One tuple of tshark's fields for each frame."""
     command = ["tshark", "-n", "-r", str(capture), *options, "-T", "fields"]
