@@ -1,45 +1,68 @@
-/* Staying awake: pairing C of include/memif/ring.hpp, together with pairing B, into which it falls back.
+/* Sleeping and staying awake: pairings B and C of include/memif/ring.hpp.
  *
- * A receiver that means to poll says so in its flags. A sender that has seen it publishes its index without a fence and
- * looks whether the flag is still there. Before the receiver sleeps it takes the flag back and has the sender pass a
- * fence. Store buffers are those of wakeup.pml. A remote fence is over once it has seen the other side's buffer empty:
- * whatever that side does afterwards, it does with all earlier stores in memory.
+ * A sender publishes its index and then looks whether the receiver asks for interrupts; a receiver asks for them and
+ * then looks at the index again (B). A receiver that means to poll promises so in its flags. A sender that has seen the
+ * promise publishes its index without a fence and looks whether the flag is still there; before the receiver sleeps it
+ * takes the flag back and has the sender pass a fence (C). The receiver promises, takes it back, masks interrupts
+ * without a promise and sleeps in any order and number, until it sleeps for good; the sender learns of a promise
+ * whenever it looks. Memory is that of weak.h.
  *
- * The receiver promises, takes it back, masks interrupts without a promise and sleeps in any order and number, until it
- * sleeps for good; the sender learns of a promise whenever it looks.
+ *   NO_PROMISES         pairing B alone: wake-up
  *
- * Claim: when nothing moves any more, the receiver has everything. Each of these must break it:
- *   NO_REMOTE_FENCE     the receiver looks at the index while the sender may be between its store and its look
- *   NO_RECHECK          the receiver sleeps without looking again
- *   LOOK_FIRST          the sender looks at the flags, then publishes
- *   FORGET              a receiver that masks interrupts without a promise takes the fence to be due no more
- *   FENCE_EARLY         the receiver has the sender pass the fence, then takes the flag back
+ * Claim: when nothing moves any more, the receiver has everything. Each of these must break it, those of B also with
+ * NO_PROMISES:
+ *   INDEX_RELEASE       B: the sender stores the index with release only
+ *   FLAGS_RELAXED       B: the sender loads the flags without an order
+ *   UNMASK_RELEASE      B: the receiver stores the flags with release only
+ *   LOOK_ACQUIRE        B: the receiver loads the index with acquire only
+ *   NO_RECHECK          B, C: the receiver sleeps without looking again
+ *   NO_REMOTE_FENCE     C: the receiver looks at the index while the sender may be between its store and its look
+ *   LOOK_FIRST          C: the sender looks at the flags, then publishes (its fence against the compiler is missing)
+ *   FORGET              C: a receiver that masks interrupts without a promise takes the fence to be due no more
+ *   FENCE_EARLY         C: the receiver has the sender pass the fence, then takes the flag back
  */
 #ifndef PACKETS
-#define PACKETS 4
+#define PACKETS 3
 #endif
 
+#define THREADS 2
+#define SENDER 0
+#define RECEIVER 1
+
+#define LOCATIONS 2
+#define INDEX 0
+#define FLAGS 1
 #define MASK 1   /* wire::ring_flag_mask_interrupt */
 #define AWAKE 2  /* wire::ring_flag_awake */
 
-byte index = 0;     /* in shared memory: what the sender published */
-byte flags = MASK;  /* in shared memory: the receiver's */
+#define WAITING 3
+#include "weak.h"
+
+#ifdef INDEX_RELEASE
+#define INDEX_ORDER RELEASE
+#else
+#define INDEX_ORDER SEQ_CST
+#endif
+#ifdef UNMASK_RELEASE
+#define UNMASK_ORDER RELEASE
+#else
+#define UNMASK_ORDER SEQ_CST
+#endif
+
 bool event = false; /* the eventfd is readable */
 byte received = 0;
 
-chan index_stores = [2] of { byte }; /* the sender's store buffer */
-chan flags_stores = [2] of { byte }; /* the receiver's */
-
-active proctype memory() {
-  byte value;
+proctype machine() {
 end:
   do
-  :: atomic { index_stores?value -> index = value; value = 0 }
-  :: atomic { flags_stores?value -> flags = value; value = 0 }
+  :: drain(SENDER, INDEX)
+  :: drain(RECEIVER, FLAGS)
+  :: fetch(SENDER, FLAGS)
+  :: fetch(RECEIVER, INDEX)
   od
 }
 
-active proctype sender() {
+proctype sender() {
   byte next = 0, seen;
   bool awake = false;             /* Ring::awake_ of a sender: what it saw last */
   do
@@ -54,11 +77,11 @@ active proctype sender() {
      if
      :: awake ->
 #ifdef LOOK_FIRST
-        seen = flags;
-        index_stores!next;
+        load(SENDER, FLAGS, seen);
+        store(SENDER, INDEX, next, RELEASE);
 #else
-        index_stores!next;        /* publish(index) */
-        seen = flags;             /* load(relaxed) & ring_flag_awake */
+        store(SENDER, INDEX, next, RELEASE);
+        load(SENDER, FLAGS, seen);
 #endif
         if
         :: seen & AWAKE -> goto published
@@ -66,12 +89,15 @@ active proctype sender() {
         fi
      :: else
      fi;
-     index_stores!next;           /* store(index, seq_cst) */
-     empty(index_stores);
-     seen = flags;                /* flags = load(seq_cst) */
-     awake = (seen & AWAKE) != 0; /* awake_ = */
+     store(SENDER, INDEX, next, INDEX_ORDER);
+#ifdef FLAGS_RELAXED
+     load(SENDER, FLAGS, seen);
+#else
+     load_seq_cst(SENDER, FLAGS, seen);
+#endif
+     awake = (seen & AWAKE) != 0;
      if
-     :: !(seen & MASK) -> event = true  /* TxQueue::notify() */
+     :: !(seen & MASK) -> fence(SENDER); event = true  /* TxQueue::notify(): the kernel's locks are fences */
      :: else
      fi;
 published:
@@ -80,21 +106,23 @@ published:
 }
 
 inline mask_interrupts() {        /* Ring::mask_interrupts() */
-  flags_stores!MASK;
+  store(RECEIVER, FLAGS, MASK, RELAXED);
 #ifdef FORGET
   awake = false
 #endif
 }
 
-active proctype receiver() {
+proctype receiver() {
   byte next = 0, seen;
   bool awake = false;             /* Ring::awake_ of a receiver: a fence is due */
   do
-  :: next = index;                /* RxQueue::take(): all there is */
+  :: load_acquire(RECEIVER, INDEX, next);  /* RxQueue::take(): all there is */
      received = next;
      do
+#ifndef NO_PROMISES
      :: awake = true;             /* Ring::stay_awake(): RxQueue::mask_interrupts(), found_awake() */
-        flags_stores!(MASK | AWAKE)
+        store(RECEIVER, FLAGS, MASK | AWAKE, RELAXED)
+#endif
      :: mask_interrupts()         /* RxQueue::refresh(), disarm(), remind() */
      :: break
      od;
@@ -105,22 +133,26 @@ active proctype receiver() {
      /* Ring::unmask_and_look() */
 #ifdef FENCE_EARLY
      if
-     :: awake -> empty(index_stores); awake = false
+     :: awake -> fence(SENDER); awake = false
      :: else
      fi;
 #endif
-     flags_stores!0;              /* store(0, seq_cst) */
-     empty(flags_stores);
+     store(RECEIVER, FLAGS, 0, UNMASK_ORDER);
      if
      :: awake ->
 #ifndef NO_REMOTE_FENCE
-        empty(index_stores);      /* remote_fence() */
+        fence(RECEIVER);          /* remote_fence() */
+        fence(SENDER);
 #endif
         awake = false
      :: else
      fi;
 #ifndef NO_RECHECK
-     seen = index;                /* load(seq_cst) */
+#ifdef LOOK_ACQUIRE
+     load_acquire(RECEIVER, INDEX, seen);
+#else
+     load_seq_cst(RECEIVER, INDEX, seen);
+#endif
      if
      :: seen != next -> seen = 0; mask_interrupts(); goto again
      :: else -> seen = 0
@@ -128,6 +160,7 @@ active proctype receiver() {
 #endif
 end_asleep:
      event;                       /* RxQueue::sleep(): ppoll() */
+     fence(RECEIVER);
      mask_interrupts();
      event = false;               /* drain_interrupt() */
 again:
@@ -135,6 +168,16 @@ again:
   od
 }
 
-active proctype observer() {
+proctype observer() {
   timeout -> assert(received == PACKETS)
+}
+
+init {
+  atomic {
+    memory[FLAGS] = MASK;
+    run machine();
+    run sender();
+    run receiver();
+    run observer()
+  }
 }

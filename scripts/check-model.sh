@@ -16,7 +16,7 @@ search() {
   shift
   rm -f pan pan.*
   spin -a "$@" "$models/$model.pml" >spin.log 2>&1 || { cat spin.log >&2; return 1; }
-  cc -O0 -w -DSAFETY -DMEMLIM=1024 -o pan pan.c
+  cc -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2048 -o pan pan.c
   timeout 300 ./pan -m1000000 >pan.log 2>&1 || { cat pan.log >&2; return 1; }
   if grep -qE 'search depth too small|pan: reached|aborted|out of memory' pan.log; then
     cat pan.log >&2
@@ -45,22 +45,21 @@ check() {
   fi
 }
 
-check holds wakeup
-check holds wakeup -DPACKETS=7
-check fails wakeup -DNO_SENDER_FENCE
-check fails wakeup -DNO_RECEIVER_FENCE
-check fails wakeup -DNO_RECHECK
-
 check holds awake
-check holds awake -DPACKETS=6
-for missing in -DNO_REMOTE_FENCE -DNO_RECHECK -DLOOK_FIRST -DFORGET -DFENCE_EARLY; do check fails awake "$missing"; done
+check holds awake -DNO_PROMISES
+check holds awake -DNO_PROMISES -DPACKETS=6
+for missing in -DINDEX_RELEASE -DFLAGS_RELAXED -DUNMASK_RELEASE -DLOOK_ACQUIRE -DNO_RECHECK; do
+  check fails awake "$missing"
+  check fails awake -DNO_PROMISES "$missing"
+done
+for missing in -DNO_REMOTE_FENCE -DLOOK_FIRST -DFORGET -DFENCE_EARLY; do check fails awake "$missing"; done
 
-for shape in "-DRING=2 -DINDICES=4" "-DRING=2 -DINDICES=8" "-DRING=4 -DINDICES=8"; do
+for shape in "-DINDICES=4" "-DINDICES=8"; do
   # shellcheck disable=SC2086 # several words
   for kind in "" -DPOSTED; do check holds ring $shape $kind; done
 done
 for kind in "" -DPOSTED; do
-  for missing in -DNO_SENDER_RELEASE -DNO_ACQUIRE -DNO_RECEIVER_RELEASE -DIGNORE_FULL -DINDICES=2; do
+  for missing in -DNO_SENDER_RELEASE -DNO_ACQUIRE -DNO_RECEIVER_RELEASE -DNO_SENDER_ACQUIRE -DIGNORE_FULL -DINDICES=2; do
     # shellcheck disable=SC2086
     check fails ring $missing $kind
   done
@@ -70,8 +69,10 @@ check holds adoption
 for missing in -DNO_REFERENCE -DLOWER_LATE -DRAISE_EARLY; do check fails adoption "$missing"; done
 
 check holds queue_lock
-check holds queue_lock -DTHREADS=3
-check holds queue_lock -DTHREADS=3 -DNO_FENCES
-for missing in -DNO_REMOTE_FENCE -DNO_WAIT -DNO_LOOK -DNO_BACK_OFF -DONE_PLACE; do check fails queue_lock "$missing"; done
+check holds queue_lock -DNAMES
+check holds queue_lock -DNO_FENCES
+for missing in -DNO_REMOTE_FENCE -DNO_WAIT -DNO_LOOK -DNO_BACK_OFF -DONE_PLACE -DTAKE_RELAXED -DGIVE_RELAXED \
+               -DUNMARK_RELAXED -DAWAIT_RELAXED; do check fails queue_lock "$missing"; done
+for missing in -DNAME_RELAXED -DKNOW_RELAXED; do check fails queue_lock -DNAMES "$missing"; done
 
 ((failures == 0)) && echo "${only:-all models}: as it must be"
