@@ -13,6 +13,7 @@
 
 #include "limited_victim.hpp"
 #include "raw_peer.hpp"
+#include "stress/child.hpp"
 
 namespace memif::hostile {
 namespace {
@@ -128,7 +129,9 @@ TEST_F(InAMemoryGroup, HolesUpToTheLimitArePaidFor) {
 
 constexpr std::uint64_t allowed_space = 512 * MiB;
 
+// What a sanitizer keeps takes up more than all that there is.
 bool limit_address_space() {
+  if (stress::sanitized) return false;
   const struct rlimit limit { allowed_space, allowed_space };
   return ::setrlimit(RLIMIT_AS, &limit) == 0;
 }
@@ -144,7 +147,7 @@ TEST(AddressSpace, IsReservedUpToTheLimitAndNoFurther) {
         modest.stream(100);
       },
       possible);
-  ASSERT_TRUE(possible);
+  if (!possible) GTEST_SKIP() << "address space cannot be limited under a sanitizer";
   EXPECT_EQ(report.connects, 1u);
   EXPECT_EQ(report.packets, 100u);
 }
@@ -158,7 +161,7 @@ TEST(AddressSpace, ThatIsUsedUpIsARefusalInWords) {
         announce(c, 64 * MiB, 256);
       },
       possible);
-  ASSERT_TRUE(possible);
+  if (!possible) GTEST_SKIP() << "address space cannot be limited under a sanitizer";
   expect_reason(report, Errc::bad_region, "cannot map 67108864 bytes");
 }
 
