@@ -200,11 +200,49 @@ listener_descriptors (void)
   close (unbound);
 }
 
+/* The slave needs more than 4 MiB for its two rings of 1024 buffers. */
+static void
+a_slaves_memory_is_limited_by_the_environment (void)
+{
+  pair_t pair = { 0 };
+  const char *path = unique_path ();
+  open_socket (&pair.master, path, "m");
+  open_socket (&pair.slave, path, "s");
+  memif_conn_args_t args = { .socket = pair.master.sock, .is_master = 1, .log2_ring_size = 10 };
+  const char *const wrong[] = { "lots", "64MB", "-1", "1", "99999999999G" };
+  for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    {
+      setenv ("MEMIF_MAX_PEER_MEMORY", wrong[i], 1);
+      const int err = memif_create (&pair.master.conn, &args, NULL, NULL, NULL, NULL);
+      CHECK_ERR (err, MEMIF_ERR_INVAL_ARG);
+      CHECK (strstr (memif_strerror (err), i == 3 ? "max_peer_memory" : "MEMIF_MAX_PEER_MEMORY") != NULL);
+    }
+  setenv ("MEMIF_MAX_PEER_MEMORY", "4M", 1);
+  create_end (&pair.master, args, 1);
+  unsetenv ("MEMIF_MAX_PEER_MEMORY");
+  create_end (&pair.slave, args, 0);
+  memif_details_t md = { 0 };
+  char buf[4096];
+  UNTIL (md.error != NULL && strstr ((char *) md.error, "the limit is 4194304 (max_peer_memory)") != NULL, {
+    poll_both (&pair);
+    OK (memif_get_details (pair.slave.conn, &md, buf, sizeof buf));
+  });
+  CHECK (pair.master.connects == 0);
+  OK (memif_delete (&pair.master.conn));
+  setenv ("MEMIF_MAX_PEER_MEMORY", "8M", 1);
+  create_end (&pair.master, args, 1);
+  unsetenv ("MEMIF_MAX_PEER_MEMORY");
+  OK (memif_request_connection (pair.slave.conn));
+  UNTIL (pair.master.connects && pair.slave.connects, poll_both (&pair));
+  close_pair (&pair);
+}
+
 static const case_t cases[] = {
   CASE (allocators_are_used_and_may_fail),
   CASE (external_regions_on_a_grid),
   CASE (external_regions_with_offsets),
   CASE (listener_descriptors),
+  CASE (a_slaves_memory_is_limited_by_the_environment),
 };
 
 int
