@@ -3,9 +3,11 @@
 import json
 import shlex
 import signal
+import subprocess
 import unittest
 
 from support import MEMIF, E2ETest
+from test_replay import udp_frame, write_pcap
 
 SHORT = ("--time", "300ms", "--json")
 
@@ -49,6 +51,33 @@ class Perf(E2ETest):
         self.assert_all_arrived(report)
         self.assertAlmostEqual(report["sent_bytes"] / report["sent"], 782, delta=15)
         self.assertLessEqual(report["sent_bps"], 55e6)
+
+    def test_it_ends_on_time_whatever_else_the_peer_sends(self):
+        foreign = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(8)])
+        perf = self.memif("perf", *SHORT, "--rate", "1kpps", role="server")
+        self.listening(perf)
+        replay = self.memif("replay", "--pps", "20000", "--loop", "0", foreign)
+        report = self.report(perf)
+        self.assertTrue(replay.running() or replay.wait() in (0, 1), str(replay))
+        self.assertGreater(report["foreign"], 0)
+        self.assertEqual((report["received"], report["lost"]), (report["foreign"], None))
+
+    def test_duplicates_hide_no_loss(self):
+        sent = self.dir / "sent.pcap"
+        dump = self.listening(self.memif("dump", "-q", "-c", "300", "-w", self.dir / "sent.pcapng", role="server"))
+        self.memif("perf", "--time", "2s", "--rate", "1kpps").wait()
+        self.assert_exit(dump, 0)
+        subprocess.run(["editcap", "-F", "pcap", str(self.dir / "sent.pcapng"), str(sent)], check=True)
+        data = sent.read_bytes()
+        head, packets = data[:24], [data[at : at + 16 + 64] for at in range(24, len(data), 16 + 64)]
+        # Of 300, twenty are missing, and twenty others come twice: ten at once, ten later.
+        order = packets[:100] + packets[120:200] + packets[190:] + packets[:10]
+        sent.write_bytes(head + b"".join(order))
+        perf = self.listening(self.memif("perf", "--receive", "--json", "--interval", "0", role="server"))
+        self.assert_exit(self.memif("replay", "--topspeed", sent), 0)
+        report = self.report(perf)
+        self.assertEqual((report["received"], report["duplicates"], report["lost"]), (300, 20, 20))
+        self.assertEqual((report["foreign"], report["out_of_order"]), (0, 0))
 
     def test_long_packets_in_tiny_buffers_arrive_whole(self):
         port = f"memif:{self.socket},role=server", f"memif:{self.socket},role=client,buffer=50"

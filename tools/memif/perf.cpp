@@ -155,15 +155,17 @@ void PerfCommand::add_interval(double to) {
   flush_output();  // somebody may be looking through a pipe
 }
 
-// After the last packet was sent: the peer takes it, and what is on its way arrives, for as long as anything does.
+// After the last packet was sent: the peer takes it, and what is on its way arrives, for as long as anything of it
+// does, but not without end. What else comes prolongs nothing.
 void PerfCommand::drain() {
   threads_.stop_sending();
+  const auto latest = Clock::now() + 5s;
   auto until = Clock::now() + 1s;
-  for (PerfSums last = threads_.sums(); Clock::now() < until && running();) {
+  for (PerfSums last = threads_.sums(); Clock::now() < std::min(until, latest) && running();) {
     const PerfSums now = threads_.sums();
-    if (now.received != last.received) until = Clock::now() + 300ms;
-    if (threads_.drained() && now.received - now.foreign >= now.sent) return;            // nothing is missing
-    if (threads_.drained() && now.received == 0) until = std::min(until, Clock::now());  // the peer sends nothing back
+    if (now.arrived != last.arrived) until = Clock::now() + 300ms;
+    if (threads_.drained() && now.arrived >= now.sent) return;                          // nothing is missing
+    if (threads_.drained() && now.arrived == 0) until = std::min(until, Clock::now());  // the peer sends nothing back
     last = now;
   }
 }
@@ -189,10 +191,10 @@ int PerfCommand::run() {
 // Nothing, if it cannot be known: a peer that sends nothing back may have taken all.
 std::optional<std::uint64_t> PerfCommand::expected(const PerfSums& total) const {
   if (!passive()) {
-    const bool comes_back = !one_port() || total.received > total.foreign || limits_.max_loss_percent;
+    const bool comes_back = !one_port() || total.arrived != 0 || limits_.max_loss_percent;
     return comes_back ? std::optional(total.sent) : std::nullopt;
   }
-  if (!options_.receive || total.received == total.foreign) return {};
+  if (!options_.receive || total.arrived == 0) return {};
   return threads_.expected();
 }
 

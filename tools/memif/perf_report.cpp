@@ -38,6 +38,7 @@ Json json_sums(const PerfSums& sums, double seconds) {
           {"received_bytes", sums.received_bytes},
           {"foreign", sums.foreign},
           {"out_of_order", sums.out_of_order},
+          {"duplicates", sums.duplicates},
           {"sent_pps", per_second(sums.sent, seconds)},
           {"sent_bps", per_second(sums.sent_bytes * 8, seconds)},
           {"received_pps", per_second(sums.received, seconds)},
@@ -68,21 +69,27 @@ PerfSums& PerfSums::operator+=(const PerfSums& other) {
   sent_bytes += other.sent_bytes;
   received += other.received;
   received_bytes += other.received_bytes;
+  arrived += other.arrived;
   foreign += other.foreign;
   out_of_order += other.out_of_order;
+  duplicates += other.duplicates;
   return *this;
 }
 
 PerfSums operator-(const PerfSums& now, const PerfSums& before) {
-  return {now.sent - before.sent,         now.sent_bytes - before.sent_bytes,
-          now.received - before.received, now.received_bytes - before.received_bytes,
-          now.foreign - before.foreign,   now.out_of_order - before.out_of_order};
+  return {.sent = now.sent - before.sent,
+          .sent_bytes = now.sent_bytes - before.sent_bytes,
+          .received = now.received - before.received,
+          .received_bytes = now.received_bytes - before.received_bytes,
+          .arrived = now.arrived - before.arrived,
+          .foreign = now.foreign - before.foreign,
+          .out_of_order = now.out_of_order - before.out_of_order,
+          .duplicates = now.duplicates - before.duplicates};
 }
 
 std::optional<std::uint64_t> PerfResult::lost() const {
   if (!expected) return {};
-  const std::uint64_t arrived = total.received - total.foreign;
-  return *expected > arrived ? *expected - arrived : 0;
+  return *expected - std::min(*expected, total.arrived);
 }
 
 std::optional<double> PerfResult::loss_percent() const {
@@ -107,10 +114,11 @@ void print_text(const PerfResult& result) {
     print_line(
         fmt::format("sent      {} packets: {}", total.sent, rates(total.sent, total.sent_bytes, result.seconds)));
   if (total.received != 0 || total.sent == 0)
-    print_line(fmt::format("received  {} packets: {}{}{}", total.received,
+    print_line(fmt::format("received  {} packets: {}{}{}{}", total.received,
                            rates(total.received, total.received_bytes, result.seconds),
                            total.foreign != 0 ? fmt::format("; {} not of memif perf", total.foreign) : "",
-                           total.out_of_order != 0 ? fmt::format("; {} out of order", total.out_of_order) : ""));
+                           total.out_of_order != 0 ? fmt::format("; {} out of order", total.out_of_order) : "",
+                           total.duplicates != 0 ? fmt::format("; {} duplicates", total.duplicates) : ""));
   if (result.lost())
     print_line(fmt::format("lost      {} packets, {:.4g} %", *result.lost(), result.loss_percent().value_or(0)));
   const LatencyStats& stats = result.latency;

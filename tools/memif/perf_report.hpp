@@ -11,7 +11,9 @@
 namespace memif::tool {
 
 struct PerfSums {
-  std::uint64_t sent = 0, sent_bytes = 0, received = 0, received_bytes = 0, foreign = 0, out_of_order = 0;
+  std::uint64_t sent = 0, sent_bytes = 0, received = 0, received_bytes = 0;
+  std::uint64_t arrived = 0;  // of those received, different packets of memif perf
+  std::uint64_t foreign = 0, out_of_order = 0, duplicates = 0;
 
   PerfSums& operator+=(const PerfSums& other);
 };

@@ -20,8 +20,14 @@ void check_cpus(const std::vector<unsigned>& cpus) {
 
 PerfSums sums_of(const PerfWorker& worker) {
   const PerfCounts& counts = worker.counts();
-  return {counts.sent.get(),           counts.sent_bytes.get(), counts.received.get(),
-          counts.received_bytes.get(), counts.foreign.get(),    counts.out_of_order.get()};
+  return {.sent = counts.sent.get(),
+          .sent_bytes = counts.sent_bytes.get(),
+          .received = counts.received.get(),
+          .received_bytes = counts.received_bytes.get(),
+          .arrived = counts.arrived.get(),
+          .foreign = counts.foreign.get(),
+          .out_of_order = counts.out_of_order.get(),
+          .duplicates = counts.duplicates.get()};
 }
 
 }  // namespace
@@ -79,7 +85,8 @@ PerfSums PerfThreads::sums() const {
 std::uint64_t PerfThreads::expected() const {
   std::map<std::uint16_t, std::uint64_t> highest;
   for (const Member& member : members_)
-    for (const auto& [queue, count] : member.worker->expected()) highest[queue] = std::max(highest[queue], count);
+    for (const auto& [queue, sequence] : member.worker->sequences())
+      highest[queue] = std::max(highest[queue], sequence.expected());
   return std::accumulate(highest.begin(), highest.end(), std::uint64_t{0},
                          [](std::uint64_t sum, const auto& queue) { return sum + queue.second; });
 }

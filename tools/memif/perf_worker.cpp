@@ -11,9 +11,10 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-constexpr std::size_t in_buffers = 256;    // taken at once
-constexpr std::size_t out_buffers = 2048;  // the longest packet in the smallest sensible buffers takes 1024
-constexpr auto nap = 20ms;                 // so often a waiting thread looks whether it is to stop
+constexpr std::size_t in_buffers = 256;     // taken at once
+constexpr std::size_t out_buffers = 2048;   // the longest packet in the smallest sensible buffers takes 1024
+constexpr std::uint16_t most_queues = 256;  // of a sender
+constexpr auto nap = 20ms;                  // so often a waiting thread looks whether it is to stop
 
 std::uint64_t now_ns() noexcept {
   return static_cast<std::uint64_t>(steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
@@ -139,15 +140,17 @@ std::size_t PerfWorker::receive() {
   // Otherwise the processor, which looks ahead by a few packets only, waits for each of these lines anew.
   for (const Buffer& buffer : burst.buffers()) __builtin_prefetch(buffer.data() + mark_at_);
   const std::uint64_t now = now_ns();
-  for (const Packet packet : burst) inspect(packet, now);
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0, arrived = 0;
+  for (const Packet packet : burst) arrived += inspect(packet, now) ? 1 : 0;
   for (const Buffer& buffer : burst.buffers()) bytes += buffer.size();
   counts_.received.add(burst.size());
   counts_.received_bytes.add(bytes);
+  counts_.arrived.add(arrived);
   return burst.size();
 }
 
-void PerfWorker::inspect(const Packet& packet, std::uint64_t now) {
+// Whether the packet is one of memif perf that has not come before.
+bool PerfWorker::inspect(const Packet& packet, std::uint64_t now) {
   std::array<std::byte, PerfMark::size> copied;
   const std::size_t end = mark_at_ + copied.size();
   PerfMark mark;
@@ -158,17 +161,21 @@ void PerfWorker::inspect(const Packet& packet, std::uint64_t now) {
   } else if (std::array<std::byte, 64> head; packet.copy_to(std::span(head).first(end)) == end) {
     own = mark.read(head.data() + mark_at_);
   }
-  if (!own) {
+  if (!own || mark.queue >= most_queues || mark.sequence > PerfSequence::most) {
     counts_.foreign.add(1);
-    return;
+    return false;
   }
-  if (expects_ == expected_.end() || expects_->first != mark.queue) expects_ = expected_.try_emplace(mark.queue).first;
-  if (mark.sequence < expects_->second)
-    counts_.out_of_order.add(1);
-  else
-    expects_->second = mark.sequence + 1;
+  if (sequence_of_ == sequences_.end() || sequence_of_->first != mark.queue)
+    sequence_of_ = sequences_.try_emplace(mark.queue).first;
+  const auto arrival = sequence_of_->second.note(mark.sequence);
+  if (arrival == PerfSequence::Arrival::duplicate) {
+    counts_.duplicates.add(1);
+    return false;
+  }
+  if (arrival == PerfSequence::Arrival::late) counts_.out_of_order.add(1);
   if (mark.sent_ns != 0 && mark.sent_ns <= now)
     latency_.add(std::chrono::nanoseconds(static_cast<std::int64_t>(now - mark.sent_ns)));
+  return true;
 }
 
 // No more than the peer has room for, so that a reflector loses nothing.
@@ -181,6 +188,7 @@ std::size_t PerfWorker::reflect() {
   for (const Buffer& buffer : burst.buffers()) bytes += buffer.size();
   counts_.received.add(burst.size());
   counts_.received_bytes.add(bytes);
+  counts_.arrived.add(burst.size());
   counts_.sent.add(job_.tx->forward(burst));
   counts_.sent_bytes.add(bytes);
   return burst.size();

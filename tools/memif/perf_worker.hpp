@@ -14,6 +14,7 @@
 #include "codec.hpp"
 #include "latency.hpp"
 #include "perf_packet.hpp"
+#include "perf_sequence.hpp"
 
 namespace memif::tool {
 
@@ -26,8 +27,10 @@ struct PerfLoad {
 // What a thread has done so far: written by it alone, read by anyone.
 struct PerfCounts {
   Counter sent, sent_bytes, received, received_bytes;
+  Counter arrived;       // of those received, different packets of memif perf
   Counter foreign;       // of those received, without a mark of memif perf
   Counter out_of_order;  // of those received, behind one with a higher number
+  Counter duplicates;    // of those received, come before
 };
 
 class alignas(128) PerfWorker {
@@ -57,7 +60,7 @@ class alignas(128) PerfWorker {
 
   // For after run().
   const LatencyStats& latency() const noexcept { return latency_; }
-  const std::map<std::uint16_t, std::uint64_t>& expected() const noexcept { return expected_; }
+  const std::map<std::uint16_t, PerfSequence>& sequences() const noexcept { return sequences_; }
   std::uint16_t queue() const noexcept { return job_.queue; }
 
  private:
@@ -66,7 +69,7 @@ class alignas(128) PerfWorker {
   std::size_t fill(std::size_t wanted, TxBurst& burst);
   void write_alike(std::span<Buffer> buffers) const noexcept;
   std::size_t receive();
-  void inspect(const Packet& packet, std::uint64_t now);
+  bool inspect(const Packet& packet, std::uint64_t now);
   std::size_t reflect();
   void idle();
 
@@ -83,8 +86,8 @@ class alignas(128) PerfWorker {
   unsigned idle_turns_ = 0;
   PerfCounts counts_;
   LatencyStats latency_;
-  std::map<std::uint16_t, std::uint64_t> expected_;  // by queue of the sender: one more than the highest number seen
-  std::map<std::uint16_t, std::uint64_t>::iterator expects_ = expected_.end();
+  std::map<std::uint16_t, PerfSequence> sequences_;  // by queue of the sender
+  std::map<std::uint16_t, PerfSequence>::iterator sequence_of_ = sequences_.end();
   std::atomic<bool> sending_{true}, running_{true}, drained_{false};
 };
 
