@@ -50,6 +50,7 @@ bool carried(const CaptureReader& reader, Mode mode) {
 void look_at(const CapturedPacket& packet) {
   require(packet.original_size >= packet.data.size(), "a packet is at least as long as what there is of it");
   const View head = packet.data.first(std::min(packet.data.size(), most_described));
+  require(describe(packet.time).size() == sizeof "12:34:56.123456" - 1, "every time has its text");
   for (const Mode mode : {Mode::ethernet, Mode::ip, Mode::punt_inject})
     require(!describe(head, packet.original_size, mode).empty(), "every packet is described");
 }

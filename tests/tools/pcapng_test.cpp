@@ -75,6 +75,13 @@ TEST(Pcapng, PacketsOfAllSizesFitIntoTheirRoom) {
   }
 }
 
+TEST(Pcapng, PacketOfMoreBytesThan32BitsCount) {
+  Bytes block(pcapng::packet_head + 4 + pcapng::packet_tail);
+  pcapng::write_packet(block.data(), {.size = 4, .original_size = (std::size_t{1} << 32) + 4});
+  EXPECT_EQ(block[20], 4);
+  EXPECT_EQ(Bytes(block.begin() + 24, block.begin() + 28), Bytes(4, 0xff));
+}
+
 TEST(Pcapng, StatisticsHaveDrops) {
   Bytes out;
   pcapng::append_statistics(out, 3, moment, {moment, moment, 10, 3, 7});

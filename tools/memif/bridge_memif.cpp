@@ -106,11 +106,10 @@ void MemifPort::put(Frames frames) {
   TxQueue& tx = interface_->tx(0);
   TxBurst out = tx.begin(sent_);
   for (const Frame& frame : frames) {
-    const auto size = static_cast<std::uint32_t>(frame.size());
-    if (!out.add(size)) {
+    if (!add_packet(out, frame.size())) {
       out.send();
       out = tx.begin(sent_);
-      if (!out.add(size)) {
+      if (!add_packet(out, frame.size())) {
         if (tx.room() == 0) break;
         continue;
       }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -41,12 +40,6 @@ CaptureConditions ring_conditions(const CaptureOptions& options) {
   if (!ring.change_file()) throw UsageError("-b files: needs another -b that says when a file is full, as filesize:");
   if (options.file.empty() || options.file == "-") throw UsageError("-b needs the name of a file (-w)");
   return ring;
-}
-
-std::string clock_text(CaptureTime time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  const auto ns = (time - seconds).count();
-  return fmt::format("{:%H:%M:%S}.{:06}", fmt::localtime(std::chrono::system_clock::to_time_t(seconds)), ns / 1000);
 }
 
 const char* to_string(CaptureEnd end) {
@@ -115,7 +108,7 @@ void CaptureSink::print(std::size_t source, const pcapng::PacketRecord& packet, 
     return;
   }
   const std::string from = sources_.size() > 1 ? sources_[source].name + " " : std::string();
-  print_line(fmt::format("{} {}{:>5} {}", clock_text(packet.time), from, packet.original_size, what));
+  print_line(fmt::format("{} {}{:>5} {}", describe(packet.time), from, packet.original_size, what));
   if (options_.hex) print_line(hex_dump(bytes));
 }
 

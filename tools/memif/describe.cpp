@@ -1,5 +1,7 @@
 #include "describe.hpp"
 
+#include <ctime>
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <iterator>
 
@@ -88,6 +90,15 @@ std::string describe(View packet, std::size_t total, Mode mode) {
       return "punt/inject";
   }
   return {};
+}
+
+// In whole numbers: the conversions of std::chrono overflow for the first second that a capture can name.
+std::string describe(CaptureTime time) {
+  constexpr std::int64_t second = 1'000'000'000;
+  const std::int64_t ns = time.time_since_epoch().count();
+  const std::int64_t rest = (ns % second + second) % second;
+  const std::int64_t whole = ns / second - (ns % second < 0 ? 1 : 0);
+  return fmt::format("{:%H:%M:%S}.{:06}", fmt::localtime(static_cast<std::time_t>(whole)), rest / 1000);
 }
 
 std::string hex_dump(View bytes) {

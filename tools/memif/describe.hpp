@@ -6,6 +6,7 @@
 #include <memif/config.hpp>
 
 #include "codec.hpp"
+#include "pcapng.hpp"
 
 namespace memif::tool {
 
@@ -14,5 +15,8 @@ std::string describe(View packet, std::size_t total, Mode mode);
 
 // Sixteen bytes a line with their offset and their characters.
 std::string hex_dump(View bytes);
+
+// The time of day: "12:34:56.123456", local time.
+std::string describe(CaptureTime time);
 
 }  // namespace memif::tool

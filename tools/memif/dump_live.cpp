@@ -175,7 +175,7 @@ void LiveCapture::pass_on(std::size_t side, Lane& lane) {
   std::size_t added = 0;
   for (; lane.left != 0; ++lane.next, --lane.left) {
     const Packet packet = *lane.next;
-    if (out.add(static_cast<std::uint32_t>(packet.size()))) {
+    if (add_packet(out, packet.size())) {
       copy_packet(packet, out.back());
       ++added;
     } else if (added == 0 && (!other.up() || all_free)) {

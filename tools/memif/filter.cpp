@@ -1,6 +1,8 @@
 #include "filter.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 #include <pcap/pcap.h>
 
 #include "command.hpp"
@@ -39,8 +41,9 @@ Filter::~Filter() = default;
 bool Filter::matches(View packet, std::size_t total) const noexcept {
   if (!program_) return true;
   pcap_pkthdr header{};
-  header.caplen = static_cast<bpf_u_int32>(packet.size());
-  header.len = static_cast<bpf_u_int32>(total);
+  constexpr std::size_t most = std::numeric_limits<bpf_u_int32>::max();
+  header.caplen = static_cast<bpf_u_int32>(std::min(packet.size(), most));
+  header.len = static_cast<bpf_u_int32>(std::min(total, most));
   return ::pcap_offline_filter(&program_->code, &header, packet.data()) != 0;
 }
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 
 #include <memif/memif.hpp>
@@ -15,6 +17,11 @@ namespace memif::tool {
 inline constexpr std::size_t max_packet = 65536 + 64;
 // Room for one of those in buffers of 64 bytes, or for a long burst.
 inline constexpr std::size_t burst_buffers = 2048;
+
+// TxBurst::add(), for a length that may be more than a packet can have.
+inline bool add_packet(TxBurst& burst, std::size_t size) {
+  return size <= std::numeric_limits<std::uint32_t>::max() && burst.add(static_cast<std::uint32_t>(size));
+}
 
 // A copy of the first bytes of a packet, as many as there is room for.
 inline View copy_head(const Packet& packet, std::span<std::uint8_t> room) {

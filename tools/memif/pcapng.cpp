@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 namespace memif::tool::pcapng {
 namespace {
@@ -133,6 +134,7 @@ std::size_t write_packet(std::uint8_t* block, const PacketRecord& packet) noexce
     std::memcpy(at, &number, sizeof number);
     at += sizeof number;
   };
+  constexpr auto most = std::numeric_limits<std::uint32_t>::max();
   const std::size_t padding = (4 - packet.size % 4) % 4;
   const std::size_t options = packet.direction == Direction::unknown ? 0 : 12;
   const auto length = static_cast<std::uint32_t>(packet_head + packet.size + padding + options + 4);
@@ -144,7 +146,7 @@ std::size_t write_packet(std::uint8_t* block, const PacketRecord& packet) noexce
   put(at, static_cast<std::uint32_t>(ns >> 32));
   put(at, static_cast<std::uint32_t>(ns));
   put(at, static_cast<std::uint32_t>(packet.size));
-  put(at, static_cast<std::uint32_t>(packet.original_size));
+  put(at, static_cast<std::uint32_t>(std::min<std::size_t>(packet.original_size, most)));
   at += packet.size;
   at = std::fill_n(at, padding, std::uint8_t{0});
   if (options != 0) {
