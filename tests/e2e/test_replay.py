@@ -114,6 +114,29 @@ class ReplayTest(ReplayCase):
         self.assertGreaterEqual(report["duration_s"], 0.5)
         self.assertLess(report["duration_s"], 5)
 
+    def test_a_packet_that_is_due_in_years_is_told_of_and_a_signal_ends_the_wait(self):
+        source = self.dir / "in.pcap"
+        with open(source, "wb") as out:
+            out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
+            for seconds in (1700000000, 1700000000 + 2 * 365 * 86400):
+                out.write(struct.pack("<IIII", seconds, 0, 64, 64) + udp_frame(0))
+        dump = self.listening(self.memif("dump", "-w", self.dir / "got.pcapng", role="server"))
+        replay = self.memif("replay", source)
+        replay.wait_for_output("packet 2 is due in 2.00 years")
+        self.assertEqual(replay.terminate(), 0, str(replay))
+        self.assert_exit(dump, 0)
+
+    def test_packets_captured_before_their_predecessor_do_not_delay_the_others(self):
+        source = self.dir / "in.pcap"
+        with open(source, "wb") as out:
+            out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
+            for i in range(400):  # every other one by a clock that is a tenth of a second behind
+                ns = 200_000_000 + i * 1_000_000 - i % 2 * 100_000_000
+                out.write(struct.pack("<IIII", 1700000000, ns, 64, 64) + udp_frame(i))
+        _, report = self.replay(source, count=400)
+        self.assertGreaterEqual(report["duration_s"], 0.398)
+        self.assertLess(report["duration_s"], 10)  # added up, the gaps were 20 s
+
     def test_mbps(self):
         source = write_pcap(self.dir / "in.pcap", [udp_frame(i, 1000) for i in range(100)])
         _, report = self.replay(source, "--mbps", "2", count=100)  # 800 kbit in 0.4 s

@@ -28,6 +28,7 @@ using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
 
 constexpr std::size_t burst_packets = 64;
+constexpr auto long_wait = 10s;  // for the next packet: whoever waits should know
 
 struct ReplayOptions {
   PortOptions port;
@@ -50,6 +51,7 @@ class ReplayCommand {
   void send_due(Port& port);
   void drain(Port& port);
   void give_up();
+  void tell_of_wait(nanoseconds left);
   void progress();
   void await_delivery(Session& session, Port& port);
   std::uint64_t not_sent() const { return lost_ + too_long_ + source_.empty() + (source_.loaded() ? 1 : 0); }
@@ -66,6 +68,7 @@ class ReplayCommand {
   std::size_t queue_ = 0;        // whose turn it is
   std::size_t full_queues_ = 0;  // in a row
   bool patient_ = true;          // not, after a packet was given up, until there is room again
+  std::uint64_t told_of_ = 0;    // the packet for which there was a long wait
   std::vector<Buffer> buffers_ = std::vector<Buffer>(burst_buffers);
 };
 
@@ -83,7 +86,7 @@ void ReplayCommand::send_due(Port& port) {
   std::uint64_t bytes = 0;
   while (added < burst_packets && source_.load() && *start_ + source_.due() <= now) {
     const Bytes& packet = source_.packet();
-    if (!burst.add(static_cast<std::uint32_t>(packet.size()))) break;
+    if (!add_packet(burst, packet.size())) break;
     burst.back().copy_from(std::as_bytes(std::span(packet)));
     source_.take();
     ++added;
@@ -154,8 +157,18 @@ void ReplayCommand::send_all(Session& session, Port& port) {
     const auto next = *start_ + source_.due();
     // While the ring is full nothing tells us of room: look again soon.
     const auto now = Clock::now();
+    tell_of_wait(next - now);
     session.wait(source_.loaded() && next <= now && stalled_ ? now + 50us : next);
   }
+}
+
+// Until the next packet is due. A capture may say that this is in years.
+void ReplayCommand::tell_of_wait(nanoseconds left) {
+  if (left < long_wait || std::exchange(told_of_, source_.read()) == source_.read()) return;
+  const bool recorded = options_.plan.packet_rate.empty() && options_.plan.bit_rate.empty();
+  notice(fmt::format("packet {} is due in {}, {}; waiting", source_.read(), format_duration(left),
+                     recorded ? "by the times of the capture (--topspeed, --pps and --mbps pay no heed to them)"
+                              : "at the rate that was asked for"));
 }
 
 // What lies in the ring when the link ends is lost: the peer gets time to take it. Only a client sees whether it did.

@@ -39,15 +39,16 @@ Pace::Pace(const ReplayPlan& plan) {
 
 nanoseconds Pace::due(CaptureTime time) {
   if (!recorded_) return nanoseconds(std::llround(std::min(due_, static_cast<double>(far))));
-  // Gaps are added up, so that a loop continues where the one before ended; a clock that was set back is no gap. A
-  // capture can say any time, so that a gap can be too long for a signed number.
   const std::int64_t ns = time.time_since_epoch().count();
-  if (last_ && ns > *last_) {
-    const std::uint64_t gap = static_cast<std::uint64_t>(ns) - static_cast<std::uint64_t>(*last_);
-    recorded_due_ = std::min(recorded_due_ + std::min(gap, far), far);
+  if (!first_) {
+    first_ = ns;
+    begin_ = latest_;
   }
-  last_ = ns;
-  return nanoseconds(recorded_due_);
+  // A capture can say any time, so that a gap can be too long for a signed number.
+  const std::uint64_t gap = ns > *first_ ? static_cast<std::uint64_t>(ns) - static_cast<std::uint64_t>(*first_) : 0;
+  const std::uint64_t due = std::min(begin_ + std::min(gap, far), far);
+  latest_ = std::max(latest_, due);
+  return nanoseconds(due);
 }
 
 void Pace::passed(std::size_t size) { due_ += per_packet_ + per_byte_ * static_cast<double>(size); }

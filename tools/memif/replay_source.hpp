@@ -19,8 +19,9 @@ struct ReplayPlan {
   std::uint64_t loops = 1;  // 0: for ever
 };
 
-// When each packet is due, counted from the first: at a rate of packets and of bytes, at once, or as recorded. A time
-// too far away to be counted is one in the far future.
+// When each packet is due, counted from the first: at a rate of packets and of bytes, at once, or as recorded. What was
+// captured before its predecessor, by a clock that was set back, was due before it. A time too far away to be counted
+// is one in the far future.
 class Pace {
  public:
   // Throws UsageError.
@@ -28,14 +29,14 @@ class Pace {
 
   std::chrono::nanoseconds due(CaptureTime time);  // of the next packet, which was captured at `time`
   void passed(std::size_t size);                   // that packet's, before the next
-  void next_loop() { last_.reset(); }
+  void next_loop() { first_.reset(); }             // which begins where the latest packet was due
 
  private:
   double per_packet_ = 0, per_byte_ = 0;  // ns
   double due_ = 0;
   bool recorded_ = false;
-  std::optional<std::int64_t> last_;
-  std::uint64_t recorded_due_ = 0;  // ns
+  std::optional<std::int64_t> first_;     // of this loop: ns, as captured
+  std::uint64_t begin_ = 0, latest_ = 0;  // ns: when this loop began; when the latest packet so far was due
 };
 
 class ReplaySource {

@@ -88,9 +88,11 @@ std::uint64_t parse_number(std::string_view text, std::uint64_t min, std::uint64
 std::string format_duration(std::chrono::nanoseconds duration) {
   const auto ns = static_cast<double>(duration.count());
   if (ns < 1e3) return fmt::format("{:.0f} ns", ns);
-  const auto [value, unit] = ns < 1e6   ? std::pair(ns / 1e3, "us")
-                             : ns < 1e9 ? std::pair(ns / 1e6, "ms")
-                                        : std::pair(ns / 1e9, "s");
+  const auto [value, unit] = ns < 1e6    ? std::pair(ns / 1e3, "us")
+                             : ns < 1e9  ? std::pair(ns / 1e6, "ms")
+                             : ns < 3e14 ? std::pair(ns / 1e9, "s")
+                             : ns < 6e16 ? std::pair(ns / 86400e9, "days")
+                                         : std::pair(ns / 365.25 / 86400e9, "years");
   return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, unit);
 }
 
