@@ -54,9 +54,9 @@ def run_on_full_disk(room, *arguments):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    # Python ignores SIGXFSZ, and so does the command if that is not restored: a write then fails.
+    # With the signals as a shell leaves them: the limit kills a program that does not see to SIGXFSZ.
     return subprocess.run([MEMIF, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=PATIENCE, check=False, preexec_fn=limit, restore_signals=False)  # fmt: skip
+                          timeout=PATIENCE, check=False, preexec_fn=limit)  # fmt: skip
 
 
 class Process:

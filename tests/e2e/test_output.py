@@ -156,6 +156,16 @@ class SlowReaders(E2ETest):
 
 
 class FullDisk(E2ETest):
+    def test_a_capture_says_why_it_ends_and_can_be_read_as_far_as_it_goes(self):
+        source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(5000)])
+        out = self.dir / "out.pcapng"
+        dump = run_on_full_disk(200_000, "dump", "-q", "-r", source, "-w", out)
+        self.assertEqual(dump.returncode, 1, dump)
+        self.assertIn(f"cannot write to {out}: File too large", dump.stderr)
+        numbers = [int(port) - 1024 for (port,) in fields(out, "udp.srcport")]
+        self.assertEqual(numbers, list(range(len(numbers))))
+        self.assertGreater(len(numbers), 1500)
+
     def test_metrics_says_why_a_file_was_not_written(self):
         file = self.dir / "memif.prom"
         metrics = run_on_full_disk(100, "metrics", "--once", "--file", file)
