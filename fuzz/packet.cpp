@@ -6,6 +6,7 @@
 #include "bridge_offload.hpp"
 #include "describe.hpp"
 #include "input.hpp"
+#include "reassembly.hpp"
 #include "replay_rewrite.hpp"
 #include "responder.hpp"
 
@@ -44,6 +45,46 @@ Bytes rewritten(View packet, Mode mode, const Rewrite& rewrite) {
   Bytes copy(packet.begin(), packet.end());
   rewrite.apply(copy, mode);
   return copy;
+}
+
+void check_fragment(View packet) {
+  const auto fragment = parse_fragment(packet);
+  if (!fragment) return;
+  require(within(fragment->payload, packet), "a fragment's payload lies in its packet");
+  require(!fragment->payload.empty(), "a fragment is not empty");
+  require(fragment->offset + fragment->payload.size() <= longest_payload_v6, "a fragment lies in a datagram");
+  require(!fragment->more || fragment->payload.size() % 8 == 0, "what follows a fragment begins at a multiple of 8");
+}
+
+// Fragments of few datagrams, of any order, with any holes and overlaps. Each byte has a value that its place in the
+// datagram says, so that whatever comes out is what went in.
+void check_reassembly(View bytes) {
+  constexpr ReassemblyLimits limits{.datagrams = 3, .bytes = 100'000, .parts = 20, .age = std::chrono::seconds(30)};
+  Reassembler reassembler(limits);
+  Reassembler::Time now{};
+  Bytes payload;
+  for (fuzz::Input input(bytes.data(), bytes.size()); !input.empty();) {
+    const std::uint8_t shape = input.byte();
+    const bool v6 = (shape & 1) != 0, more = (shape & 2) != 0;
+    const IpAddress address = v6 ? parse_address("fd00::1") : parse_address("10.0.0.1");
+    const std::size_t longest = v6 ? longest_payload_v6 : longest_payload_v4;
+    const std::size_t offset = input.number<std::uint16_t>() & ((shape & 4) != 0 ? 0xfff8u : 0x78u);
+    std::size_t size = input.byte() + std::size_t{1};
+    if (more) size = (size + 7) / 8 * 8;
+    if (offset + size > longest) continue;
+    payload.resize(size);
+    for (std::size_t i = 0; i < size; ++i) payload[i] = static_cast<std::uint8_t>((offset + i) * 7);
+    now += std::chrono::seconds(shape >> 6);
+    const auto whole =
+        reassembler.add({}, {address, address, protocol::udp, 64, shape >> 3 & 3u, offset, more, payload}, now);
+    require(reassembler.incomplete() <= limits.datagrams, "no more datagrams are kept than may be");
+    require(reassembler.bytes() <= limits.bytes, "no more bytes are kept than may be");
+    if (!whole) continue;
+    const auto ip = parse_ip(*whole, whole->size());
+    require(ip && !ip->fragment && ip->payload.size() == ip->payload_size, "a datagram is whole");
+    for (std::size_t i = 0; i < ip->payload.size(); ++i)
+      require(ip->payload[i] == static_cast<std::uint8_t>(i * 7), "each byte is where it was");
+  }
 }
 
 // Rewriting in IP mode leaves a right header checksum right, and a wrong one wrong.
@@ -108,6 +149,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const View head = packet.first(std::min(packet.size(), head_size));
   if (const auto answer = responders[mode == Mode::ip].answer(head, total)) check_answer(*answer, total);
   check_answer(reflect(head, total, mode, shape % 16 < 8 ? Reflect::macs : Reflect::addresses), total);
+  check_fragment(packet);
+  check_reassembly(packet);
   check_rewriting(packet);
   check_joining(packet);
   check_cutting(packet, shape);

@@ -295,5 +295,41 @@ class BridgeUsageTest(E2ETest):
         self.assertIn("CAP_NET_ADMIN", bridge.stderr)
 
 
+class FragmentsTest(NamespaceTest):
+    """The kernel has an MTU: long pings and their answers come from it in fragments."""
+
+    ADDRESSES = (("192.168.7.1/24", "192.168.7.2"), ("fd00:7::1/64", "fd00:7::2"))
+
+    def kernel(self):
+        """A namespace with the two second addresses, behind a memif server."""
+        namespace = self.namespace("k")
+        tap = f"tap:t0,netns={namespace},mtu=1500," + ",".join(f"address={own}/{net.split('/')[1]}" for net, own in
+                                                                self.ADDRESSES)  # fmt: skip
+        self.listening(self.bridge(f"memif:{self.socket},role=server", tap))
+        # An address that is still being checked for doubles (IPv6) is not answered for.
+        show = ("ip", "-n", namespace, "address", "show", "t0")
+        wait_until(lambda: (out := sh(*show, check=False).stdout) and "tentative" not in out, "addresses")
+        return namespace
+
+    def test_answers_in_fragments_are_put_together(self):
+        self.kernel()
+        for source, target in self.ADDRESSES:
+            with self.subTest(target):
+                ping = self.memif("ping", "--source", source, "-c", "5", "-i", "0.02", "-s", "5000", "--json", target)
+                self.assert_all_answered(ping, 5)
+
+    def test_requests_in_fragments_are_answered(self):
+        namespace = self.kernel()
+        sources = [source for source, _ in self.ADDRESSES]
+        responder = self.memif("respond", *sources, "--json")
+        for source in sources:
+            address = source.split("/")[0]
+            self.ping(namespace, address)
+            result = sh("ip", "netns", "exec", namespace, "ping", "-s", 5000, "-c", 5, "-i", "0.05", "-W", 2, address)
+            self.assertIn("5 received", result.stdout)
+        self.assertEqual(responder.terminate(), 0, str(responder))
+        self.assertGreaterEqual(json.loads(responder.stdout)["echo_replies"], 10)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -3,6 +3,7 @@
 import json
 import unittest
 
+from raw_peer import RawClient
 from support import E2ETest
 
 COMMON = ("--wait", "10s", "--json")
@@ -109,12 +110,50 @@ class PingTest(E2ETest):
         self.assertIn("192.168.7.2", pinger.stdout)
         self.assertIn("3", pinger.stdout)
 
+    def assert_all_lost(self, ping, count, *words, not_sent=None):
+        self.assert_exit(ping, 1)
+        report = json.loads(ping.stdout)
+        self.assert_documented(report)
+        self.assertEqual((report["sent"], report["received"], report["lost"]), (count, 0, count))
+        self.assertEqual(report["not_sent"], count if not_sent is None else not_sent)
+        for word in words:
+            self.assertIn(word, ping.stderr)
+
     def test_nobody_has_the_address(self):
-        self.respond("192.168.7.2/24", role="server")
-        pinger = self.memif("ping", *V4, "-c", 2, *FAST, "192.168.7.99")
-        self.assertNotEqual(pinger.wait(), 0, str(pinger))
-        if pinger.stdout.strip():
-            self.assertEqual(json.loads(pinger.stdout)["received"], 0)
+        self.respond("192.168.7.2/24", "fd00:7::2/64", role="server")
+        for source, target, asked in ((V4, "192.168.7.99", "ARP"), (V6, "fd00:7::99", "neighbor solicitations")):
+            with self.subTest(target):
+                ping = self.memif("ping", *source, "-c", 5, "-W", "0.2", *FAST, target)
+                self.assert_all_lost(ping, 5, f"{target} does not answer {asked}: is it an address of the peer?")
+
+    def test_an_address_of_another_network_is_told_of_and_asked_for(self):
+        self.respond("10.9.9.9/24", "fd99::9/64", role="server")
+        for source, target, other in ((V4, "10.9.9.9", "10.9.9.8"), (V6, "fd99::9", "fd99::8")):
+            with self.subTest(target):
+                ping = self.memif("ping", *source, "-c", 3, *FAST, target)
+                self.assert_all_answered(ping, 3)
+                self.assertIn(f"{target} is outside {source[1]}", ping.stderr)
+                ping = self.memif("ping", *source, "-c", 3, "-W", "0.2", *FAST, other)
+                self.assert_all_lost(ping, 3, f"it is outside {source[1]}, and ping knows no gateway")
+
+    def test_a_peer_that_posts_no_buffers(self):
+        for mode in ("ethernet", "ip"):
+            with self.subTest(mode):
+                self.socket = self.dir / f"{mode}.sock"
+                ping = self.memif("ping", "--mode", mode, *V4, "-c", 5, "-W", "0.2", *FAST, "192.168.7.2", role="server")
+                self.listening(ping)
+                peer = RawClient(self.socket, mode=("ethernet", "ip").index(mode))
+                self.addCleanup(peer.close)
+                self.assert_all_lost(ping, 5, "the peer posts no buffers")
+
+    def test_somebody_who_comes_to_have_the_address_is_found(self):
+        ping = self.memif("ping", *V4, "-c", 40, "-i", "0.1", "-W", "0.5", *COMMON, "192.168.7.2", id=0)
+        self.listening(self.helper("wire", self.socket))
+        ping.wait_for_output("does not answer ARP")
+        self.respond("--wait", "10s", "192.168.7.2/24", role="client", id=1)
+        report = self.report(ping)
+        self.assertGreater(report["received"], 0)
+        self.assertEqual(report["lost"], report["not_sent"])
 
 
 class TwoInterfacesTest(E2ETest):

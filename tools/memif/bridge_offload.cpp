@@ -8,7 +8,7 @@
 namespace memif::tool {
 namespace {
 
-constexpr std::size_t mac_header = 14, ipv4_header = 20, ipv6_header = 40, tcp_header = 20;
+constexpr std::size_t mac_header = 14, tcp_header = 20;
 constexpr std::size_t longest_ip_packet = 65535;
 
 // Offsets in TCP's header, and its flags.

@@ -22,7 +22,7 @@ namespace ethertype {
 inline constexpr std::uint16_t ipv4 = 0x0800, arp = 0x0806, vlan = 0x8100, ipv6 = 0x86dd, qinq = 0x88a8;
 }
 namespace protocol {
-inline constexpr std::uint8_t icmp = 1, tcp = 6, udp = 17, icmpv6 = 58;
+inline constexpr std::uint8_t icmp = 1, tcp = 6, udp = 17, fragment = 44, icmpv6 = 58;
 }
 namespace icmp {
 inline constexpr std::uint8_t echo_reply = 0, echo_request = 8;
@@ -76,13 +76,28 @@ struct Ip {
   IpAddress source, destination;
   std::uint8_t protocol;  // of the payload; IPv6 extension headers are not followed
   std::uint8_t hop_limit;
-  bool fragment;  // IPv4: part of a datagram
+  bool fragment;  // part of a datagram; IPv6: the fragment header comes first
   std::size_t header_size;
   std::size_t payload_size;  // as the header says; not more than there is
   View payload;              // what the view has of it
 };
 // IPv4 (its header checksum must be right) or IPv6, as the first byte says.
 std::optional<Ip> parse_ip(View packet, std::size_t total) noexcept;
+
+inline constexpr std::size_t ipv4_header = 20, ipv6_header = 40;  // without options
+inline constexpr std::size_t longest_payload_v4 = 65535 - ipv4_header, longest_payload_v6 = 65535;
+
+// A part of a datagram: with IPv6, the fragment header is the first behind the IP header.
+struct Fragment {
+  IpAddress source, destination;
+  std::uint8_t protocol;  // of the datagram, as this fragment says
+  std::uint8_t hop_limit;
+  std::uint32_t id;
+  std::size_t offset;  // of the payload in that of the datagram
+  bool more;           // others follow
+  View payload;        // not empty; within what a datagram can have, and whole
+};
+std::optional<Fragment> parse_fragment(View packet) noexcept;
 
 // ICMP or ICMPv6: at least the eight bytes that all messages here have.
 struct Icmp {

@@ -34,7 +34,7 @@ std::optional<Ip> parse_ipv4(View packet, std::size_t total) noexcept {
 }
 
 std::optional<Ip> parse_ipv6(View packet, std::size_t total) noexcept {
-  constexpr std::size_t header_size = 40;
+  constexpr std::size_t header_size = ipv6_header;
   if (packet.size() < header_size) return std::nullopt;
   const std::size_t length = get16(packet, 4);
   if (length > total - header_size) return std::nullopt;
@@ -42,6 +42,7 @@ std::optional<Ip> parse_ipv6(View packet, std::size_t total) noexcept {
   ip.source = ipv6_at(packet, 8);
   ip.destination = ipv6_at(packet, 24);
   ip.protocol = packet[6];
+  ip.fragment = ip.protocol == protocol::fragment;
   ip.hop_limit = packet[7];
   ip.header_size = header_size;
   ip.payload_size = length;
@@ -97,6 +98,29 @@ std::optional<Ip> parse_ip(View packet, std::size_t total) noexcept {
     default:
       return std::nullopt;
   }
+}
+
+std::optional<Fragment> parse_fragment(View packet) noexcept {
+  const auto ip = parse_ip(packet, packet.size());
+  if (!ip || !ip->fragment) return std::nullopt;
+  const bool v6 = ip->source.v6();
+  Fragment fragment{ip->source, ip->destination, ip->protocol, ip->hop_limit, 0, 0, false, ip->payload};
+  if (v6) {
+    if (ip->payload.size() < 8) return std::nullopt;
+    fragment.protocol = ip->payload[0];
+    fragment.id = get32(ip->payload, 4);
+    fragment.offset = get16(ip->payload, 2) & 0xfff8u;
+    fragment.more = (get16(ip->payload, 2) & 1u) != 0;
+    fragment.payload = ip->payload.subspan(8);
+  } else {
+    fragment.id = get16(packet, 4);
+    fragment.offset = (get16(packet, 6) & std::size_t{0x1fff}) * 8;
+    fragment.more = (get16(packet, 6) & 0x2000u) != 0;
+  }
+  const std::size_t size = fragment.payload.size();
+  if (size == 0 || (fragment.more && size % 8 != 0)) return std::nullopt;
+  if (fragment.offset + size > (v6 ? longest_payload_v6 : longest_payload_v4)) return std::nullopt;
+  return fragment;
 }
 
 std::optional<Icmp> parse_icmp(const Ip& ip) noexcept {

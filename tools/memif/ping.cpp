@@ -31,9 +31,10 @@ struct PingOptions {
 
 PingPlan make_plan(const PingOptions& options) {
   PingPlan plan;
-  plan.source = parse_prefix(options.source).address;
+  plan.source = parse_prefix(options.source);
   plan.target = parse_address(options.target);
-  if (plan.source.v6() != plan.target.v6())
+  const bool v6 = plan.source.address.v6();
+  if (v6 != plan.target.v6())
     throw UsageError(fmt::format("{} and {} are of different families", options.source, options.target));
   plan.mac = options.mac.empty() ? random_mac() : parse_mac(options.mac);
   plan.count = options.count;
@@ -41,7 +42,7 @@ PingPlan make_plan(const PingOptions& options) {
   plan.timeout = parse_duration(options.timeout);
   if (plan.timeout == std::chrono::nanoseconds(0)) throw UsageError("--timeout: must be more than 0");
   plan.size = parse_size(options.size);
-  const std::size_t max_data = plan.source.v6() ? max_data_v6 : max_data_v4;
+  const std::size_t max_data = v6 ? max_data_v6 : max_data_v4;
   if (plan.size > max_data) throw UsageError(fmt::format("--size: {} is more than {}", plan.size, max_data));
   if (options.port.config.mode == Mode::punt_inject) throw UsageError("--mode: ping needs ethernet or ip");
   return plan;
@@ -56,11 +57,12 @@ double microseconds(double ns) { return std::round(ns) / 1000; }
 void print_json_report(const PingPlan& plan, const PingTotals& totals) {
   const LatencyStats& latency = totals.latency;
   print_json({{"schema", "memif-ping/1"},
-              {"source", to_string(plan.source)},
+              {"source", to_string(plan.source.address)},
               {"target", to_string(plan.target)},
               {"sent", totals.sent},
               {"received", totals.received},
               {"lost", totals.lost()},
+              {"not_sent", totals.not_sent},
               {"duplicates", totals.duplicates},
               {"corrupted", totals.corrupted},
               {"wrong_checksums", totals.wrong_checksums},
@@ -76,6 +78,7 @@ void print_json_report(const PingPlan& plan, const PingTotals& totals) {
 void print_report(const PingPlan& plan, const PingTotals& totals, std::chrono::nanoseconds took) {
   print_line(fmt::format("\n--- {} ping statistics ---", to_string(plan.target)));
   std::string extra;
+  if (totals.not_sent != 0) extra += fmt::format(", {} never left", totals.not_sent);
   if (totals.duplicates != 0) extra += fmt::format(", {} duplicates", totals.duplicates);
   if (totals.corrupted != 0) extra += fmt::format(", {} corrupted", totals.corrupted);
   if (totals.wrong_checksums != 0) extra += fmt::format(" ({} with a wrong ICMP checksum)", totals.wrong_checksums);
@@ -88,11 +91,7 @@ void print_report(const PingPlan& plan, const PingTotals& totals, std::chrono::n
                            latency.percentile(50) / 1000, latency.percentile(99) / 1000));
 }
 
-int exit_code(Pinger::End end, const PingPlan& plan, const Port& port, const PingTotals& totals,
-              std::optional<double> max_loss) {
-  if (end == Pinger::End::unresolved)
-    complain(fmt::format("{} does not answer {}: is it an address of the peer?", to_string(plan.target),
-                         plan.target.v6() ? "neighbor solicitations" : "ARP"));
+int exit_code(Pinger::End end, const Port& port, const PingTotals& totals, std::optional<double> max_loss) {
   if (end == Pinger::End::link_lost)
     complain(fmt::format("the link on {} is down: {} (--reconnect goes on when the peer returns)",
                          port_name(port.config()), port.why_down()));
@@ -118,8 +117,12 @@ int ping(const PingOptions& options) {
     if (!flood) flush_output();  // somebody may be looking through a pipe
   });
   if (!options.json)
-    print_line(fmt::format("PING {} from {} over {}: {} data bytes", from, to_string(plan.source),
+    print_line(fmt::format("PING {} from {} over {}: {} data bytes", from, to_string(plan.source.address),
                            port_name(port.config()), plan.size));
+  if (!on_link(plan) && port.config().mode == Mode::ethernet)
+    notice(fmt::format("{} is outside {}/{}, and ping knows no gateway: {} for it goes to the peer all the same", from,
+                       to_string(plan.source.address), plan.source.length,
+                       plan.target.v6() ? "a neighbor solicitation" : "ARP"));
   const auto start = Clock::now();
   const auto report = [&] {
     if (options.json)
@@ -135,7 +138,7 @@ int ping(const PingOptions& options) {
     throw;
   }
   report();
-  return exit_code(end, plan, port, pinger.totals(), max_loss);
+  return exit_code(end, port, pinger.totals(), max_loss);
 }
 
 }  // namespace

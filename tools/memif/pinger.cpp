@@ -13,10 +13,23 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t sequence_numbers = 65536;
-constexpr int resolve_attempts = 3;  // where the number of requests is limited
+constexpr int resolve_attempts = 3;  // before a request is given up
 constexpr auto retry_period = 1ms;   // while the peer has no room
 
 }  // namespace
+
+bool on_link(const PingPlan& plan) noexcept {
+  const auto source = plan.source.address.bytes(), target = plan.target.bytes();
+  unsigned left = plan.source.length;
+  if (left == source.size() * 8) return true;  // what an address without a network says
+  if (target.front() == 0xfe && (target[1] & 0xc0) == 0x80 && plan.target.v6()) return true;  // fe80::/10
+  for (std::size_t i = 0; left != 0; ++i) {
+    const unsigned bits = std::min(left, 8u);
+    if (((source[i] ^ target[i]) >> (8 - bits)) != 0) return false;
+    left -= bits;
+  }
+  return true;
+}
 
 void fill_pattern(Bytes& data, std::size_t size, std::uint64_t number) {
   data.resize(size);
@@ -28,7 +41,7 @@ Pinger::Pinger(Session& session, Port& port, const PingPlan& plan, ReplyHandler 
       port_(port),
       plan_(plan),
       on_reply_(std::move(on_reply)),
-      responder_(port.config().mode, plan.mac, {plan.source}),
+      responder_(port.config().mode, plan.mac, {plan.source.address}),
       id_(static_cast<std::uint16_t>(::getpid())),
       sent_(sequence_numbers),
       packet_(max_packet) {}
@@ -37,16 +50,18 @@ Pinger::End Pinger::run() {
   while (!session_.stopped()) {
     if (const auto end = establish()) return *end;
     const auto now = Clock::now();
+    resolve(now);
     if (!all_sent() && now >= next_send()) try_send(now);
-    const bool waits_for_last = all_sent() && totals_.received < totals_.sent;
+    const bool waits_for_last = all_sent() && totals_.received < totals_.sent - totals_.not_sent;
     if (all_sent() && (!waits_for_last || now >= last_sent_ + plan_.timeout)) return End::finished;
-    session_.wait(waits_for_last ? last_sent_ + plan_.timeout : next_send());
+    const auto until = waits_for_last ? last_sent_ + plan_.timeout : next_send();
+    session_.wait(resolved() ? until : std::min(until, ask_));
     receive();
   }
   return End::stopped;
 }
 
-// A link, and the target's MAC address on it.
+// A link. Who has the target on it is not known yet.
 std::optional<Pinger::End> Pinger::establish() {
   if (!port_.up() && links_ != 0) {
     if (!port_.options().reconnect) return End::link_lost;
@@ -56,28 +71,23 @@ std::optional<Pinger::End> Pinger::establish() {
   if (links_ == port_.links()) return std::nullopt;
   links_ = port_.links();
   target_mac_.reset();
-  const auto end = resolve();
-  due_ = Clock::now();
-  return end;
+  asked_ = 0;
+  stuck_since_.reset();
+  patient_ = true;
+  due_ = ask_ = Clock::now();
+  return std::nullopt;
 }
 
-std::optional<Pinger::End> Pinger::resolve() {
-  if (port_.config().mode != Mode::ethernet) return std::nullopt;
-  const auto period = std::min<std::chrono::nanoseconds>(plan_.timeout, 1s);
-  for (int attempts = 0; plan_.count == 0 || attempts < resolve_attempts;) {
-    const bool asked = ask();
-    if (asked) ++attempts;  // a peer that takes no packets yet has not been asked
-    const auto until = Clock::now() + (asked ? period : retry_period);
-    while (Clock::now() < until) {
-      session_.wait(until);
-      receive();
-      if (session_.stopped()) return End::stopped;
-      if (target_mac_ || !port_.up()) return std::nullopt;
-    }
-    if (asked && attempts == resolve_attempts && plan_.count == 0)
-      notice(fmt::format("{} does not answer yet; still asking", to_string(plan_.target)));
-  }
-  return End::unresolved;
+// Asks for the target's MAC address, again and again until it is known.
+void Pinger::resolve(Clock::time_point now) {
+  if (resolved() || now < ask_) return;
+  const bool asked = ask();
+  if (asked) ++asked_;  // a peer that takes no packets yet has not been asked
+  ask_ = now + (asked ? ask_period() : retry_period);
+}
+
+std::chrono::nanoseconds Pinger::ask_period() const noexcept {
+  return std::min<std::chrono::nanoseconds>(plan_.timeout, 1s);
 }
 
 // Asks who has the target: ARP, or a neighbour solicitation.
@@ -86,10 +96,10 @@ bool Pinger::ask() {
   if (plan_.target.v6()) {
     const IpAddress group = plan_.target.solicited_node();
     append_ethernet(frame_, group.multicast_mac(), plan_.mac, ethertype::ipv6);
-    append_neighbor(frame_, plan_.source, group, {true, plan_.target, plan_.mac});
+    append_neighbor(frame_, plan_.source.address, group, {true, plan_.target, plan_.mac});
   } else {
     append_ethernet(frame_, broadcast_mac, plan_.mac, ethertype::arp);
-    append_arp(frame_, {Arp::request, plan_.mac, plan_.source, Mac{}, plan_.target});
+    append_arp(frame_, {Arp::request, plan_.mac, plan_.source.address, Mac{}, plan_.target});
   }
   return transmit(frame_);
 }
@@ -99,23 +109,28 @@ Clock::time_point Pinger::next_send() const noexcept {
   return last_answered_ ? last_sent_ : last_sent_ + plan_.timeout;
 }
 
-// Sends the next request. A ring without room is normal for a while: the request waits, and is lost only when it has
-// waited as long as an answer may take.
+// Sends the next request. A target that is still being asked for and a ring without room are normal for a while: the
+// request waits, and is lost only when it has waited long enough. Those after it then wait no more until one leaves.
 void Pinger::try_send(Clock::time_point now) {
   const std::uint64_t number = totals_.sent + 1;
   const auto sequence = static_cast<std::uint16_t>(number);
   frame_.clear();
   if (target_mac_)
-    append_ethernet(frame_, *target_mac_, plan_.mac, plan_.source.v6() ? ethertype::ipv6 : ethertype::ipv4);
+    append_ethernet(frame_, *target_mac_, plan_.mac, plan_.source.address.v6() ? ethertype::ipv6 : ethertype::ipv4);
   fill_pattern(pattern_, plan_.size, number);
-  append_echo(frame_, plan_.source, plan_.target, {true, id_, sequence}, pattern_);
+  append_echo(frame_, plan_.source.address, plan_.target, {true, id_, sequence}, pattern_);
 
   const auto when = Clock::now();
-  if (!transmit(frame_)) {
+  const bool left = resolved() && transmit(frame_);
+  if (!left) {
     if (!stuck_since_) stuck_since_ = now;
-    due_ = now + retry_period;
-    if (now < *stuck_since_ + plan_.timeout) return;
+    const auto lost_at = patient_ ? *stuck_since_ + patience() : now;
+    due_ = resolved() ? now + retry_period : lost_at;
+    if (now < lost_at) return;
+    ++totals_.not_sent;
+    if (std::string why = describe_obstacle(); obstacle_ != why) notice(obstacle_ = std::move(why));
   }
+  patient_ = left;
   stuck_since_.reset();
   sent_[sequence] = {when, number, false};
   totals_.sent = number;
@@ -124,9 +139,27 @@ void Pinger::try_send(Clock::time_point now) {
   due_ = std::max(due_ + plan_.interval, now);
 }
 
+// How long a request may wait until it can leave.
+std::chrono::nanoseconds Pinger::patience() const noexcept {
+  return resolved() ? plan_.timeout : resolve_attempts * ask_period();
+}
+
+std::string Pinger::describe_obstacle() const {
+  const std::string target = to_string(plan_.target);
+  if (resolved() || asked_ == 0)
+    return port_.config().role == Role::server
+               ? "the peer posts no buffers, so nothing can be sent to it"
+               : "the peer takes nothing out of its ring, so nothing more can be sent to it";
+  std::string text = fmt::format("{} does not answer {}", target, plan_.target.v6() ? "neighbor solicitations" : "ARP");
+  if (!on_link(plan_))
+    return text + fmt::format(": it is outside {}/{}, and ping knows no gateway", to_string(plan_.source.address),
+                              plan_.source.length);
+  return text + ": is it an address of the peer?";
+}
+
 bool Pinger::send(View packet) {
   TxBurst out = port_.tx().begin(sent_buffers_);
-  if (!out.add(static_cast<std::uint32_t>(packet.size()))) return false;
+  if (!add_packet(out, packet.size())) return false;
   out.back().copy_from(std::as_bytes(packet));
   return out.send() == 1;
 }
@@ -154,16 +187,31 @@ void Pinger::receive() {
 void Pinger::handle(View packet, Clock::time_point when) {
   if (learn(packet)) return;
   const std::size_t link_header = port_.config().mode == Mode::ethernet ? 14 : 0;
-  if (packet.size() > link_header) {
-    const View inner = packet.subspan(link_header);
-    const auto ip = parse_ip(inner, inner.size());
-    const auto message = ip ? parse_icmp(*ip) : std::nullopt;
-    const std::uint8_t reply = plan_.source.v6() ? icmp::v6_echo_reply : icmp::echo_reply;
-    if (message && message->type == reply && ip->source == plan_.target && ip->destination == plan_.source &&
-        message->id == id_)
-      return account(*ip, *message, when);
-  }
-  answer(packet);
+  if (packet.size() <= link_header) return;
+  const View inner = packet.subspan(link_header);
+  if (!account_reply(inner, when) && !assemble(packet.first(link_header), inner, when)) answer(packet);
+}
+
+// Whether the packet is a fragment. What it completes is a reply, or a request of the peer's, but no word of its
+// neighbours (RFC 6980).
+bool Pinger::assemble(View link_header, View inner, Clock::time_point when) {
+  const auto fragment = parse_fragment(inner);
+  if (!fragment || !responder_.owns(fragment->destination)) return false;
+  if (const auto whole = reassembler_.add(link_header, *fragment, when);
+      whole && !account_reply(whole->subspan(link_header.size()), when))
+    answer(*whole, true);
+  return true;
+}
+
+bool Pinger::account_reply(View packet, Clock::time_point when) {
+  const auto ip = parse_ip(packet, packet.size());
+  const auto message = ip ? parse_icmp(*ip) : std::nullopt;
+  const std::uint8_t reply = plan_.source.address.v6() ? icmp::v6_echo_reply : icmp::echo_reply;
+  if (!message || message->type != reply || ip->source != plan_.target || ip->destination != plan_.source.address ||
+      message->id != id_)
+    return false;
+  account(*ip, *message, when);
+  return true;
 }
 
 // Whether the packet tells the target's MAC address.
@@ -174,14 +222,19 @@ bool Pinger::learn(View packet) {
   if (frame->type == ethertype::arp) {
     const auto arp = parse_arp(frame->payload);
     if (!arp || arp->operation != Arp::reply || arp->sender != plan_.target) return false;
-    target_mac_ = arp->sender_mac;
+    found(arp->sender_mac);
     return true;
   }
   const auto ip = frame->type == ethertype::ipv6 ? parse_ip(frame->payload, frame->payload.size()) : std::nullopt;
   const auto neighbor = ip ? parse_neighbor(*ip) : std::nullopt;
   if (!neighbor || neighbor->solicitation || neighbor->target != plan_.target) return false;
-  target_mac_ = neighbor->link_address.value_or(frame->source);
+  found(neighbor->link_address.value_or(frame->source));
   return true;
+}
+
+void Pinger::found(const Mac& mac) {
+  target_mac_ = mac;
+  if (stuck_since_) due_ = Clock::now();  // for this
 }
 
 void Pinger::account(const Ip& ip, const Icmp& reply, Clock::time_point when) {
@@ -207,9 +260,9 @@ void Pinger::account(const Ip& ip, const Icmp& reply, Clock::time_point when) {
   on_reply_(request.number, ip.payload_size, when - request.when);
 }
 
-void Pinger::answer(View packet) {
+void Pinger::answer(View packet, bool only_echoes) {
   const auto answer = responder_.answer(packet.first(std::min(packet.size(), head_size)), packet.size());
-  if (!answer) return;
+  if (!answer || (only_echoes && !answer->counts())) return;
   frame_.assign(answer->head.begin(), answer->head.begin() + static_cast<std::ptrdiff_t>(answer->rewritten));
   if (answer->size > answer->rewritten)
     frame_.insert(frame_.end(), packet.begin() + static_cast<std::ptrdiff_t>(answer->rewritten), packet.end());

@@ -12,6 +12,7 @@
 #include "command.hpp"
 #include "output.hpp"
 #include "packets.hpp"
+#include "reassembly.hpp"
 #include "responder.hpp"
 #include "session.hpp"
 #include "whole_number.hpp"
@@ -48,8 +49,15 @@ class RespondCommand {
   bool done(std::uint64_t more = 0) const {
     return options_.count != 0 && totals_.echoes + totals_.reflected + more >= options_.count;
   }
+  // An answer to a packet, or to the datagram that it completes.
+  struct Reply {
+    Answer answer;
+    Bytes whole{};  // that datagram; empty: the packet
+  };
+
   bool serve(Port& port, std::size_t queue);
-  std::optional<Answer> answer(View head, std::size_t size) const;
+  std::optional<Reply> answer(const Packet& packet);
+  std::optional<Reply> assemble(const Packet& packet);
   void forward(RxBurst& burst, TxQueue& tx);
   void copy(const RxBurst& burst, TxQueue& tx);
   void count(const Answer& answer);
@@ -61,7 +69,9 @@ class RespondCommand {
   Totals totals_;
   std::vector<Buffer> received_ = std::vector<Buffer>(burst_buffers);
   std::vector<Buffer> sent_ = std::vector<Buffer>(burst_buffers);
-  std::vector<std::optional<Answer>> answers_;  // of the packets of one burst
+  std::vector<std::optional<Reply>> answers_;  // of the packets of one burst
+  Reassembler reassembler_;
+  Bytes fragment_ = Bytes(max_packet);
 };
 
 std::vector<IpAddress> RespondCommand::addresses(const RespondOptions& options) {
@@ -101,9 +111,26 @@ int RespondCommand::run() {
   return exit_done;
 }
 
-std::optional<Answer> RespondCommand::answer(View head, std::size_t size) const {
-  if (options_.reflect) return reflect(head, size, options_.port.config.mode, *options_.reflect);
-  return responder_.answer(head, size);
+std::optional<RespondCommand::Reply> RespondCommand::answer(const Packet& packet) {
+  std::array<std::uint8_t, head_size> room;
+  const View head = copy_head(packet, room);
+  const std::size_t size = packet.size();
+  if (options_.reflect) return Reply{reflect(head, size, options_.port.config.mode, *options_.reflect)};
+  if (const auto answer = responder_.answer(head, size)) return Reply{*answer};
+  return responder_.fragment(head, size) ? assemble(packet) : std::nullopt;
+}
+
+// Only pings are answered that came in fragments (RFC 6980).
+std::optional<RespondCommand::Reply> RespondCommand::assemble(const Packet& packet) {
+  const View frame = copy_head(packet, fragment_);
+  const std::size_t link_header = options_.port.config.mode == Mode::ethernet ? 14 : 0;
+  const auto fragment = parse_fragment(frame.subspan(link_header));
+  if (!fragment) return std::nullopt;
+  const auto whole = reassembler_.add(frame.first(link_header), *fragment, Clock::now());
+  const auto answer =
+      whole ? responder_.answer(whole->first(std::min(whole->size(), head_size)), whole->size()) : std::nullopt;
+  if (!answer || !answer->counts()) return std::nullopt;
+  return Reply{*answer, Bytes(whole->begin(), whole->end())};
 }
 
 // One burst of a queue; false if there was none.
@@ -115,12 +142,10 @@ bool RespondCommand::serve(Port& port, std::size_t queue) {
   std::uint64_t counted = 0;
   for (const Packet packet : burst) {
     ++totals_.received;
-    std::array<std::uint8_t, head_size> head;
-    const std::size_t size = packet.size();
-    auto& answered = answers_.emplace_back(answer(copy_head(packet, head), size));
+    auto& answered = answers_.emplace_back(answer(packet));
     if (done(counted)) answered.reset();
-    counted += answered && answered->counts() ? 1 : 0;
-    same_size = same_size && answered && answered->size == size;
+    counted += answered && answered->answer.counts() ? 1 : 0;
+    same_size = same_size && answered && answered->answer.size == packet.size();
   }
   // A client's buffers are its own to write to, and change rings without a copy. A server's belong to the peer, which
   // may still need what it sent.
@@ -134,11 +159,11 @@ bool RespondCommand::serve(Port& port, std::size_t queue) {
 void RespondCommand::forward(RxBurst& burst, TxQueue& tx) {
   std::size_t i = 0;
   for (const Packet packet : burst) {
-    const Answer& answer = *answers_[i++];
+    const Answer& answer = answers_[i++]->answer;
     packet.copy_from(std::as_bytes(std::span(answer.head).first(answer.rewritten)));
   }
   const std::size_t sent = tx.forward(burst);
-  for (i = 0; i < sent; ++i) count(*answers_[i]);
+  for (i = 0; i < sent; ++i) count(answers_[i]->answer);
   totals_.no_room += burst.size() - sent;
 }
 
@@ -146,20 +171,23 @@ void RespondCommand::copy(const RxBurst& burst, TxQueue& tx) {
   TxBurst out = tx.begin(sent_);
   std::size_t i = 0;
   for (const Packet packet : burst) {
-    const auto& answer = answers_[i++];
-    if (!answer) continue;
-    const auto size = static_cast<std::uint32_t>(answer->size);
-    if (!out.add(size)) {
+    const auto& reply = answers_[i++];
+    if (!reply) continue;
+    const Answer& answer = reply->answer;
+    if (!add_packet(out, answer.size)) {
       out.send();
       out = tx.begin(sent_);
-      if (!out.add(size)) {
+      if (!add_packet(out, answer.size)) {
         ++totals_.no_room;
         continue;
       }
     }
-    copy_packet(packet, out.back());
-    out.back().copy_from(std::as_bytes(std::span(answer->head).first(answer->rewritten)));
-    count(*answer);
+    if (reply->whole.empty())
+      copy_packet(packet, out.back());
+    else
+      out.back().copy_from(std::as_bytes(std::span(reply->whole)));
+    out.back().copy_from(std::as_bytes(std::span(answer.head).first(answer.rewritten)));
+    count(answer);
   }
   out.send();
 }

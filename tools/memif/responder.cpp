@@ -58,6 +58,13 @@ std::optional<Answer> Responder::answer(View head, std::size_t size) const {
   return std::nullopt;
 }
 
+bool Responder::fragment(View head, std::size_t size) const noexcept {
+  const std::size_t link_header = mode_ == Mode::ethernet ? ethernet_header : 0;
+  if (head.size() <= link_header) return false;
+  const auto ip = parse_ip(head.subspan(link_header), size - link_header);
+  return ip && ip->fragment && owns(ip->destination);
+}
+
 std::optional<Answer> Responder::answer_arp(const Ethernet& frame) const {
   const auto arp = parse_arp(frame.payload);
   if (!arp || arp->operation != Arp::request || !owns(arp->target)) return std::nullopt;

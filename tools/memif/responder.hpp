@@ -39,8 +39,12 @@ class Responder {
   // `head`: a copy of the first bytes of a packet of `size` bytes, all of them if it is not longer than head_size.
   std::optional<Answer> answer(View head, std::size_t size) const;
 
- private:
+  // Whether the packet is a part of a datagram for one of the addresses.
+  bool fragment(View head, std::size_t size) const noexcept;
+
   bool owns(const IpAddress& address) const noexcept;
+
+ private:
   std::optional<Answer> answer_arp(const Ethernet& frame) const;
   std::optional<Answer> answer_echo(View head, std::size_t size, std::size_t link_header, const Ip& ip) const;
   std::optional<Answer> answer_solicitation(const Mac& asker, const Ip& ip) const;
