@@ -3,7 +3,8 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
+#include <cstdint>
+#include <cstdio>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fstream>
@@ -27,7 +28,7 @@ std::string process_path(pid_t pid, std::string_view rest) {
 
 // Without asking whoever serves the file: the answer of a file system in user space can take for ever.
 bool stat_quietly(int fd, struct statx& status) {
-  return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_UID, &status) == 0;
+  return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status) == 0;
 }
 
 // All memory files lie in one file system of the kernel's, which has a number as all file systems have.
@@ -44,14 +45,56 @@ bool is_memory_file(const struct statx& status) {
          status.stx_dev_minor == sample.status.stx_dev_minor;
 }
 
+// Whether /proc calls this process so.
+bool is_this_process(pid_t pid) {
+  std::array<char, 16> self;
+  const ssize_t length = ::readlink("/proc/self", self.data(), self.size());
+  return length > 0 && std::string_view(self.data(), static_cast<std::size_t>(length)) == std::to_string(pid);
+}
+
+// "lock:\t1: POSIX  ADVISORY  WRITE 20031 00:01:1025 0 EOF": of the inode `inode`.
+bool is_write_lock(const std::string& line, std::uint64_t inode) {
+  unsigned long locked = 0;
+  return std::sscanf(line.c_str(), "lock: %*d: POSIX ADVISORY WRITE %*d %*x:%*x:%lu", &locked) == 1 && locked == inode;
+}
+
 }  // namespace
 
-Status each_memory_file(pid_t pid, std::string_view name, const std::function<bool(int)>& found) {
+Result<ForeignFile> ForeignFile::open(pid_t pid, int fd) {
+  // O_PATH opens nothing, and holds on to the file that was looked at.
+  const Fd handle(::open(process_path(pid, "/fd/" + std::to_string(fd)).c_str(), O_PATH | O_CLOEXEC));
+  if (!handle) return system_error(errno, "a descriptor of another process");
+  struct statx status {};
+  if (!stat_quietly(handle.get(), status) || !is_memory_file(status))
+    return Error{Errc::bad_region, "the descriptor of another process is not a memory file"};
+  ForeignFile file(pid, fd);
+  if (is_this_process(pid)) return file;
+  const std::string path = "/proc/self/fd/" + std::to_string(handle.get());
+  file.own_ = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.own_) return system_error(errno, "a memory file of another process");
+  return file;
+}
+
+bool ForeignFile::locked_by_its_process() const {
+  struct statx status {};
+  if (!stat_quietly(get(), status)) return false;
+  // These are the locks of the process's own table of descriptors, not those of the file.
+  std::ifstream info(process_path(pid_, "/fdinfo/" + std::to_string(fd_)));
+  for (std::string line; std::getline(info, line);)
+    if (is_write_lock(line, status.stx_ino)) return true;
+  return false;
+}
+
+Status each_memory_file(pid_t pid, std::string_view name, const std::function<bool(int)>& found,
+                        const std::function<bool()>& go_on) {
+  constexpr unsigned now_and_then = 64;
   const std::string link = "/memfd:" + std::string(name) + " (deleted)";
   const Directory directory(::opendir(process_path(pid, "/fd").c_str()));
   if (directory == nullptr) return system_error(errno == ENOENT ? ESRCH : errno, "process " + std::to_string(pid));
   std::array<char, 64> target;
+  unsigned seen = 0;
   while (const dirent* const entry = ::readdir(directory.get())) {
+    if (++seen % now_and_then == 0 && !go_on()) break;
     const ssize_t length = ::readlinkat(::dirfd(directory.get()), entry->d_name, target.data(), target.size());
     if (length < 0 || std::string_view(target.data(), static_cast<std::size_t>(length)) != link) continue;
     int fd = -1;
@@ -62,32 +105,11 @@ Status each_memory_file(pid_t pid, std::string_view name, const std::function<bo
   return Nothing{};
 }
 
-Result<Fd> open_memory_file(pid_t pid, int fd, uid_t& owner) {
-  // O_PATH opens nothing, and holds on to the file that was looked at.
-  const Fd handle(::open(process_path(pid, "/fd/" + std::to_string(fd)).c_str(), O_PATH | O_CLOEXEC));
-  if (!handle) return system_error(errno, "a descriptor of another process");
-  struct statx status {};
-  if (!stat_quietly(handle.get(), status) || !is_memory_file(status))
-    return Error{Errc::bad_region, "the descriptor of another process is not a memory file"};
-  owner = status.stx_uid;
-  const std::string path = "/proc/self/fd/" + std::to_string(handle.get());
-  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return system_error(errno, "a memory file of another process");
-  return file;
-}
-
 Result<Credentials> credentials_of(pid_t pid) {
   struct stat status {};
   if (::stat(process_path(pid, "").c_str(), &status) != 0)
     return system_error(errno == ENOENT ? ESRCH : errno, "process " + std::to_string(pid));
   return Credentials{.pid = pid, .uid = status.st_uid, .gid = status.st_gid};
-}
-
-pid_t innermost_pid(pid_t pid) {
-  std::ifstream file(process_path(pid, "/status"));
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("NSpid:")) return static_cast<pid_t>(std::atol(line.c_str() + line.rfind('\t') + 1));
-  return 0;
 }
 
 }  // namespace memif::detail

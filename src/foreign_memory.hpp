@@ -11,19 +11,35 @@
 
 namespace memif::detail {
 
-// Calls `found` with each descriptor of a process that is a memory file made under `name`; ends when it returns false.
-// Errors: ESRCH, EACCES.
-Status each_memory_file(pid_t pid, std::string_view name, const std::function<bool(int fd)>& found);
+// A memory file (memfd) of a process, open for reading. One of this process's own is its own descriptor, which stays
+// open: closing another of the same file would undo the lock by which it is recognised (see locked_by()).
+class ForeignFile {
+ public:
+  // Whatever else the descriptor is, it is not touched: opening, or only asking about, somebody's device, pipe or
+  // network file can block or have effects. No error names the process.
+  static Result<ForeignFile> open(pid_t pid, int fd);
 
-// Opens descriptor `fd` of a process for reading, if it is an ordinary memory file (memfd). Whatever else it is, it is
-// not touched: opening, or only asking about, somebody's device, pipe or network file can block or have effects. No
-// error names the process; `owner` is told who made the file.
-Result<Fd> open_memory_file(pid_t pid, int fd, uid_t& owner);
+  int get() const noexcept { return own_ ? own_.get() : fd_; }
+
+  // Whether that process has locked the file for writing, by fcntl(F_SETLK) on this descriptor or another. The kernel
+  // keeps such a lock with the process that made it: whoever gets the descriptor, by a message or by fork(), has the
+  // file and not the lock.
+  bool locked_by_its_process() const;
+
+ private:
+  ForeignFile(pid_t pid, int fd) noexcept : pid_(pid), fd_(fd) {}
+
+  pid_t pid_;
+  int fd_;  // of the process
+  Fd own_;
+};
+
+// Calls `found` with each descriptor of a process that is a memory file made under `name`, and `go_on` now and then;
+// ends when one of them returns false. Errors: ESRCH, EACCES.
+Status each_memory_file(pid_t pid, std::string_view name, const std::function<bool(int fd)>& found,
+                        const std::function<bool()>& go_on);
 
 // User and group that a process runs as; its pid as given. Error: ESRCH.
 Result<Credentials> credentials_of(pid_t pid);
-
-// What a process calls itself, in the innermost of its pid namespaces; 0 if it is gone.
-pid_t innermost_pid(pid_t pid);
 
 }  // namespace memif::detail

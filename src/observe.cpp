@@ -3,9 +3,11 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits>
+#include <map>
 #include <memory>
 #include <sched.h>
 #include <sys/mman.h>
@@ -25,14 +27,66 @@ namespace {
 
 using namespace published;
 
+using std::chrono::nanoseconds;
+using namespace std::chrono_literals;
+
 Error damaged(const std::string& why) { return {Errc::bad_region, "what the program publishes cannot be: " + why}; }
+
+// --- Limits ---
+
+// What it may cost to look at one program, or at all programs of one user: who publishes a lot holds nobody up.
+struct Allowance {
+  std::size_t files;     // with the name of a publication
+  std::size_t bytes;     // of publications
+  nanoseconds cpu;       // of this thread's
+  nanoseconds patience;  // with changes that have begun and do not end
+};
+constexpr Allowance per_program{1024, std::size_t{1} << 20, 200ms, 50ms};
+constexpr Allowance per_user{4096, std::size_t{2} << 20, 1s, 200ms};
+
+Allowance smaller(const Allowance& a, const Allowance& b) {
+  return {std::min(a.files, b.files), std::min(a.bytes, b.bytes), std::min(a.cpu, b.cpu),
+          std::min(a.patience, b.patience)};
+}
+
+nanoseconds thread_time() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + nanoseconds(now.tv_nsec);
+}
+
+// An allowance being spent.
+class Purse {
+ public:
+  explicit Purse(const Allowance& allowance) : left_(allowance) {}
+
+  bool take_file() { return time_left() && left_.files != 0 && left_.files-- != 0; }
+  bool take_bytes(std::size_t bytes) {
+    if (bytes > left_.bytes) return false;
+    left_.bytes -= bytes;
+    return true;
+  }
+  bool time_left() const { return thread_time() - began_ < left_.cpu; }
+  nanoseconds& patience() { return left_.patience; }
+
+  // Of an allowance that was at least as large: what is left after this.
+  Allowance rest_of(const Allowance& whole, const Allowance& given) const {
+    return {whole.files - (given.files - left_.files), whole.bytes - (given.bytes - left_.bytes),
+            std::max(0ns, whole.cpu - (thread_time() - began_)),
+            std::max(0ns, whole.patience - (given.patience - left_.patience))};
+  }
+
+ private:
+  Allowance left_;
+  nanoseconds began_ = thread_time();
+};
 
 // --- Copying: each word of the publication is read once, into memory of our own ---
 
 // A read-only view of a publication that cannot be cut short.
 class Mapping {
  public:
-  static Result<Mapping> open(const Fd& file) {
+  static Result<Mapping> open(const detail::ForeignFile& file) {
     struct stat status {};
     const int seals = ::fcntl(file.get(), F_GET_SEALS);
     if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || ::fstat(file.get(), &status) != 0)
@@ -79,22 +133,27 @@ struct Control {
   State state;
   std::vector<RingState> rings;
 };
-std::optional<Control> read_control(const Mapping& mapping, const Layout& layout, std::size_t queues) {
+std::optional<Control> read_control(const Mapping& mapping, const Layout& layout, std::size_t queues,
+                                    nanoseconds& patience) {
   // A change takes microseconds, and more if its thread loses the processor meanwhile: then it is given time and turns
-  // to come back. Turns alone are milliseconds, or a minute, depending on who else runs here.
-  constexpr int turns = 100;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-  for (int turn = 0; turn < turns || std::chrono::steady_clock::now() < deadline; ++turn) {
+  // to come back.
+  constexpr int turns = 4;  // also without patience
+  const auto began = std::chrono::steady_clock::now();
+  nanoseconds waited = 0ns;
+  std::optional<Control> control;
+  for (int turn = 0; !control && (turn < turns || waited < patience); ++turn) {
+    if (turn != 0) ::sched_yield();
     const std::uint64_t before = mapping.word(sizeof(Identity));
     if (before % 2 == 0) {
-      Control control{mapping.copy<State>(sizeof(Identity)), {}};
+      control = Control{mapping.copy<State>(sizeof(Identity)), {}};
       for (std::size_t queue = 0; queue < queues; ++queue)
-        control.rings.push_back(mapping.copy<RingState>(layout.rings + queue * sizeof(RingState)));
-      if (mapping.word(sizeof(Identity)) == before) return control;
+        control->rings.push_back(mapping.copy<RingState>(layout.rings + queue * sizeof(RingState)));
+      if (mapping.word(sizeof(Identity)) != before) control.reset();
     }
-    ::sched_yield();
+    waited = std::chrono::steady_clock::now() - began;
   }
-  return std::nullopt;
+  patience -= std::min(patience, waited);
+  return control;
 }
 
 // --- Words of the copy as values ---
@@ -136,49 +195,69 @@ Totals totals_at(const Mapping& mapping, std::size_t at) {
 
 // --- A ring's indices, in the ring ---
 
-// By reading the file and not by mapping it: the peer can take its memory away at any time. `to_server`: client to
-// server.
-std::optional<ObservedRing::Live> read_ring(pid_t pid, const RingState& ring, bool to_server) {
-  uid_t owner = 0;
-  const Result<Fd> file = detail::open_memory_file(pid, ring.region_fd, owner);
-  wire::RingHeader header;
-  if (!file || ring.offset > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max() - sizeof header)) return {};
-  if (::pread(file->get(), &header, sizeof header, static_cast<off_t>(ring.offset)) != sizeof header) return {};
-  const std::uint32_t ahead = static_cast<std::uint16_t>(header.head - header.tail);
-  if (header.cookie != wire::ring_cookie || ahead > ring.ring_size) return {};
-  return ObservedRing::Live{.head = header.head,
-                            .tail = header.tail,
-                            .flags = header.flags,
-                            .used = to_server ? ahead : ring.ring_size - ahead};
-}
+// The rings of a program, by reading the file of their region and not by mapping it: the peer can take its memory away
+// at any time.
+class Rings {
+ public:
+  explicit Rings(pid_t pid) : pid_(pid) {}
 
-std::optional<ObservedRing> ring_of(pid_t pid, const RingState& ring, bool to_server) {
-  if (ring.ring_size == 0 || ring.ring_size > 1u << wire::max_log2_ring_size || !std::has_single_bit(ring.ring_size))
-    return {};
-  return ObservedRing{.ring_size = ring.ring_size,
-                      .buffer_size = ring.buffer_size,
-                      .region = ring.region,
-                      .offset = ring.offset,
-                      .live = read_ring(pid, ring, to_server)};
-}
+  // `to_server`: client to server.
+  std::optional<ObservedRing> look(const RingState& ring, bool to_server) {
+    if (ring.ring_size == 0 || ring.ring_size > 1u << wire::max_log2_ring_size || !std::has_single_bit(ring.ring_size))
+      return {};
+    return ObservedRing{.ring_size = ring.ring_size,
+                        .buffer_size = ring.buffer_size,
+                        .region = ring.region,
+                        .offset = ring.offset,
+                        .live = read(ring, to_server)};
+  }
+
+ private:
+  std::optional<ObservedRing::Live> read(const RingState& ring, bool to_server) {
+    if (region_fd_ != ring.region_fd) {  // that of the ring before, as a rule
+      region_fd_ = ring.region_fd;
+      Result<detail::ForeignFile> file = detail::ForeignFile::open(pid_, ring.region_fd);
+      file_.reset();
+      if (file) file_.emplace(std::move(*file));
+    }
+    wire::RingHeader header;
+    if (!file_ || ring.offset > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max() - sizeof header))
+      return {};
+    if (::pread(file_->get(), &header, sizeof header, static_cast<off_t>(ring.offset)) != sizeof header) return {};
+    const std::uint32_t ahead = static_cast<std::uint16_t>(header.head - header.tail);
+    if (header.cookie != wire::ring_cookie || ahead > ring.ring_size) return {};
+    return ObservedRing::Live{.head = header.head,
+                              .tail = header.tail,
+                              .flags = header.flags,
+                              .used = to_server ? ahead : ring.ring_size - ahead};
+  }
+
+  pid_t pid_;
+  std::int32_t region_fd_ = -1;
+  std::optional<detail::ForeignFile> file_;
+};
 
 // --- Interfaces ---
 
-// Nothing: the interface is gone, or was never this process's own, which calls itself `own_pid`.
-Result<std::optional<ObservedInterface>> read_interface(const Credentials& program, pid_t own_pid,
-                                                        const Mapping& mapping) {
+Error beyond_limits(pid_t pid) {
+  return {Errc::bad_region, "process " + std::to_string(pid) + ", or its user, publishes more than is looked at"};
+}
+
+// Nothing: the interface is gone, or not there yet.
+Result<std::optional<ObservedInterface>> read_interface(const Credentials& program, const Mapping& mapping,
+                                                        Purse& purse) {
   const auto identity = mapping.copy<Identity>(0);
   if (identity.magic != published::magic) return std::optional<ObservedInterface>();
   if (identity.version != published::version)
     return damaged("its layout is version " + std::to_string(identity.version) + ", and only " +
                    std::to_string(published::version) + " is known here");
-  if (identity.pid != own_pid) return std::optional<ObservedInterface>();
   const std::size_t rx_queues = identity.rx_queues, tx_queues = identity.tx_queues;
   const Layout layout(rx_queues, tx_queues);
   if (identity.role > static_cast<int>(Role::server) || identity.mode > static_cast<int>(Mode::punt_inject) ||
       rx_queues > wire::max_rings || tx_queues > wire::max_rings || layout.size > mapping.size())
     return damaged("a role, a mode or a number of queues is out of range");
-  const std::optional<Control> control = read_control(mapping, layout, rx_queues + tx_queues);
+  if (!purse.take_bytes(layout.size)) return beyond_limits(program.pid);
+  const std::optional<Control> control = read_control(mapping, layout, rx_queues + tx_queues, purse.patience());
   if (!control) return damaged("a change of it has begun and does not end");
   const State& state = control->state;
   if (state.removed != 0) return std::optional<ObservedInterface>();
@@ -204,55 +283,85 @@ Result<std::optional<ObservedInterface>> read_interface(const Credentials& progr
     seen.regions.push_back({region.size, region.external != 0, region.sealed != 0});
   }
   const bool client = seen.role == Role::client;
+  Rings rings(program.pid);
   for (std::size_t i = 0; i < rx_queues; ++i)
-    seen.rx.push_back({totals_at<RxTotals>(mapping, layout.rx + i * sizeof(RxSlot)),
-                       ring_of(program.pid, control->rings[i], !client)});
+    seen.rx.push_back(
+        {totals_at<RxTotals>(mapping, layout.rx + i * sizeof(RxSlot)), rings.look(control->rings[i], !client)});
   for (std::size_t i = 0; i < tx_queues; ++i)
     seen.tx.push_back({totals_at<TxTotals>(mapping, layout.tx + i * sizeof(TxSlot)),
-                       ring_of(program.pid, control->rings[rx_queues + i], client)});
+                       rings.look(control->rings[rx_queues + i], client)});
   return std::optional(std::move(seen));
+}
+
+// Appends what a program publishes. Errors: ESRCH, EACCES.
+Status look_at(const Credentials& program, Purse& purse, Observation& result) {
+  const pid_t pid = program.pid;
+  const auto skip = [&result](const Error& why) {
+    ++result.skipped;
+    if (!result.why) result.why = why;
+  };
+  const auto first = static_cast<std::ptrdiff_t>(result.interfaces.size());
+  bool within = true;
+  const auto look = [&](int fd) {
+    within = within && purse.take_file();
+    if (!within) return false;
+    const Result<detail::ForeignFile> file = detail::ForeignFile::open(pid, fd);
+    if (!file) return true;  // closed meanwhile
+    if (!file->locked_by_its_process()) {
+      skip({Errc::bad_region, "process " + std::to_string(pid) + " has a memory file that is named as a publication " +
+                                  "and that it did not publish itself"});
+      return true;
+    }
+    const Result<Mapping> mapping = Mapping::open(*file);
+    auto seen = mapping ? read_interface(program, *mapping, purse) : mapping.error();
+    if (!seen)
+      skip(seen.error());
+    else if (*seen)
+      result.interfaces.push_back(std::move(**seen));
+    return true;
+  };
+  Status listed =
+      detail::each_memory_file(pid, published::file_name, look, [&] { return within = within && purse.time_left(); });
+  if (!within) skip(beyond_limits(pid));
+  std::sort(result.interfaces.begin() + first, result.interfaces.end(),
+            [](const ObservedInterface& a, const ObservedInterface& b) {
+              return std::tie(a.socket, a.id, a.role) < std::tie(b.socket, b.id, b.role);
+            });
+  return listed;
 }
 
 }  // namespace
 
-Result<std::vector<ObservedInterface>> observe(pid_t pid) {
+Result<Observation> observe(pid_t pid) {
   const Result<Credentials> program = detail::credentials_of(pid);
   if (!program) return program.error();
-  const pid_t own_pid = detail::innermost_pid(pid);
-  std::vector<ObservedInterface> interfaces;
-  std::optional<Error> failure;
-  const auto look = [&](int fd) {
-    uid_t owner = 0;
-    const Result<Fd> file = detail::open_memory_file(pid, fd, owner);
-    // Closed meanwhile; or from a peer, who can give its memory files any name.
-    if (!file || (owner != program->uid && owner != 0)) return true;
-    const Result<Mapping> mapping = Mapping::open(*file);
-    auto seen = mapping ? read_interface(*program, own_pid, *mapping) : mapping.error();
-    if (!seen) failure = seen.error();
-    if (seen && *seen) interfaces.push_back(std::move(**seen));
-    return seen.ok();
-  };
-  if (Status listed = detail::each_memory_file(pid, published::file_name, look); !listed) return listed.error();
-  if (failure) return *failure;
-  std::sort(interfaces.begin(), interfaces.end(), [](const ObservedInterface& a, const ObservedInterface& b) {
-    return std::tie(a.socket, a.id, a.role) < std::tie(b.socket, b.id, b.role);
-  });
-  return interfaces;
+  Purse purse(per_program);
+  Observation result;
+  if (Status looked = look_at(*program, purse, result); !looked) return looked.error();
+  return result;
 }
 
-std::vector<pid_t> find_publishers() {
-  std::vector<pid_t> found;
-  const std::unique_ptr<DIR, decltype([](DIR* directory) { ::closedir(directory); })> processes(::opendir("/proc"));
-  while (const dirent* const entry = processes != nullptr ? ::readdir(processes.get()) : nullptr) {
-    const auto pid = static_cast<pid_t>(std::atol(entry->d_name));
-    if (pid <= 0) continue;
-    static_cast<void>(detail::each_memory_file(pid, published::file_name, [&](int) {
-      found.push_back(pid);
-      return false;
-    }));
+Observation observe_all() {
+  std::vector<pid_t> processes;
+  {
+    const std::unique_ptr<DIR, decltype([](DIR* directory) { ::closedir(directory); })> all(::opendir("/proc"));
+    while (const dirent* const entry = all != nullptr ? ::readdir(all.get()) : nullptr)
+      if (const auto pid = static_cast<pid_t>(std::atol(entry->d_name)); pid > 0) processes.push_back(pid);
   }
-  std::sort(found.begin(), found.end());
-  return found;
+  std::sort(processes.begin(), processes.end());
+
+  Observation result;
+  std::map<uid_t, Allowance> users;
+  for (const pid_t pid : processes) {
+    const Result<Credentials> program = detail::credentials_of(pid);
+    if (!program) continue;
+    Allowance& left = users.try_emplace(program->uid, per_user).first->second;
+    const Allowance given = smaller(left, per_program);
+    Purse purse(given);
+    static_cast<void>(look_at(*program, purse, result));  // of another user's, nothing is seen
+    left = purse.rest_of(left, given);
+  }
+  return result;
 }
 
 bool publishing_wanted() noexcept {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <new>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,6 +80,12 @@ Result<Publication> Publication::create(const std::string& app_name, const Inter
   if (!region) return region.error();
   // The file has no path but /proc/PID/fd, which is for this user and root only; this says the same once more.
   if (::fchmod(region->fd(), S_IRUSR) != 0) return system_error(errno, "cannot restrict the file of an interface");
+  // By this lock observers know that this process made the file. It goes with any descriptor of the file that this
+  // process closes: so no other may ever be opened.
+  struct flock mine {};
+  mine.l_type = F_WRLCK;
+  mine.l_whence = SEEK_SET;
+  if (::fcntl(region->fd(), F_SETLK, &mine) != 0) return system_error(errno, "cannot lock the file of an interface");
 
   std::byte* const base = region->data();
   Identity& identity = *new (base) Identity{};

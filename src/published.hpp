@@ -1,7 +1,8 @@
 // What a program that publishes lets observers see of one interface: the layout of that memory. docs/observing.md.
 //
-// A memory file of its own for each interface, named `published_name`, found and opened by observers in
-// /proc/PID/fd: so the kernel decides who may look, and nothing is left behind when a program dies.
+// A memory file of its own for each interface, named `file_name`, found and opened by observers in /proc/PID/fd: so the
+// kernel decides who may look, and nothing is left behind when a program dies. The program holds a lock on it, by which
+// the kernel tells it from a file that somebody passed to the program.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +31,7 @@ struct Text32 {
 struct alignas(64) Identity {
   std::uint64_t magic;
   std::uint32_t version;
-  std::int32_t pid;          // as the program itself sees it: a child that inherited the file by fork() has another
+  std::int32_t pid;          // as the program itself sees it
   std::uint64_t started_ns;  // when the interface was added: CLOCK_REALTIME
   std::uint32_t id;
   std::uint8_t role, mode;

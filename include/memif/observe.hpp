@@ -2,7 +2,8 @@
 // docs/observing.md
 //
 // Nothing here slows or disturbs the program that is looked at: it runs on while its memory is read, and need not even
-// run. What is read is not believed: a damaged publication is an Error, and texts have no control characters.
+// run. What is read is not believed: only what the program itself published counts, one that is damaged is left out and
+// counted, there is a limit to what is looked at, and texts have no control characters.
 //
 // All of this is for any thread.
 #pragma once
@@ -77,13 +78,22 @@ struct ObservedInterface {
   std::vector<ObservedTx> tx;
 };
 
-// The interfaces that a program publishes, ordered by socket and id; none if it publishes nothing. Errors: there is no
-// such program (ESRCH), it is another user's (EACCES), or what it publishes cannot be (Errc::bad_region).
-Result<std::vector<ObservedInterface>> observe(pid_t pid);
+struct Observation {
+  std::vector<ObservedInterface> interfaces;  // by program; of one, ordered by socket and id
 
-// The programs of this machine that publish something and can be observed by this user, by ascending pid. Looks at the
+  // Memory files with the name of a publication that are not among them: damaged, of another version, or not published
+  // by the program that has them; and programs at which the limits ended the look. docs/observing.md, "Limits".
+  std::uint64_t skipped = 0;
+  std::optional<Error> why;  // of the first
+};
+
+// What a program publishes; nothing if it does not. Errors: there is no such program (ESRCH), or it is another user's
+// (EACCES).
+Result<Observation> observe(pid_t pid);
+
+// What all programs of this machine publish that can be observed by this user, by ascending pid. Looks at the
 // descriptors of every process: a few milliseconds where there are many.
-std::vector<pid_t> find_publishers();
+Observation observe_all();
 
 // Whether the environment asks for publishing: MEMIF_PUBLISH is set, and neither empty nor 0. What programs do that
 // leave it to their user, such as the memif command and those that use the C API.

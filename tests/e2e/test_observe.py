@@ -1,5 +1,6 @@
 """Programs observed from outside: memif info --pid and --list, memif top, memif metrics."""
 
+import fcntl
 import json
 import os
 import pty
@@ -9,10 +10,12 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import termios
 import unittest
 
+from raw_peer import RawClient
 from support import MEMIF, PATIENCE, E2ETest, Process, wait_until
 
 # Debian's parser is there for Debian's Python, whatever else is called python3.
@@ -34,6 +37,40 @@ def parse(text):
             assert key not in samples, key
             samples[key] = value
     return samples
+
+
+# 500 interfaces of 256 queues each way, whose rings lie in as many files.
+MANY_PUBLICATIONS = """
+import fcntl, os, struct, time
+for i in range(500):
+    fd = os.memfd_create("memif-published", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, 1 << 20)
+    os.pwrite(fd, struct.pack("<QIiQIBBHHHI32s32s256s", 0x3062757066696D01, 1, os.getpid(), 0, i, 0, 0, 256, 256, 0, 0,
+                              b"many", b"many", b"x" * 255), 0)
+    ring = [struct.pack("<IIQHHiQ", 64, 0, 0, 0, 0, 3 + (i + j) % 500, 0) for j in range(512)]
+    os.pwrite(fd, b"".join(ring), 384 + 704)
+    fcntl.fcntl(fd, 1033, 2)  # F_ADD_SEALS, F_SEAL_SHRINK
+    fcntl.lockf(fd, fcntl.LOCK_EX)
+print("ready", flush=True)
+time.sleep(600)
+"""
+F_ADD_SEALS, F_SEAL_SHRINK = 1033, 2
+
+
+class ForgedPublication(RawClient):
+    """A peer whose region has the name and the contents of a publication."""
+
+    def __init__(self, path, pid):
+        self.pid = pid
+        super().__init__(path, region_name="memif-published")
+        identity = struct.pack("<QIiQIBBHHHI32s32s256s", 0x3062757066696D01, 1, self.pid, 0, 7, 1, 0, 1, 1, 0, 0,
+                               b"forged", b"forged", b"/forged.sock")  # fmt: skip
+        os.pwrite(self.region, identity, 0)
+        fcntl.fcntl(self.region, F_ADD_SEALS, F_SEAL_SHRINK)
+        fcntl.lockf(self.region, fcntl.LOCK_EX)
+
+    def rings_at(self):
+        return 8192
 
 
 class ObserveTest(E2ETest):
@@ -118,6 +155,32 @@ class InfoTest(ObserveTest):
         info = self.command("info", "--pid", responder.pid)
         self.assertEqual(info.returncode, 3, info.stdout)
         self.assertIn("process", info.stderr)
+
+    def test_what_a_peer_names_as_a_publication_is_not_believed(self):
+        responder = self.respond("192.168.7.2/24", role="server")
+        self.interface(responder)
+        forged = ForgedPublication(self.socket, responder.pid)
+        self.addCleanup(forged.close)
+        seen = self.interface(responder, lambda seen: seen["connected"])
+        self.assertEqual((seen["socket"], seen["app_name"]), (str(self.socket), "memif"))
+        for arguments in (("info", "--list"), ("metrics", "--once", "--pid", responder.pid)):
+            command = self.command(*arguments)
+            self.assertEqual(command.returncode, 0, command.stderr)
+            lines = [line for line in command.stdout.splitlines() if re.search(rf"\b{responder.pid}\b", line)]
+            self.assertTrue(lines, command.stdout)
+            self.assertNotIn("forged", "".join(lines))  # but what the forger shows of itself is its own matter
+
+    def test_many_publications_cost_little(self):
+        responder = self.respond("192.168.7.2/24", role="server")
+        self.interface(responder)
+        publisher = super(ObserveTest, self).start("/usr/bin/env", "python3", "-c", MANY_PUBLICATIONS)
+        publisher.wait_for_output("ready")
+        metrics = subprocess.run(["/usr/bin/env", "bash", "-c", f"ulimit -v 300000; exec {MEMIF} metrics --once"],
+                                 capture_output=True, text=True, timeout=PATIENCE, check=False)  # fmt: skip
+        self.assertEqual(metrics.returncode, 0, metrics.stderr)
+        self.assertIn(f'pid="{responder.pid}"', metrics.stdout)
+        self.assertGreater(parse(metrics.stdout)[("memif_publications_skipped", ())], 0)
+        self.assertLess(len(metrics.stdout), 64 << 20)
 
     def test_a_program_that_does_not_publish(self):
         quiet = Process(["env", "-u", "MEMIF_PUBLISH", MEMIF, "respond", "--socket", self.socket, "--role", "server",

@@ -200,13 +200,13 @@ TEST(Fork, AChildThatCleansUpLeavesItsParentsLinksAlone) {
 TEST(Fork, AChildThatCleansUpLeavesWhatItsParentPublishes) {
   auto context = std::make_unique<Context>(ContextConfig{.publish = true});
   context->add({.socket = test::unique_socket(), .role = Role::server});
-  ASSERT_EQ(observe(::getpid()).value().size(), 1u);
+  ASSERT_EQ(observe(::getpid()).value().interfaces.size(), 1u);
   EXPECT_EQ(in_child([&] {
               context.reset();
               return true;
             }),
             0);
-  EXPECT_EQ(observe(::getpid()).value().size(), 1u);
+  EXPECT_EQ(observe(::getpid()).value().interfaces.size(), 1u);
 }
 
 TEST(Fork, AChildThatCleansUpLeavesItsParentsTimerAlone) {

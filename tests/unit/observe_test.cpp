@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <thread>
 #include <vector>
@@ -26,7 +27,7 @@ using testing::SizeIs;
 
 // What this process publishes on a socket, server first.
 std::vector<ObservedInterface> seen_on(const std::string& socket) {
-  auto all = observe(::getpid()).value();
+  auto all = observe(::getpid()).value().interfaces;
   std::erase_if(all, [&](const ObservedInterface& one) { return one.socket != socket; });
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.role > b.role; });
   return all;
@@ -166,7 +167,7 @@ TEST(Observe, AForkedChildDoesNotPublishItsParentsInterfaces) {
     char byte;
     ::_exit(static_cast<int>(::read(ends[0], &byte, 1)));
   }
-  EXPECT_THAT(observe(child).value(), IsEmpty());
+  EXPECT_THAT(observe(child).value().interfaces, IsEmpty());
   ::close(ends[0]);
   ::close(ends[1]);
   ::waitpid(child, nullptr, 0);
@@ -174,12 +175,12 @@ TEST(Observe, AForkedChildDoesNotPublishItsParentsInterfaces) {
 
 TEST(Observe, ThisProcessIsFoundOnceItPublishes) {
   const auto found = [] {
-    const auto all = find_publishers();
-    return std::count(all.begin(), all.end(), ::getpid());
+    const auto all = observe_all().interfaces;
+    return std::count_if(all.begin(), all.end(), [](const auto& one) { return one.program.pid == ::getpid(); });
   };
   EXPECT_EQ(found(), 0);
   Published pair;
-  EXPECT_EQ(found(), 1);
+  EXPECT_EQ(found(), 2);
 }
 
 TEST(Observe, AProcessThatIsNotThere) {
@@ -206,6 +207,13 @@ TEST(Observe, WithoutMemoryToPublishInTheInterfaceWorks) {
   EXPECT_THAT(seen_on(interface.config().socket), IsEmpty());
 }
 
+bool lock(const Fd& file) {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  return ::fcntl(file.get(), F_SETLK, &whole) == 0;
+}
+
 // --- Publications that no library wrote ---
 
 class Damaged : public testing::Test {
@@ -230,19 +238,23 @@ class Damaged : public testing::Test {
     std::memcpy(bytes.data() + sizeof identity, &sequence, sizeof sequence);
     EXPECT_EQ(::write(file.get(), bytes.data(), size), static_cast<ssize_t>(size));
     EXPECT_EQ(::fcntl(file.get(), F_ADD_SEALS, seals), 0);
+    EXPECT_TRUE(lock(file));
     return file;
   }
   static void expect_refused(const std::string& why) {
-    const auto seen = observe(::getpid());
-    ASSERT_FALSE(seen);
-    EXPECT_EQ(seen.error().code, Errc::bad_region);
-    EXPECT_THAT(seen.error().message, HasSubstr(why));
+    Published others;
+    const auto seen = observe(::getpid()).value();
+    EXPECT_THAT(seen.interfaces, SizeIs(2));  // which are not blinded
+    EXPECT_EQ(seen.skipped, 1u);
+    ASSERT_TRUE(seen.why);
+    EXPECT_EQ(seen.why->code, Errc::bad_region);
+    EXPECT_THAT(seen.why->message, HasSubstr(why));
   }
 };
 
 TEST_F(Damaged, WholeOnesAreRead) {
   const Fd file = publish(identity());
-  EXPECT_THAT(observe(::getpid()).value(), SizeIs(1));
+  EXPECT_THAT(observe(::getpid()).value().interfaces, SizeIs(1));
 }
 
 TEST_F(Damaged, TooShort) {
@@ -285,21 +297,121 @@ TEST_F(Damaged, NoMagicIsNothing) {
   auto other = identity();
   other.magic = 1;
   const Fd file = publish(other);
-  EXPECT_THAT(observe(::getpid()).value(), IsEmpty());
+  EXPECT_THAT(observe(::getpid()).value().interfaces, IsEmpty());
 }
 
-TEST_F(Damaged, AnotherProcessesIsNothing) {
-  auto other = identity();
-  other.pid = ::getppid();
-  const Fd file = publish(other);
-  EXPECT_THAT(observe(::getpid()).value(), IsEmpty());
+TEST_F(Damaged, OnesThatFillTheLimitsAreSkipped) {
+  std::vector<Fd> files;
+  for (std::size_t bytes = 0; bytes < (3u << 19); bytes += layout.size) files.push_back(publish(identity()));
+  const auto seen = observe(::getpid()).value();
+  EXPECT_LE(seen.interfaces.size(), (1u << 20) / layout.size);
+  EXPECT_GE(seen.interfaces.size(), 500u);
+  EXPECT_GE(seen.skipped, 1u);
+  EXPECT_THAT(seen.why->message, HasSubstr("more than is looked at"));
+}
+
+TEST_F(Damaged, ChangesWithoutEndHoldNobodyUpTogether) {
+  std::vector<Fd> files;
+  for (int i = 0; i < 200; ++i) files.push_back(publish(identity(), layout.size, F_SEAL_SHRINK, 1));
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(observe(::getpid()).value().skipped, 200u);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));  // one twentieth each were ten
+}
+
+// --- Publications of others ---
+
+// What a peer can do: a memory file with the name and all the contents of a publication, passed to this process.
+class Forged : public Damaged {
+ protected:
+  Forged() {
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_.data()), 0);
+    child_ = ::fork();
+    if (child_ == 0) {
+      auto forged = identity();
+      forged.pid = ::getppid();
+      std::memcpy(forged.app_name.bytes, "forged", 7);
+      const Fd file = publish(forged);  // and locked, by the child
+      send(file);
+      char byte;
+      ::_exit(static_cast<int>(::read(ends_[1], &byte, 1)));
+    }
+    received_ = receive();
+  }
+  ~Forged() override {
+    ::shutdown(ends_[0], SHUT_RDWR);
+    ::waitpid(child_, nullptr, 0);
+    for (const int end : ends_) ::close(end);
+  }
+
+  void send(const Fd& file) {
+    char byte = 0;
+    iovec data{&byte, 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> room{};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = room.data();
+    message.msg_controllen = room.size();
+    cmsghdr* const head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    const int fd = file.get();
+    std::memcpy(CMSG_DATA(head), &fd, sizeof fd);
+    EXPECT_EQ(::sendmsg(ends_[1], &message, 0), 1);
+  }
+  Fd receive() {
+    char byte = 0;
+    iovec data{&byte, 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> room{};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = room.data();
+    message.msg_controllen = room.size();
+    EXPECT_EQ(::recvmsg(ends_[0], &message, MSG_CMSG_CLOEXEC), 1);
+    int fd = -1;
+    if (const cmsghdr* const head = CMSG_FIRSTHDR(&message)) std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    return Fd(fd);
+  }
+
+  std::array<int, 2> ends_{};
+  pid_t child_ = -1;
+  Fd received_;
+};
+
+TEST_F(Forged, AFileOfAPeersIsNotBelievedAndBlindsNobody) {
+  Published pair;
+  const auto seen = observe(::getpid()).value();
+  ASSERT_THAT(seen.interfaces, SizeIs(2));
+  for (const ObservedInterface& one : seen.interfaces) EXPECT_EQ(one.app_name, "observed");
+  EXPECT_EQ(seen.skipped, 1u);
+  EXPECT_THAT(seen.why->message, HasSubstr("did not publish itself"));
+}
+
+TEST_F(Forged, NorIsAMappingOfIt) {
+  void* const data = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, received_.get(), 0);
+  ASSERT_NE(data, MAP_FAILED);
+  EXPECT_THAT(observe(::getpid()).value().interfaces, IsEmpty());
+  ::munmap(data, 4096);
+}
+
+// The lock by which a publication is known goes with any descriptor of the file that its process closes.
+TEST(Observe, AProcessThatLooksAtItselfIsSeenByOthersAsBefore) {
+  Published pair;
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(seen_on(pair.socket), SizeIs(2));
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(static_cast<int>(observe(::getppid()).value().interfaces.size()));
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 2);
 }
 
 TEST_F(Damaged, ATextWithoutEndAndWithControlCharacters) {
   auto other = identity();
   std::memset(other.app_name.bytes, '\x07', sizeof other.app_name.bytes);
   const Fd file = publish(other);
-  EXPECT_EQ(observe(::getpid()).value().at(0).app_name, std::string(32, '?'));
+  EXPECT_EQ(observe(::getpid()).value().interfaces.at(0).app_name, std::string(32, '?'));
 }
 
 TEST_F(Damaged, RandomBytesBehindTheIdentity) {

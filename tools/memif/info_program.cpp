@@ -105,16 +105,18 @@ void print_brief(const std::vector<ObservedInterface>& all) {
 }  // namespace
 
 int show_programs(const std::vector<pid_t>& pids, bool brief, bool json) {
-  const auto all = look(pids);
+  const Observation seen = look(pids);
+  const auto& all = seen.interfaces;
   if (json) {
     nlohmann::ordered_json interfaces = nlohmann::ordered_json::array();
-    for (const ObservedInterface& seen : all) interfaces.push_back(to_json(seen));
-    print_json({{"schema", "memif-info/1"}, {"interfaces", interfaces}});
+    for (const ObservedInterface& one : all) interfaces.push_back(to_json(one));
+    print_json({{"schema", "memif-info/1"}, {"interfaces", interfaces}, {"skipped", seen.skipped}});
   } else if (brief) {
     print_brief(all);
   } else {
-    for (const ObservedInterface& seen : all) print_interface(seen);
+    for (const ObservedInterface& one : all) print_interface(one);
   }
+  if (seen.why) notice(fmt::format("{} skipped; the first: {}", seen.skipped, seen.why->message));
   return exit_done;
 }
 

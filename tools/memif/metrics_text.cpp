@@ -40,6 +40,7 @@ class Writer {
     name_ = name;
     text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
   }
+  void number(std::uint64_t value) { text_ += fmt::format("{} {}\n", name_, value); }
   template <class Number>
   void sample(const std::string& labels, Number value) {
     text_ += fmt::format("{}{{{}}} {}\n", name_, labels, value);
@@ -148,8 +149,12 @@ void write_tx(Writer& out) {
 
 }  // namespace
 
-std::string metrics_text(const std::vector<ObservedInterface>& seen) {
+std::string metrics_text(const Observation& all) {
+  const auto& seen = all.interfaces;
   Writer out(seen);
+  out.family("memif_publications_skipped", "gauge",
+             "Files named as publications that are damaged or not the program's own, and programs with too many.");
+  out.number(all.skipped);
   out.family("memif_interface_info", "gauge", "What is known of an interface and its peer; always 1.");
   for (const ObservedInterface& one : seen) out.sample(info_labels(one), 1);
   write_interfaces(out);

@@ -10,6 +10,6 @@ namespace memif::tool {
 
 // Every metric with its help and type, all samples of one together. No two interfaces of `seen` have the same pid,
 // socket, id and role. docs/metrics.md lists the names.
-std::string metrics_text(const std::vector<ObservedInterface>& seen);
+std::string metrics_text(const Observation& seen);
 
 }  // namespace memif::tool

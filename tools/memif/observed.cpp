@@ -20,11 +20,13 @@ double seconds(Time time) { return std::chrono::duration<double>(time.time_since
 
 auto key(const ObservedInterface& seen) { return std::tie(seen.program.pid, seen.socket, seen.id, seen.role); }
 
-void append(std::vector<ObservedInterface>& to, std::vector<ObservedInterface> more) {
-  std::move(more.begin(), more.end(), std::back_inserter(to));
+void append(Observation& to, Observation more) {
+  std::move(more.interfaces.begin(), more.interfaces.end(), std::back_inserter(to.interfaces));
+  to.skipped += more.skipped;
+  if (!to.why) to.why = std::move(more.why);
 }
 
-std::vector<ObservedInterface> look_at(pid_t pid) {
+Observation look_at(pid_t pid) {
   auto seen = observe(pid);
   if (!seen) {
     const bool denied = seen.error().code == std::errc::permission_denied;
@@ -32,7 +34,8 @@ std::vector<ObservedInterface> look_at(pid_t pid) {
         denied ? exit_failed : exit_no_peer,
         denied ? seen.error().message + " (only its own user and root can observe it)" : seen.error().message);
   }
-  if (seen->empty())
+  if (seen->interfaces.empty() && seen->why) throw Failure(exit_no_peer, seen->why->message);
+  if (seen->interfaces.empty())
     throw Failure(exit_no_peer,
                   fmt::format("process {} publishes no interface (programs of the C API and this command publish when "
                               "they are started with MEMIF_PUBLISH=1)",
@@ -68,18 +71,17 @@ CLI::Option* add_pid_option(CLI::App& app, std::vector<pid_t>& pids, const std::
       ->transform(whole_number(1, std::numeric_limits<pid_t>::max()));
 }
 
-std::vector<ObservedInterface> look(const std::vector<pid_t>& pids) {
-  std::vector<ObservedInterface> all;
-  for (const pid_t pid : pids) append(all, look_at(pid));
-  if (pids.empty())
-    for (const pid_t pid : find_publishers())
-      if (auto seen = observe(pid)) append(all, std::move(*seen));
+Observation look(const std::vector<pid_t>& pids) {
+  Observation result;
+  for (const pid_t pid : pids) append(result, look_at(pid));
+  if (pids.empty()) result = observe_all();
+  auto& all = result.interfaces;
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return std::make_tuple(key(a), !a.connected) < std::make_tuple(key(b), !b.connected);
   });
   all.erase(std::unique(all.begin(), all.end(), [](const auto& a, const auto& b) { return key(a) == key(b); }),
             all.end());
-  return all;
+  return result;
 }
 
 std::string program_name(const ObservedInterface& seen) {

@@ -23,7 +23,7 @@ CLI::Option* add_pid_option(CLI::App& app, std::vector<pid_t>& pids, const std::
 // The interfaces of these programs or, with none named, of all that publish and may be observed, by pid, socket and id.
 // No two have the same pid, socket, id and role. Throws Failure for a program that was named and cannot be observed;
 // of the others, those that cannot are left out.
-std::vector<ObservedInterface> look(const std::vector<pid_t>& pids);
+Observation look(const std::vector<pid_t>& pids);
 
 // A program's command, from the system; "app_name" of its interfaces if that does not tell.
 std::string program_name(const ObservedInterface& seen);

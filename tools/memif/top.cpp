@@ -75,6 +75,7 @@ class TopCommand {
   std::unique_ptr<Screen> screen_;
   RateMeter meter_;
   std::vector<ObservedInterface> seen_;
+  std::uint64_t skipped_ = 0;
   std::vector<std::vector<QueueRates>> rates_;
   steady_clock::time_point last_{}, next_{};
   double seconds_ = 0;  // between the last two looks
@@ -95,7 +96,9 @@ int TopCommand::run() {
 }
 
 void TopCommand::refresh() {
-  seen_ = look(options_.pids);
+  Observation seen = look(options_.pids);
+  seen_ = std::move(seen.interfaces);
+  skipped_ = seen.skipped;
   const auto now = steady_clock::now();
   rates_ = meter_.measure(seen_, now);
   seconds_ = std::chrono::duration<double>(now - last_).count();
@@ -157,8 +160,9 @@ void TopCommand::show() {
 
 std::vector<std::string> TopCommand::lines(std::size_t columns) const {
   const auto up = std::count_if(seen_.begin(), seen_.end(), [](const auto& one) { return one.connected; });
-  std::vector<std::string> result{fmt::format("memif top  {:%H:%M:%S}  interfaces: {}, up: {}{}",
+  std::vector<std::string> result{fmt::format("memif top  {:%H:%M:%S}  interfaces: {}, up: {}{}{}",
                                               fmt::localtime(std::time(nullptr)), seen_.size(), up,
+                                              skipped_ != 0 ? fmt::format(", skipped: {}", skipped_) : "",
                                               screen_ ? "   sort: p)ackets b)its d)rops n)ame   q)uit" : "")};
   if (seen_.empty()) {
     result.emplace_back(no_publishers);
@@ -186,9 +190,12 @@ void TopCommand::print_json_line() const {
     interfaces.push_back(std::move(one));
   }
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
-  print_json(
-      {{"schema", "memif-top/1"}, {"time_unix_s", now.count()}, {"interval_s", seconds_}, {"interfaces", interfaces}},
-      -1);
+  print_json({{"schema", "memif-top/1"},
+              {"time_unix_s", now.count()},
+              {"interval_s", seconds_},
+              {"interfaces", interfaces},
+              {"skipped", skipped_}},
+             -1);
   flush_output();
 }
 
