@@ -59,6 +59,9 @@ class Host {
     require(!machine().up() || established_, "no link is up before it was established");
   }
 
+  // Something has come into the channel, if only its end.
+  void hears() noexcept { heard_ = true; }
+
   virtual Endpoint& machine() = 0;
   virtual Actions deliver(const Letter& letter, Clock::time_point now) = 0;
 
@@ -78,12 +81,16 @@ class Host {
   virtual void perform(const Establish&, Input&, Clock::time_point) {
     require(!std::exchange(established_, true), "a link is established once");
   }
+  virtual void perform(const TakeGreeting&, Input&, Clock::time_point) { require(false, "a server is not greeted"); }
+  virtual void leaves() const {}
   void perform(const Down& down, Input&, Clock::time_point) {
     require(!std::exchange(over_, true), "it ends once");
+    leaves();
     require(down.reason.code && !down.reason.text.empty(), "an end has a reason");
   }
   void perform(const Deadline&, Input&, Clock::time_point) {}
 
+  bool heard_ = false;
   bool over_ = false;
   bool established_ = false;
   std::deque<Letter> sent_;
@@ -163,6 +170,8 @@ class ClientHost final : public Host {
   Client& client() noexcept { return client_; }
   Endpoint& machine() override { return client_; }
   Actions deliver(const Letter& letter, Clock::time_point now) override {
+    hears();
+    acknowledged_ = acknowledged_ || (introduced_ && std::holds_alternative<message::Ack>(letter.message));
     return client_.on_message(letter.message, letter.fds, now);
   }
 
@@ -173,13 +182,28 @@ class ClientHost final : public Host {
             .id = shape % 4u,
             .mode = Mode::ethernet,
             .secret = shape % 8 < 4 ? "secret" : "",
-            .s2m_rings = static_cast<std::uint16_t>(1 + shape / 8 % 4),
-            .m2s_rings = static_cast<std::uint16_t>(1 + shape / 32 % 2),
+            .rings = {static_cast<std::uint16_t>(1 + shape / 8 % 4), static_cast<std::uint16_t>(1 + shape / 32 % 2)},
             .log2_ring_size = static_cast<std::uint8_t>(1 + shape / 64),
             .timeout = std::chrono::milliseconds(100)};
   }
 
+  // docs/protocol.md, "Leaving".
   using Host::perform;
+  void perform(const Send& send, Input& input, Clock::time_point now) override {
+    const bool init = std::holds_alternative<message::Init>(send.message);
+    require(init || acknowledged_, "before INIT is acknowledged, a client says INIT and nothing else");
+    introduced_ = introduced_ || init;
+    Host::perform(send, input, now);
+  }
+  void perform(const TakeGreeting&, Input&, Clock::time_point) override {
+    require(introduced_ && heard_, "the greeting is taken when INIT has been sent");
+    taken_ = true;
+  }
+  void leaves() const override {
+    require(heard_ || client_.leave() == Leave::when_greeted, "nobody leaves before the greeting");
+    require(acknowledged_ || client_.leave() != Leave::told, "nobody says why before INIT is acknowledged");
+    require(introduced_ || !taken_, "nobody leaves with the greeting and without a word");
+  }
   void perform(const Allocate& wanted, Input& input, Clock::time_point now) override {
     require(wanted.log2_ring_size >= 1 && wanted.log2_ring_size <= 14, "a ring size that there is");
     std::vector<RingSpec> rings;
@@ -197,6 +221,7 @@ class ClientHost final : public Host {
   }
 
   Client client_;
+  bool introduced_ = false, acknowledged_ = false, taken_ = false;
 };
 
 // A message of any kind, mostly plausible.
@@ -270,10 +295,12 @@ class Game {
         now_ += std::chrono::milliseconds(input_.byte());
         return host.run(host.machine().on_deadline(now_), input_, now_);
       case 9:
+        host.hears();
         return host.run(host.machine().on_closed(), input_, now_);
       case 10:
         return host.run(host.machine().disconnect({Errc::closed, false, "enough"}), input_, now_);
       case 11:
+        host.hears();
         return host.run(host.machine().on_refused_input({Errc::malformed_message, "noise"}), input_, now_);
       case 12:  // out of turn
         if (&host == &server_) return host.run(server_.server().established(now_), input_, now_);
@@ -292,6 +319,7 @@ class Game {
         Host& other = host == &server_ ? static_cast<Host&>(client_) : static_cast<Host&>(server_);
         if (other.sent().empty()) {
           if (other.over() && !host->over()) {
+            host->hears();
             host->run(host->machine().on_closed(), none, now_);
             moved = true;
           }

@@ -45,7 +45,7 @@ Channel::Channel(Fd fd) noexcept : fd_(std::move(fd)) {
   ::setsockopt(fd_.get(), SOL_SOCKET, pass_pidfd, &off, sizeof off);
 }
 
-Result<Channel::Receive> Channel::receive(Datagram& into) {
+Result<Channel::Receive> Channel::receive(Datagram& into, int flags) {
   into.fds.clear();
   into.fds_truncated = false;
   into.bytes.fill(std::byte{0});
@@ -60,7 +60,7 @@ Result<Channel::Receive> Channel::receive(Datagram& into) {
     header.msg_control = control.data();
     header.msg_controllen = control.size();
     // MSG_TRUNC: the result is the length that was sent.
-    const ssize_t length = ::recvmsg(fd_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+    const ssize_t length = ::recvmsg(fd_.get(), &header, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
     if (length < 0 && errno == EINTR) continue;
     // A peer that closes without having read everything resets the connection. That is reported once, before what it
     // had sent, which may be the DISCONNECT that tells why.
@@ -76,6 +76,18 @@ Result<Channel::Receive> Channel::receive(Datagram& into) {
   if (into.length > 0 || !peer_is_gone(fd_.get())) return Receive::message;
   into.fds.clear();
   return Receive::closed;
+}
+
+// Without room for control data, the kernel drops the descriptors that go with the message.
+void Channel::discard() noexcept {
+  std::byte ignored;
+  while (::recv(fd_.get(), &ignored, sizeof ignored, MSG_DONTWAIT | MSG_TRUNC) < 0 && errno == EINTR) {
+  }
+}
+
+bool Channel::readable() const noexcept {
+  pollfd entry{fd_.get(), POLLIN, 0};
+  return ::poll(&entry, 1, 0) != 0;
 }
 
 Channel::Sent Channel::try_send(const MessageBytes& bytes, int fd) noexcept {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <list>
+#include <sys/socket.h>
 #include <utility>
 
 #include <memif/error.hpp>
@@ -58,7 +59,11 @@ class Channel {
   // `closed`: the peer is gone and all that it had sent is received. An empty datagram is a message of length 0 while
   // the peer is there; it reads just like the end of the connection, and after the peer has gone it is taken for that.
   // An error: the system could not, whatever the peer did.
-  Result<Receive> receive(Datagram& into);
+  Result<Receive> receive(Datagram& into) { return receive(into, 0); }
+
+  // The same, but the message stays where it is: until discard(), it is the next again.
+  Result<Receive> look(Datagram& into) { return receive(into, MSG_PEEK); }
+  void discard() noexcept;
 
   // Sends, or queues behind what waits already. `fd` (-1: none) stays the caller's; it is duplicated if it has to wait.
   // More than 16 waiting messages, no memory for one, or an error: failure(). Nothing is sent any more then; receive()
@@ -67,6 +72,8 @@ class Channel {
 
   // Sends what waits, as far as the peer takes it. True: nothing waits any more.
   bool flush() noexcept;
+  // Something is there to be received, if only the end.
+  bool readable() const noexcept;
   bool wants_write() const noexcept { return !waiting_.empty(); }
   // Why nothing is sent any more: peer_gone, or what the system said.
   std::error_code failure() const noexcept { return failure_; }
@@ -84,6 +91,7 @@ class Channel {
     Fd fd;
   };
 
+  Result<Receive> receive(Datagram& into, int flags);
   Sent try_send(const MessageBytes& bytes, int fd) noexcept;
   void fail(int error) noexcept;
 

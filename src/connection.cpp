@@ -35,7 +35,8 @@ void Connection::enter(Step step) {
     step();
   } catch (const std::bad_alloc&) {
     if (over_) return;
-    channel_.send(message::emit(message::Disconnect{0, out_of_memory_words}));
+    if (machine().leave() == handshake::Leave::told)
+      channel_.send(message::emit(message::Disconnect{0, out_of_memory_words}));
     end(reason_of(out_of_memory()));
   }
 }
@@ -46,12 +47,14 @@ void Connection::start() {
       execute(machine().abort(reason_of(watched.error())));
       return;
     }
+    watched_ = true;
     execute(begin(Clock::now()));
     if (!over_) update_watch();
   });
 }
 
 void Connection::on_ready() {
+  if (over_) return context_.see_off_greeted();
   enter([this] { receive_all(); });
 }
 
@@ -61,7 +64,8 @@ void Connection::receive_all() {
   channel_.flush();
   Datagram& datagram = context_.scratch();
   while (!over_) {
-    const Result<Channel::Receive> received = channel_.receive(datagram);
+    const Result<Channel::Receive> received =
+        machine().only_looks() ? channel_.look(datagram) : channel_.receive(datagram);
     if (!received) return execute(machine().abort(reason_of(received.error())));
     if (*received == Channel::Receive::closed) return execute(machine().on_closed());
     if (*received == Channel::Receive::nothing) {
@@ -128,6 +132,16 @@ Status Connection::perform(handshake::Send& action) {
   return Nothing{};
 }
 
+// Unless INIT is on its way, the greeting stays. A peer that has gone may have left its reason behind it.
+Status Connection::perform(handshake::TakeGreeting&) {
+  std::error_code failure = channel_.failure();
+  if (channel_.wants_write()) failure = make_error_code(std::errc::resource_unavailable_try_again);
+  if (failure && failure != Errc::peer_gone)
+    return Error{failure, "cannot send on the control channel: " + failure.message()};
+  channel_.discard();
+  return Nothing{};
+}
+
 Status Connection::perform(handshake::Deadline& action) {
   deadline_.set(action.when);
   return Nothing{};
@@ -142,7 +156,8 @@ void Connection::end(const Reason& reason) {
   over_ = true;
   deadline_.set(std::nullopt);
   if (!context_.reactor().abandoned()) channel_.flush();
-  context_.reactor().unwatch(channel_.fd());
+  lingers_ = machine().leave() == handshake::Leave::when_greeted && watched_ && !context_.reactor().abandoned();
+  if (!lingers()) context_.reactor().unwatch(channel_.fd());
   ended(reason);
 }
 
@@ -258,16 +273,15 @@ void ServerConnection::ended(const Reason& reason) {
 // --- Client
 // -----------------------------------------------------------------------------------------------------------
 
-ClientConnection::ClientConnection(ContextImpl& context, InterfaceImpl& interface, Fd socket)
-    : Connection(context, std::move(socket)),
+ClientConnection::ClientConnection(ContextImpl& context, InterfaceImpl& interface, handshake::RingCounts rings)
+    : Connection(context, Fd()),
       interface_(interface),
       machine_({.app_name = context.config().app_name,
                 .interface_name = interface.config().name,
                 .id = interface.config().id,
                 .mode = interface.config().mode,
                 .secret = interface.config().secret,
-                .s2m_rings = interface.config().tx_queues,
-                .m2s_rings = interface.config().rx_queues,
+                .rings = rings,
                 .log2_ring_size = static_cast<std::uint8_t>(std::bit_width(interface.config().ring_size) - 1),
                 .timeout = interface.config().handshake_timeout}) {}
 
@@ -313,6 +327,9 @@ Status ClientConnection::perform(handshake::Establish& action) {
   return Nothing{};
 }
 
-void ClientConnection::ended(const Reason& reason) { interface_.ended(reason, link_ == nullptr); }
+void ClientConnection::ended(const Reason& reason) {
+  if (machine_.fewer() && interface_.settles_for(*machine_.fewer(), reason)) return;
+  interface_.ended(reason, link_ == nullptr);
+}
 
 }  // namespace memif::detail

@@ -18,7 +18,8 @@ class InterfaceImpl;
 class Listener;
 
 // What both roles have in common: moving messages between the channel and the machine, the deadline, the end.
-// Owned by its interface or, before there is one, by its listener; ends by burying itself through them.
+// Owned by its interface or, before there is one, by its listener; ends by burying itself through them. A client's that
+// ends before the server has greeted it is the context's until then.
 class Connection : public Handler {
  public:
   Connection(ContextImpl& context, Fd socket);
@@ -34,6 +35,8 @@ class Connection : public Handler {
   void disconnect(Errc code, std::string_view why);
 
   bool over() const noexcept { return over_; }
+  // It is over, but its channel is not to be closed yet. docs/protocol.md, "Leaving".
+  bool lingers() const noexcept { return lingers_ && !channel_.readable(); }
   bool up() { return machine().up(); }
   Result<Credentials> credentials() const { return channel_.credentials(); }
 
@@ -48,6 +51,7 @@ class Connection : public Handler {
   virtual Status perform(handshake::MapRegion& action);
   virtual Status perform(handshake::AttachRing& action);
   virtual Status perform(handshake::Establish& action) = 0;
+  Status perform(handshake::TakeGreeting& action);
   virtual int descriptor(handshake::FdRef which) const;
   virtual void ended(const Reason& reason) = 0;  // buries this
 
@@ -56,6 +60,7 @@ class Connection : public Handler {
   void enter(Step step);
   void execute(handshake::Actions actions);
   Fd take_fd();
+  void open(Fd socket) noexcept { channel_ = Channel(std::move(socket)); }
 
   ContextImpl& context_;
   std::shared_ptr<Link> link_ = std::make_shared<Link>();
@@ -73,8 +78,9 @@ class Connection : public Handler {
   Channel channel_;
   Timer deadline_;
   Fd received_fd_;
-  bool watching_write_ = false;
+  bool watched_ = false, watching_write_ = false;
   bool over_ = false;
+  bool lingers_ = false;
 };
 
 class ServerConnection final : public Connection {
@@ -104,7 +110,13 @@ class ServerConnection final : public Connection {
 
 class ClientConnection final : public Connection {
  public:
-  ClientConnection(ContextImpl& context, InterfaceImpl& interface, Fd socket);
+  ClientConnection(ContextImpl& context, InterfaceImpl& interface, handshake::RingCounts rings);
+
+  // Nothing that can fail comes between connecting and this: to connect and leave at once harms some servers.
+  void start(Fd socket) {
+    open(std::move(socket));
+    Connection::start();
+  }
 
  private:
   handshake::Endpoint& machine() override { return machine_; }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <poll.h>
 #include <stdexcept>
 #include <utility>
 
@@ -38,6 +39,7 @@ ContextImpl::~ContextImpl() {
   const Reactor::Scope scope(reactor_);
   abandon_if_inherited();
   while (!interfaces_.empty()) remove(*interfaces_.begin()->first);
+  await_greetings();
   for (auto& [address, listener] : listeners_) listener->end_all("the listener is going");
   listeners_.clear();
   reactor_.unwatch(waker_->event.get());
@@ -137,6 +139,32 @@ void ContextImpl::close_if_idle(const Address& address) noexcept {
   listeners_.erase(found);
 }
 
+void ContextImpl::see_off(std::unique_ptr<Connection> connection) noexcept {
+  see_off_greeted();
+  if (!connection->lingers()) return reactor_.bury(std::move(connection));
+  auto place = std::find(lingering_.begin(), lingering_.end(), nullptr);
+  if (place == lingering_.end()) place = lingering_.begin() + static_cast<std::ptrdiff_t>(next_lingering_);
+  next_lingering_ = static_cast<std::size_t>(place - lingering_.begin() + 1) % lingering_.size();
+  place->swap(connection);
+  if (connection != nullptr) reactor_.bury(std::move(connection));
+}
+
+void ContextImpl::see_off_greeted() noexcept {
+  for (auto& connection : lingering_)
+    if (connection != nullptr && !connection->lingers()) reactor_.bury(std::move(connection));
+}
+
+// The one place that waits. Nearly all servers greet at once, and some are harmed by who leaves before.
+void ContextImpl::await_greetings() noexcept {
+  constexpr auto patience = std::chrono::milliseconds(500);
+  const auto waiting = [this] {
+    see_off_greeted();
+    return std::any_of(lingering_.begin(), lingering_.end(), [](const auto& one) { return one != nullptr; });
+  };
+  const Clock::time_point until = Clock::now() + patience;
+  while (!reactor_.abandoned() && waiting() && Clock::now() < until) ::poll(nullptr, 0, 1);
+}
+
 PollResult ContextImpl::poll(std::chrono::milliseconds timeout) {
   if (own_loop_ == nullptr) throw std::logic_error("memif::Context::poll: this context lives in the user's loop");
   const Reactor::Scope scope(reactor_);
@@ -163,6 +191,8 @@ const InterfaceConfig& Interface::config() const noexcept { return impl_->config
 bool Interface::connected() const noexcept { return impl_->port()->connected(); }
 RxQueue& Interface::rx(std::size_t index) { return impl_->port()->rx(index); }
 TxQueue& Interface::tx(std::size_t index) { return impl_->port()->tx(index); }
+std::size_t Interface::rx_rings() const noexcept { return impl_->port()->rx_rings(); }
+std::size_t Interface::tx_rings() const noexcept { return impl_->port()->tx_rings(); }
 std::shared_ptr<RxQueue> Interface::share_rx(std::size_t index) { return {impl_->port(), &rx(index)}; }
 std::shared_ptr<TxQueue> Interface::share_tx(std::size_t index) { return {impl_->port(), &tx(index)}; }
 InterfaceInfo Interface::info() const { return impl_->info(); }

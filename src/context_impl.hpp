@@ -1,7 +1,9 @@
 // A context behind its public face.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <new>
@@ -28,6 +30,10 @@ class ContextImpl final : public Handler {
   void remove(InterfaceImpl& interface) noexcept;
   Status adopt_listener(const std::string& socket, Fd fd);
   Listener* listener(const std::string& socket) const noexcept;
+
+  // A connection that is over: it is freed as soon as that harms no peer. See off those that may go by now.
+  void see_off(std::unique_ptr<Connection> connection) noexcept;
+  void see_off_greeted() noexcept;
 
   PollResult poll(std::chrono::milliseconds timeout);
   void on_ready() override;  // somebody woke us
@@ -57,6 +63,7 @@ class ContextImpl final : public Handler {
   Result<Listener*> start_listener(const Address& address, ListenSocket socket, bool adopted);
   void close_if_idle(const Address& address) noexcept;
   void abandon_if_inherited() noexcept;
+  void await_greetings() noexcept;
 
   const pid_t process_ = ::getpid();  // that made it
   ContextConfig config_;
@@ -64,6 +71,9 @@ class ContextImpl final : public Handler {
   Reactor reactor_;
   std::shared_ptr<Waker> waker_;
   Datagram scratch_;  // one for all: a message is handled before the next is received
+  // Over, but not greeted: with very many, the first is dropped.
+  std::array<std::unique_ptr<Connection>, 64> lingering_;
+  std::size_t next_lingering_ = 0;
   std::map<std::string, std::unique_ptr<Listener>> listeners_;
   std::unordered_map<InterfaceImpl*, std::unique_ptr<InterfaceImpl>> interfaces_;
 };

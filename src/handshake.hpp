@@ -84,7 +84,10 @@ struct Establish {
   std::string peer_interface_name{};
 };
 
-// The end: flush what was sent, then close. There is no deadline any more.
+// Client: INIT has been sent; now the greeting may be taken out of the channel, where it was only looked at so far.
+struct TakeGreeting {};
+
+// The end: leave the channel as leave() says. There is no deadline any more.
 struct Down {
   Reason reason{};
 };
@@ -94,8 +97,15 @@ struct Deadline {
   std::optional<Clock::time_point> when{};
 };
 
-using Action = std::variant<Send, Admit, Allocate, MapRegion, AttachRing, Establish, Down, Deadline>;
+using Action = std::variant<Send, Admit, Allocate, MapRegion, AttachRing, Establish, TakeGreeting, Down, Deadline>;
 using Actions = std::vector<Action>;
+
+// How to leave the channel so that no peer comes to harm. docs/protocol.md, "Leaving".
+enum class Leave : std::uint8_t {
+  told,         // DISCONNECT, if there is something to say; then close
+  unread,       // close without a word. What the peer sent is still in the channel, unless INIT has been sent
+  when_greeted  // keep the channel until something is there to be left unread, then close; meanwhile the link is over
+};
 
 // An Error from pieces of text and unsigned numbers. Texts of at most 95 characters reach the peer whole.
 template <class... Parts>
@@ -120,7 +130,10 @@ inline std::string version_text(std::uint16_t version) {
 class Endpoint {
  public:
   // The host received something that is not a message: tells the peer what, and ends.
-  Actions on_refused_input(const Error& error) { return end({error.code, false, error.message}, true); }
+  Actions on_refused_input(const Error& error) {
+    greeted();
+    return refuse(error);
+  }
 
   Actions on_deadline(Clock::time_point now) {
     if (done_ || !deadline_) return {};
@@ -130,9 +143,12 @@ class Endpoint {
   }
 
   // End of file or a reset on the control channel.
-  Actions on_closed() { return end({Errc::peer_gone, false, closed_text()}, false); }
+  Actions on_closed() {
+    greeted();
+    return end({Errc::peer_gone, false, closed_text()}, false);
+  }
 
-  // The host cannot go on. The peer is told, unless the reason came from it.
+  // The host cannot go on. The peer is told, if it may be and unless the reason came from it.
   Actions abort(Reason reason) {
     const bool tell = !reason.from_peer;
     return end(std::move(reason), tell);
@@ -144,8 +160,16 @@ class Endpoint {
   bool up() const noexcept { return up_ && !done_; }
   bool done() const noexcept { return done_; }
 
+  // At any moment, also for a host that ends the connection by itself, for want of memory. A client says nothing before
+  // the server has acknowledged INIT.
+  Leave leave() const noexcept { return leave_; }
+
+  // The next message is to be looked at and left in the channel, until TakeGreeting.
+  bool only_looks() const noexcept { return only_looks_; }
+
  protected:
-  Endpoint(std::chrono::milliseconds timeout, std::string doing) : timeout_(timeout), doing_(std::move(doing)) {}
+  Endpoint(std::chrono::milliseconds timeout, std::string doing, Leave leave)
+      : timeout_(timeout), doing_(std::move(doing)), leave_(leave), only_looks_(leave != Leave::told) {}
   ~Endpoint() = default;
   Endpoint(const Endpoint&) = default;
   Endpoint(Endpoint&&) = default;
@@ -158,6 +182,12 @@ class Endpoint {
     deadline_ = timeout_ < room ? now + timeout_ : Clock::time_point::max();
     return {deadline_};
   }
+
+  void greeted() noexcept {
+    if (leave_ == Leave::when_greeted) leave_ = Leave::unread;
+  }
+  void introduced() noexcept { only_looks_ = false; }
+  void acknowledged() noexcept { leave_ = Leave::told; }
 
   void set_up() {
     deadline_.reset();
@@ -192,7 +222,7 @@ class Endpoint {
     done_ = true;
     deadline_.reset();
     Actions actions;
-    if (tell) {
+    if (tell && leave_ == Leave::told) {
       // Only memif's own codes mean anything to the peer, and one byte is left for the NUL that others rely on.
       const bool own = reason.code.category() == memif_category();
       const auto code = own ? static_cast<std::uint32_t>(reason.code.value()) : 0;
@@ -206,6 +236,8 @@ class Endpoint {
   std::optional<Clock::time_point> deadline_{};
   std::string doing_;         // the state in words: "waiting for INIT"
   std::string close_hint_{};  // what an unexplained end in this state usually means
+  Leave leave_;
+  bool only_looks_;
   bool up_ = false;
   bool done_ = false;
 };
@@ -272,14 +304,18 @@ class Server : public Endpoint {
   std::vector<Placed> placed_{};
 };
 
+struct RingCounts {
+  std::uint16_t s2m = 0, m2s = 0;
+  friend bool operator==(const RingCounts&, const RingCounts&) = default;
+};
+
 struct ClientOptions {
   std::string app_name{};
   std::string interface_name{};
   std::uint32_t id = 0;
   Mode mode = Mode::ethernet;
   std::string secret{};
-  std::uint16_t s2m_rings = 1;  // wanted counts
-  std::uint16_t m2s_rings = 1;
+  RingCounts rings{1, 1};  // wanted
   std::uint8_t log2_ring_size = 10;
   std::chrono::milliseconds timeout{};
 };
@@ -294,16 +330,22 @@ class Client : public Endpoint {
   // After Allocate. The rings are announced in the order given: S2M 0 and up, then M2S 0 and up.
   Actions allocated(std::vector<std::uint64_t> region_sizes, std::vector<RingSpec> rings, Clock::time_point now);
 
+  // When it has ended: the server took some rings and refused the next; as many might do. HELLO does not tell.
+  const std::optional<RingCounts>& fewer() const noexcept { return fewer_; }
+
  private:
   enum class State { hello, allocating, announcing, connecting, up };
 
   bool expects(const message::Message& message) const noexcept;
   Actions on_hello(const message::Hello& hello);
   Actions announce_next();
+  void count_taken_rings();
 
   ClientOptions options_;
   State state_ = State::hello;
-  unsigned region_limit_ = 0, s2m_limit_ = 0, m2s_limit_ = 0;  // counts agreed on
+  unsigned region_limit_ = 0;  // counts agreed on
+  RingCounts limit_{};
+  std::optional<RingCounts> fewer_{};
   std::vector<std::uint64_t> region_sizes_{};
   std::vector<RingSpec> rings_{};
   std::size_t announced_ = 0;  // of regions, then of rings

@@ -29,7 +29,8 @@ Status check(const Hello& hello) {
 
 }  // namespace
 
-Client::Client(ClientOptions options) : Endpoint(options.timeout, "waiting for HELLO"), options_(std::move(options)) {}
+Client::Client(ClientOptions options)
+    : Endpoint(options.timeout, "waiting for HELLO", Leave::when_greeted), options_(std::move(options)) {}
 
 Actions Client::start(Clock::time_point now) {
   if (done()) return {};
@@ -53,12 +54,19 @@ bool Client::expects(const Message& message) const noexcept {
 
 Actions Client::on_message(const Message& message, std::size_t fd_count, Clock::time_point) {
   if (done()) return {};
-  if (const auto* disconnect = std::get_if<Disconnect>(&message)) return on_disconnect(*disconnect);
+  greeted();
+  if (const auto* disconnect = std::get_if<Disconnect>(&message)) {
+    count_taken_rings();
+    return on_disconnect(*disconnect);
+  }
   if (!expects(message)) return refuse_unexpected(message);
   if (fd_count != 0)
     return refuse(refusal(Errc::unexpected_fd, name(message), " with ", fd_count, " file descriptors"));
   if (const auto* hello = std::get_if<Hello>(&message)) return on_hello(*hello);
-  if (std::holds_alternative<Ack>(message)) return announce_next();
+  if (std::holds_alternative<Ack>(message)) {
+    acknowledged();
+    return announce_next();
+  }
   state_ = State::up;
   set_up();
   // Establish comes last: what the application does when the link is up may end it.
@@ -68,13 +76,10 @@ Actions Client::on_message(const Message& message, std::size_t fd_count, Clock::
 Actions Client::on_hello(const Hello& hello) {
   if (const Status usable = check(hello); !usable) return refuse(usable.error());
   region_limit_ = hello.max_region + 1U;
-  const std::uint16_t s2m_rings = agree(options_.s2m_rings, hello.max_s2m_ring);
-  const std::uint16_t m2s_rings = agree(options_.m2s_rings, hello.max_m2s_ring);
-  s2m_limit_ = s2m_rings;
-  m2s_limit_ = m2s_rings;
+  limit_ = {agree(options_.rings.s2m, hello.max_s2m_ring), agree(options_.rings.m2s, hello.max_m2s_ring)};
   state_ = State::allocating;
   doing("allocating memory");
-  return {Allocate{s2m_rings, m2s_rings, std::min(options_.log2_ring_size, hello.max_log2_ring_size), hello.name}};
+  return {Allocate{limit_.s2m, limit_.m2s, std::min(options_.log2_ring_size, hello.max_log2_ring_size), hello.name}};
 }
 
 Actions Client::allocated(std::vector<std::uint64_t> region_sizes, std::vector<RingSpec> rings, Clock::time_point) {
@@ -84,7 +89,7 @@ Actions Client::allocated(std::vector<std::uint64_t> region_sizes, std::vector<R
                           " regions, the server accepts ", region_limit_));
   }
   for (const RingSpec& ring : rings) {
-    const unsigned most = ring.s2m ? s2m_limit_ : m2s_limit_;
+    const unsigned most = ring.s2m ? limit_.s2m : limit_.m2s;
     if (ring.index >= most) {
       return refuse(refusal(Errc::too_many_rings, ring.s2m ? "S2M" : "M2S", " ring ", ring.index, ": at most ", most,
                             " agreed on"));
@@ -94,11 +99,13 @@ Actions Client::allocated(std::vector<std::uint64_t> region_sizes, std::vector<R
   rings_ = std::move(rings);
   state_ = State::announcing;
   doing("waiting for ACK of INIT");
+  introduced();
   return {Send{Init{.version = wire::version,
                     .id = options_.id,
                     .mode = options_.mode,
                     .secret = to_secret(options_.secret),
-                    .name = options_.app_name}}};
+                    .name = options_.app_name}},
+          TakeGreeting{}};
 }
 
 // One message at a time: each ACK is for the last one sent.
@@ -120,6 +127,15 @@ Actions Client::announce_next() {
   state_ = State::connecting;
   doing("waiting for CONNECTED");
   return {Send{Connect{options_.interface_name}}};
+}
+
+// Servers take rings in order, and refuse the first that is one too many.
+void Client::count_taken_rings() {
+  if (state_ != State::announcing || announced_ <= region_sizes_.size()) return;
+  const RingSpec& refused = rings_[announced_ - region_sizes_.size() - 1];
+  if (refused.index == 0) return;
+  fewer_ = limit_;
+  (refused.s2m ? fewer_->s2m : fewer_->m2s) = refused.index;
 }
 
 }  // namespace memif::handshake

@@ -55,7 +55,7 @@ unsigned limit(unsigned highest_index, unsigned count) { return std::min(highest
 }  // namespace
 
 Server::Server(ServerIdentity identity, Directory directory)
-    : Endpoint(identity.timeout, "waiting for INIT"),
+    : Endpoint(identity.timeout, "waiting for INIT", Leave::told),
       identity_(std::move(identity)),
       directory_(std::move(directory)) {}
 
@@ -138,7 +138,10 @@ Status Server::check(const AddRing& ring) const {
   const std::string which = (ring.s2m ? "S2M ring " : "M2S ring ") + std::to_string(ring.index);
   const unsigned most = ring.s2m ? s2m_limit_ : m2s_limit_;
   const unsigned next = ring.s2m ? s2m_rings_ : m2s_rings_;
-  if (ring.index >= most) return refusal(Errc::too_many_rings, which, ": at most ", most, " accepted");
+  if (ring.index >= most) {
+    return refusal(Errc::too_many_rings, which, " is one too many: ", most,
+                   ring.s2m ? " from the client" : " to the client", most == 1 ? " is" : " are", " accepted here");
+  }
   if (ring.index != next) return refusal(Errc::bad_ring, which, " out of order, ", next, " is next");
   if (ring.private_hdr_size != 0)
     return refusal(Errc::bad_ring, which, ": private header of ", ring.private_hdr_size, " bytes, must be 0");

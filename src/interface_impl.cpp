@@ -31,7 +31,8 @@ InterfaceImpl::InterfaceImpl(ContextImpl& context, InterfaceConfig config, Addre
       address_(std::move(address)),
       port_(std::make_shared<Port>(config_, make_publication(context, config_),
                                    [waker = context.waker()] { waker->wake(waker->alarm); })),
-      reconnect_(context.reactor(), [this] { connect(); }) {
+      reconnect_(context.reactor(), [this] { connect(); }),
+      rings_(all_rings()) {
   face_.impl_ = this;
   publish();
 }
@@ -44,23 +45,24 @@ Status InterfaceImpl::try_connect() {
   if (is_server() || closing_) return Nothing{};
   if (connection_ != nullptr) return Error{Errc::already_connected, config_.name + ": connected or connecting"};
   reconnect_.set(std::nullopt);
-  Result<std::unique_ptr<Connection>> made = begin_connection();
-  if (made) {
-    connection_ = std::move(*made);
-    connection_->start();
-    return Nothing{};
-  }
-  const Reason reason{made.error().code, false, std::move(made.error().message)};
+  const Status begun = begin_connection();
+  if (begun) return begun;
+  const Reason reason{begun.error().code, false, begun.error().message};
   note(reason, nullptr);
   context_.log(LogLevel::debug, config_.name, ": ", reason.text);
   retry();
   return Error{reason.code, copy_of(reason).text};
 }
 
-Result<std::unique_ptr<Connection>> InterfaceImpl::begin_connection() try {
+// The connection may be over when this returns.
+Status InterfaceImpl::begin_connection() try {
+  auto owned = std::make_unique<ClientConnection>(context_, *this, rings_);
   Result<Fd> socket = connect_to(address_);
   if (!socket) return std::move(socket.error());
-  return std::unique_ptr<Connection>(new ClientConnection(context_, *this, std::move(*socket)));
+  ClientConnection& connection = *owned;
+  connection_ = std::move(owned);
+  connection.start(std::move(*socket));
+  return Nothing{};
 } catch (const std::bad_alloc&) {
   return out_of_memory();
 }
@@ -99,6 +101,7 @@ void InterfaceImpl::admitted(std::unique_ptr<Connection> connection) { connectio
 
 void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
   up_since_ = Clock::now();
+  rings_ = all_rings();
   context_.log(LogLevel::info, config_.name, ": connected to ", peer.app_name, " (", peer.interface_name, ")");
   {
     const std::lock_guard lock(mutex_);
@@ -113,7 +116,7 @@ void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
 }
 
 void InterfaceImpl::ended(const Reason& reason, bool was_up) {
-  if (connection_ != nullptr) context_.reactor().bury(std::move(connection_));
+  if (connection_ != nullptr) context_.see_off(std::move(connection_));
   // Kept until the callback has returned: it can still stop watching the link's descriptors.
   const std::shared_ptr<Link> last = port_->link();
   port_->set_link(nullptr);
@@ -135,6 +138,21 @@ void InterfaceImpl::refused(const Reason& reason) {
     if (!info_.connected) info_.last_reason = copy_of(reason);
   }
   publish();
+}
+
+// Each direction is settled once before a link: a server that refuses more and more rings is just a server that
+// refuses.
+bool InterfaceImpl::settles_for(handshake::RingCounts fewer, const Reason& reason) {
+  const handshake::RingCounts all = all_rings();
+  const bool settled_before =
+      (fewer.s2m != rings_.s2m && rings_.s2m != all.s2m) || (fewer.m2s != rings_.m2s && rings_.m2s != all.m2s);
+  rings_ = settled_before ? all : fewer;
+  if (settled_before || closing_) return false;
+  context_.log(LogLevel::info, config_.name, ": the server says: ", reason.text, "; asking for ",
+               std::to_string(fewer.s2m), " rings to it and ", std::to_string(fewer.m2s), " from it");
+  context_.see_off(std::move(connection_));
+  reconnect_.set(Clock::now() + first_backoff);
+  return true;
 }
 
 void InterfaceImpl::note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) noexcept {

@@ -35,6 +35,8 @@ class InterfaceImpl final : public Handler {
   void came_up(std::shared_ptr<Link> link, PeerInfo peer);
   void ended(const Reason& reason, bool was_up);
   void refused(const Reason& reason);
+  // Client: the server takes fewer rings. True: it is asked for as many, soon, and nothing else happens.
+  bool settles_for(handshake::RingCounts fewer, const Reason& reason);
 
   // From a queue, by way of the context. True: there was something wrong.
   bool check_port();
@@ -50,8 +52,9 @@ class InterfaceImpl final : public Handler {
   bool is_server() const noexcept { return config_.role == Role::server; }
 
  private:
-  Result<std::unique_ptr<Connection>> begin_connection();
+  Status begin_connection();
   void retry() noexcept;
+  handshake::RingCounts all_rings() const noexcept { return {config_.tx_queues, config_.rx_queues}; }
   void note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) noexcept;
   void publish() const noexcept;
 
@@ -63,6 +66,7 @@ class InterfaceImpl final : public Handler {
   std::unique_ptr<Connection> connection_;
   Timer reconnect_;
   Clock::duration backoff_{0};
+  handshake::RingCounts rings_;  // client: to ask for, until the next link
   Clock::time_point up_since_{};
   bool closing_ = false;
 

@@ -103,8 +103,6 @@ void Listener::remove(std::uint32_t id) noexcept {
 }
 
 void Listener::widen(handshake::ServerIdentity& identity, const InterfaceConfig& config) {
-  identity.max_s2m_ring = std::max(identity.max_s2m_ring, static_cast<std::uint16_t>(config.rx_queues - 1));
-  identity.max_m2s_ring = std::max(identity.max_m2s_ring, static_cast<std::uint16_t>(config.tx_queues - 1));
   identity.timeout = std::max(identity.timeout, config.handshake_timeout);
 }
 
@@ -115,6 +113,7 @@ const handshake::ServerIdentity& Listener::identity() {
   handshake::ServerIdentity gathered;
   gathered.app_name = context_.config().app_name;
   gathered.max_region = wire::max_regions - 1;
+  gathered.max_m2s_ring = gathered.max_s2m_ring = wire::max_rings - 1;
   gathered.max_log2_ring_size = wire::max_log2_ring_size;
   for (const auto& [id, interface] : interfaces_) widen(gathered, interface->config());
   return identity_.emplace(std::move(gathered));

@@ -27,7 +27,8 @@ class Listener final : public Handler {
   void remove(std::uint32_t id) noexcept;
   bool idle() const noexcept { return interfaces_.empty() && !adopted_; }
 
-  // What HELLO offers: the most that any of its interfaces takes.
+  // What HELLO offers: as much as there can be, whatever the interfaces take. Others do so, too, and rely on it: some
+  // take a highest index for a count, some leave rings that were not offered lying about. docs/protocol.md, "Peers".
   const handshake::ServerIdentity& identity();
 
   // A connection has named its interface: it is no longer the listener's to evict.

@@ -20,6 +20,16 @@ std::shared_ptr<Link> Port::link() const noexcept {
   return link_;
 }
 
+std::size_t Port::rx_rings() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return link_ != nullptr ? link_->rx.size() : 0;
+}
+
+std::size_t Port::tx_rings() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return link_ != nullptr ? link_->tx.size() : 0;
+}
+
 bool Port::connected() const noexcept {
   const std::lock_guard lock(mutex_);
   return link_ != nullptr;

@@ -33,6 +33,8 @@ class Port final : public FaultObserver {
 
   // Any thread.
   std::shared_ptr<Link> link() const noexcept;
+  std::size_t rx_rings() const noexcept;
+  std::size_t tx_rings() const noexcept;
   bool connected() const noexcept;
 
   // Control thread. Makes `link` (or none) the present one, tells every queue, and wakes those that wait.

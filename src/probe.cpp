@@ -1,4 +1,5 @@
-// Asking a listener what it is, without taking an interface.
+// Asking a listener what it is, without taking an interface. Its greeting is only looked at: to leave it unread in the
+// channel harms nobody, at whatever moment. docs/protocol.md, "Leaving".
 #include <algorithm>
 #include <memory>
 #include <poll.h>
@@ -21,7 +22,7 @@ Result<ListenerInfo> probe(const std::string& socket, std::chrono::milliseconds 
   const Clock::time_point deadline = Clock::now() + timeout;
 
   for (;;) {
-    const Result<Channel::Receive> received = channel.receive(*datagram);
+    const Result<Channel::Receive> received = channel.look(*datagram);
     if (!received) return received.error();
     if (*received == Channel::Receive::message) break;
     if (*received == Channel::Receive::closed)

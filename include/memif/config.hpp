@@ -77,8 +77,8 @@ struct InterfaceConfig {
   std::string secret{};  // at most 24 bytes; empty: none
   std::string name{};    // told to the peer, at most 32 bytes; default: "memif/<id>"
 
-  std::uint16_t rx_queues = 1;       // 1..256. A client asks for as many; a server accepts up to as many
-  std::uint16_t tx_queues = 1;       // 1..256
+  std::uint16_t rx_queues = 1;       // 1..256. A client asks for as many, and settles for fewer; a server takes up to
+  std::uint16_t tx_queues = 1;       // as many. Interface::rx_rings() tells how many there are
   std::uint32_t ring_size = 1024;    // client: descriptors a ring, a power of two from 2 to 16384
   std::uint32_t buffer_size = 2048;  // client: bytes a packet buffer, 1..1 MiB
   std::uint32_t headroom = 0;        // client: bytes left free before each received packet, less than buffer_size

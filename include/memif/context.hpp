@@ -23,8 +23,8 @@ class InterfaceImpl;
 
 // One end of a memif. Owned by its context; lives until Context::remove() or the context's end.
 //
-// Threads: the control thread only, except rx()/tx() and what they return (see queue.hpp), info() and connected(),
-// which are for any thread.
+// Threads: the control thread only, except rx()/tx() and what they return (see queue.hpp), rx_rings(), tx_rings(),
+// info() and connected(), which are for any thread.
 class Interface {
  public:
   const InterfaceConfig& config() const noexcept;
@@ -35,6 +35,11 @@ class Interface {
   // are valid as long as the interface.
   RxQueue& rx(std::size_t index);
   TxQueue& tx(std::size_t index);
+
+  // How many queues have a ring of the present link: those with the lowest indexes. 0 without a link. For a loop over
+  // the queues of a server that takes as many as its client brings.
+  std::size_t rx_rings() const noexcept;
+  std::size_t tx_rings() const noexcept;
 
   // The same, for a thread that may outlive the interface: the queue stays valid, and down, after its interface is
   // gone.
@@ -123,7 +128,8 @@ struct ListenerInfo {
   Credentials credentials;
 };
 
-// Connects to `socket`, reads the listener's HELLO and leaves. Blocks up to `timeout`.
+// Connects to `socket`, looks at the listener's HELLO and leaves, which harms no listener that has sent one. Blocks up
+// to `timeout`.
 Result<ListenerInfo> probe(const std::string& socket, std::chrono::milliseconds timeout);
 
 }  // namespace memif

@@ -38,8 +38,7 @@ inline ClientOptions options() {
   options.app_name = "client app";
   options.interface_name = "client interface";
   options.id = 7;
-  options.s2m_rings = 2;
-  options.m2s_rings = 1;
+  options.rings = {2, 1};
   options.timeout = 3s;
   return options;
 }
@@ -83,8 +82,8 @@ const T* sent(const Actions& actions) {
 inline std::string outline(const Actions& actions) {
   std::string text;
   for (const Action& action : actions) {
-    static constexpr const char* names[] = {"Send",       "Admit",     "Allocate", "MapRegion",
-                                            "AttachRing", "Establish", "Down",     "Deadline"};
+    static constexpr const char* names[] = {"Send",      "Admit",        "Allocate", "MapRegion", "AttachRing",
+                                            "Establish", "TakeGreeting", "Down",     "Deadline"};
     if (!text.empty()) text += ' ';
     text += names[action.index()];
     if (const Send* send = std::get_if<Send>(&action)) text += std::string("(") + message::name(send->message) + ")";
@@ -112,6 +111,17 @@ inline void expect_down(const Actions& actions, Errc code, bool from_peer, std::
   EXPECT_EQ(reason.code, code) << reason.text;
   EXPECT_EQ(reason.from_peer, from_peer);
   EXPECT_NE(reason.text.find(part), std::string::npos) << reason.text;
+}
+
+// The same of a client that may not have said anything yet: only the host hears then.
+inline void expect_refused(const Client& client, const Actions& actions, Errc code, std::string_view part = {}) {
+  if (client.leave() == Leave::told)
+    expect_refused(actions, code, part);
+  else
+    expect_down(actions, code, false, part);
+}
+inline void expect_refused(const Server&, const Actions& actions, Errc code, std::string_view part = {}) {
+  expect_refused(actions, code, part);
 }
 
 inline constexpr int server_states = 6;

@@ -157,8 +157,7 @@ TEST(Handshake, NoDeadlineIsLeftWhenTheLinkIsUp) {
 
 TEST(Handshake, TheClientTakesTheLesserOfWantedAndOffered) {
   ClientOptions wants = options();
-  wants.s2m_rings = 256;
-  wants.m2s_rings = 2;
+  wants.rings = {256, 2};
   wants.log2_ring_size = 14;
   ServerIdentity offers = identity();
   offers.max_s2m_ring = 2;
@@ -220,7 +219,7 @@ void expect_every_message_judged(const std::vector<Taken>& taken, MachineAt mach
       auto machine = machine_at(state);
       const Actions actions = machine.on_message(messages[kind], carries_fd(messages[kind]) ? 1 : 0, t0);
       if (std::find(takes.begin(), takes.end(), kind) == takes.end()) {
-        expect_refused(actions, Errc::unexpected_message, message::name(messages[kind]));
+        expect_refused(machine, actions, Errc::unexpected_message, message::name(messages[kind]));
         EXPECT_TRUE(machine.done());
         continue;
       }
@@ -267,43 +266,46 @@ void expect_ends(Machine machine) {
   const bool up = machine.up();
   const auto ends = [&machine](auto end, auto judge) {
     Machine copy = machine;
-    judge(end(copy));
+    const Actions actions = end(copy);
+    judge(copy, actions);
     expect_silence(copy);
   };
   ends(
       [](Machine& m) {
         return m.on_message(Disconnect{5, "their words"}, 0, t0);
       },
-      [&](const Actions& a) {
+      [&](const Machine&, const Actions& a) {
         expect_down(a, up ? Errc::peer_disconnected : Errc::peer_refused, true, "their words");
       });
   ends(
       [](Machine& m) {
         return m.on_message(Disconnect{5, ""}, 2, t0);
       },
-      [&](const Actions& a) { expect_down(a, up ? Errc::peer_disconnected : Errc::peer_refused, true, "code 5"); });
+      [&](const Machine&, const Actions& a) {
+        expect_down(a, up ? Errc::peer_disconnected : Errc::peer_refused, true, "code 5");
+      });
   ends([](Machine& m) { return m.on_closed(); },
-       [](const Actions& a) { expect_down(a, Errc::peer_gone, false, "closed the control channel"); });
+       [](const Machine&, const Actions& a) { expect_down(a, Errc::peer_gone, false, "closed the control channel"); });
   ends(
       [](Machine& m) {
         return m.on_refused_input({Errc::malformed_message, "3 bytes"});
       },
-      [](const Actions& a) { expect_refused(a, Errc::malformed_message, "3 bytes"); });
+      [](const Machine& m, const Actions& a) { expect_refused(m, a, Errc::malformed_message, "3 bytes"); });
   ends(
       [](Machine& m) {
         return m.abort({Errc::wrong_cookie, false, "ring 0: cookie"});
       },
-      [](const Actions& a) { expect_refused(a, Errc::wrong_cookie, "ring 0: cookie"); });
+      [](const Machine& m, const Actions& a) { expect_refused(m, a, Errc::wrong_cookie, "ring 0: cookie"); });
   ends(
       [](Machine& m) {
         return m.abort({Errc::peer_disconnected, true, "said it"});
       },
-      [](const Actions& a) { expect_down(a, Errc::peer_disconnected, true, "said it"); });
+      [](const Machine&, const Actions& a) { expect_down(a, Errc::peer_disconnected, true, "said it"); });
   ends(
       [](Machine& m) {
         return m.disconnect({Errc::closed, false, "removed"});
       },
-      [](const Actions& a) { expect_refused(a, Errc::closed, "removed"); });
+      [](const Machine& m, const Actions& a) { expect_refused(m, a, Errc::closed, "removed"); });
 }
 
 TEST(Handshake, EitherSideEndsInEveryStateInEveryWayOnceAndForAll) {
@@ -366,7 +368,7 @@ TEST(Handshake, ATimeoutSaysWhatWasWaitedFor) {
                                 "ACK of region 0",   "ACK of S2M ring 0", "waiting for CONNECTED"};
   for (int state = 0; state < client_states - 1; ++state) {
     Client client = client_at(state);
-    expect_refused(client.on_deadline(t0 + 3s), Errc::timed_out, client_words[state]);
+    expect_refused(client, client.on_deadline(t0 + 3s), Errc::timed_out, client_words[state]);
     expect_silence(client);
   }
 }

@@ -164,7 +164,7 @@ void add_info(CLI::App& app, Action& action) {
   command->add_flag("--json", options->json, "print one JSON object");
   add_port_options(*command, options->port);
   command->footer(
-      "Without --connect, only the listener's greeting is read: no interface is disturbed.\n"
+      "Without --connect, only the listener's greeting is looked at: no interface and no program is disturbed.\n"
       "--pid and --list show programs that publish: those of the C API and this command when they are started with\n"
       "MEMIF_PUBLISH=1, others by their own choice.\n"
       "Example: memif info --socket /run/vpp/memif.sock --json");
