@@ -41,15 +41,12 @@ void Port::set_link(std::shared_ptr<Link> link) noexcept {
     link_.swap(link);
     report_ = nullptr;
     if (link_ != nullptr) link_->port.store(this, std::memory_order_seq_cst);
-    for (const auto& queue : rx_) raise_locked(*queue);
+    for (const auto& queue : rx_) raise_and_wake_locked(*queue);
     for (const auto& queue : tx_) raise_locked(*queue);
   }
   changed_.notify_all();
   if (const std::shared_ptr<Link> now = this->link(); now != nullptr && now->vanished.load(std::memory_order_seq_cst))
     memory_vanished();
-  // Those that sleep do so on the former link's interrupts.
-  if (link != nullptr)
-    for (const LinkRing& ring : link->rx) signal_interrupt(ring.interrupt.get());
 }
 
 void Port::report(const std::shared_ptr<Link>& link, const char* what) noexcept {
@@ -90,10 +87,27 @@ void Port::wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout)
 void Port::raise(RxQueue& queue) noexcept {
   {
     const std::lock_guard lock(mutex_);
-    raise_locked(queue);
-    if (link_ != nullptr && queue.index_ < link_->rx.size()) signal_interrupt(link_->rx[queue.index_].interrupt.get());
+    raise_and_wake_locked(queue);
   }
   changed_.notify_all();
+}
+
+bool Port::fall_asleep(RxQueue& queue) noexcept {
+  const std::lock_guard lock(mutex_);
+  queue.asleep_ = !queue.attention();
+  return queue.asleep_;
+}
+
+void Port::wake_up(RxQueue& queue) noexcept {
+  const std::lock_guard lock(mutex_);
+  queue.asleep_ = false;
+}
+
+// A thread in the queue's wait() sleeps on the interrupt of the link that it has, and drains it. A program that watches
+// the descriptor itself is to find packets behind it and nothing else: it might drain it never, and turn for ever.
+void Port::raise_and_wake_locked(RxQueue& queue) noexcept {
+  raise_locked(queue);
+  if (queue.asleep_) signal_interrupt(queue.event_fd_);
 }
 
 // The release pairs with the acquire in Queue::attention(); the link itself is read under the mutex.

@@ -56,11 +56,16 @@ class Port final : public FaultObserver {
 
   // Queue threads: sleeps until `queue` has attention to pay, or the time is over.
   void wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout) noexcept;
+  // Queue threads, around a sleep on the queue's interrupt, which only then is what wakes them. False: there is
+  // attention to pay instead.
+  bool fall_asleep(RxQueue& queue) noexcept;
+  void wake_up(RxQueue& queue) noexcept;
   // Any thread: makes one receive queue look at its mode.
   void raise(RxQueue& queue) noexcept;
 
  private:
   void raise_locked(Queue& queue) noexcept;
+  void raise_and_wake_locked(RxQueue& queue) noexcept;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

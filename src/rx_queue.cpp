@@ -212,11 +212,13 @@ void RxQueue::sleep(nanoseconds timeout) noexcept {
     port_.wait_for_change(*this, timeout);
     return;
   }
+  if (!port_.fall_asleep(*this)) return;
   counters_.sleeps.add(1);
   pollfd descriptor{.fd = event_fd_, .events = POLLIN, .revents = 0};
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
   const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
   const bool signalled = ::ppoll(&descriptor, 1, timeout < nanoseconds::zero() ? nullptr : &limit, nullptr) > 0;
+  port_.wake_up(*this);
   mask_interrupts();
   if (signalled && drain_interrupt(event_fd_)) count_interrupt();
 }

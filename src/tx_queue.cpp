@@ -38,8 +38,15 @@ TxQueue::TxQueue(detail::Port& port, std::uint16_t index, TxCounters* published)
     : Queue(port, index), counters_(published != nullptr ? *published : own_counters_) {}
 
 void TxQueue::refresh() noexcept {
+  const bool loses_part = held() != 0;
   if (!pay_attention() || !adopt_link()) return;
   detail::LinkRing* ring = link_ != nullptr && index_ < link_->tx.size() ? &link_->tx[index_] : nullptr;
+  if (loses_part) {
+    part_ = 0;
+    counters_.rejected.add(1);
+    ring = nullptr;  // for a call
+    user_.store(nullptr, std::memory_order_relaxed);  // attention again
+  }
   attach(ring);
   limit_offset_ = 0;
   offsets_vary_ = false;
@@ -74,6 +81,25 @@ std::byte* TxQueue::resolve(const RawDescriptor& descriptor) noexcept {
 // Another descriptor is about to become the usual one.
 void TxQueue::forget_usual() noexcept {
   for (; usual_ahead_ != 0; --usual_ahead_) posted_[slot(usual_ahead_ - 1)] = bound(usual_);
+}
+
+// As a server: what the client posted there is to be read again.
+void TxQueue::take_back(std::size_t after) noexcept {
+  if (client_) return;
+  constexpr std::uint64_t flags = 0xffff;
+  const std::uint64_t posted = after < usual_ahead_ ? usual_ : (posted_[slot(after)] + Extent::of(1).word) & ~flags;
+  ring_.store_word0(static_cast<std::uint16_t>(next_ + after), posted);
+}
+
+// Their slots are free again, as a server with the descriptors that the client posted.
+void TxQueue::give_up_held() noexcept {
+  forget_usual();
+  for (std::size_t n = held(); n != 0; --n) {
+    --next_;
+    take_back(0);
+  }
+  part_ = 0;
+  counters_.rejected.add(1);
 }
 
 // Server: the slots from the front up to `end` go back without a packet, since one of their buffers cannot be used.

@@ -148,6 +148,7 @@ std::size_t show_buffers(TxState& state, Buffer* buffers, std::size_t count, std
     const std::size_t shown = state.queue->reserve(count, size, most, state.allocated, show);
     if (!forget_former_link(state)) [[likely]]
       return shown;
+    if (!state.queue->up()) return 0;
   }
 }
 

@@ -3,6 +3,9 @@
 // But a ring has no holes, and programs leave some: they allocate more buffers than they send, or send a packet of no
 // bytes. The packets behind such a gap move up into the buffers that were left out. That costs a copy; a program that
 // sends what it has allocated never gets there.
+//
+// A packet may come in several calls, each but the last ending with a buffer that says NEXT. The queue holds such
+// parts: the peer sees the packet when its end has come, whole.
 #pragma once
 
 #include "data.hpp"
@@ -31,18 +34,23 @@ inline std::size_t distance(const TxState& state, std::uint16_t slot) noexcept {
 template <class Buffer>
 class GapCloser {
  public:
-  explicit GapCloser(TxState& state) noexcept : state_(state), queue_(*state.queue) {}
+  // `parts`: whether a packet without an end at the end of what is sent is to be held.
+  GapCloser(TxState& state, bool parts) noexcept : state_(state), queue_(*state.queue), parts_(parts) {}
 
   // The buffers that are done with, sent or empty; allocated ones between them are given up. Out of order: none.
   [[gnu::noinline]] std::size_t send(const Buffer* buffers, std::size_t count) noexcept {
     if (!ascending(buffers, count)) return 0;
     std::size_t done = 0;
     std::size_t used = 0;  // slots that the program has no more use for, from the next on
-    while (const std::size_t parts = whole_packet(buffers + done, count - done)) {
+    while (done != count) {
       const Buffer* const packet = buffers + done;
+      std::size_t parts = whole_packet(packet, count - done);
+      const bool ends = parts != 0;
+      if (!ends && !parts_) break;
+      if (!ends) parts = count - done;
       const std::size_t end = distance(state_, packet[parts - 1].desc_index) + 1;
-      const bool empty = parts == 1 && packet[0].len == 0;
-      if (!empty && !(end == parts ? publish_in_place(packet, parts) : move_up(packet, parts))) break;
+      const bool empty = ends && parts == 1 && packet[0].len == 0 && queue_.held() == 0;
+      if (!empty && !(end == parts ? send_in_place(packet, parts, ends) : move_up(packet, parts, ends))) break;
       used = empty ? end : end - parts;
       done += parts;
     }
@@ -78,18 +86,32 @@ class GapCloser {
   }
 
   template <class Source>
-  bool publish(std::size_t parts, Source source) noexcept {
+  bool send(std::size_t parts, Source source, bool ends) noexcept {
+    if (!ends) return hold(parts, source);
     const std::size_t published = queue_.publish(parts, source).buffers;
     state_.allocated = static_cast<std::uint16_t>(state_.allocated - published);
     return published == parts;
   }
 
-  bool publish_in_place(const Buffer* packet, std::size_t parts) noexcept {
-    return publish(parts, BufferSource<Buffer>{packet});
+  template <class Source>
+  bool hold(std::size_t parts, Source source) noexcept {
+    const bool first = queue_.held() == 0;
+    if (queue_.hold(parts, source)) {
+      state_.allocated = static_cast<std::uint16_t>(state_.allocated - parts);
+      return true;
+    }
+    if (first || queue_.held() != 0) return false;
+    state_.allocated = 0;  // they were counted from where the packet began
+    log(LogLevel::warning, "memif_tx_burst: a packet whose end never comes fills its ring, and is given up");
+    return false;
+  }
+
+  bool send_in_place(const Buffer* packet, std::size_t parts, bool ends) noexcept {
+    return send(parts, BufferSource<Buffer>{packet}, ends);
   }
 
   // A buffer moves to a slot before its own, or stays: in this order none is overwritten that is still to be moved.
-  bool move_up(const Buffer* packet, std::size_t parts) noexcept {
+  bool move_up(const Buffer* packet, std::size_t parts, bool ends) noexcept {
     for (std::size_t i = 0; i < parts; ++i)
       if (!can_move(packet[i], i)) return false;
     for (std::size_t i = 0; i < parts; ++i) {
@@ -97,7 +119,7 @@ class GapCloser {
       if (packet[i].len > to.room) return false;
       std::memmove(to.data, packet[i].data, packet[i].len);
     }
-    return publish(parts, Moved{packet});
+    return send(parts, Moved{packet}, ends);
   }
 
   bool can_move(const Buffer& buffer, std::size_t to) noexcept {
@@ -120,6 +142,7 @@ class GapCloser {
 
   TxState& state_;
   TxQueue& queue_;
+  const bool parts_;
 };
 
 // Sends from the next slot on, closing the gaps that given-up buffers and empty packets leave. Stops before the first
@@ -142,7 +165,7 @@ Code tx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   std::size_t done = queue.publish(allocated, BufferSource<Buffer>{buffers}).buffers;
   state->allocated = static_cast<std::uint16_t>(state->allocated - done);
   if (done != allocated) [[unlikely]]
-    done += GapCloser<Buffer>(*state).send(buffers + done, allocated - done);
+    done += GapCloser<Buffer>(*state, allocated == count).send(buffers + done, allocated - done);
   *sent = static_cast<std::uint16_t>(done);
   return done == (surplus == Surplus::refused ? count : allocated) ? Code::success : Code::inval_arg;
 }

@@ -351,8 +351,11 @@ int memif_buffer_alloc (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *
 /* Sends allocated buffers, beginning with the oldest. `len` and NEXT may have been changed, and `data` moved forward
  * (slave). Buffers that are left out are given up, and those after them copied to where they were; so are those after a
  * packet of no bytes, which counts as sent.
+ * If the last one has NEXT, its packet is held, and goes out when a later call has sent its end. If the link goes before
+ * that, the next call on the queue is DISCONNECTED, though there may be another link by then.
  * INVAL_ARG: bufs[*tx] is not allocated, out of order, or does not lie within its buffer; those before it are sent, it and those
- * after it are still allocated. */
+ * after it are still allocated. If the packet that is held would leave no descriptor for its end, it is given up, and all
+ * that was allocated with it. */
 int memif_tx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count, uint16_t *tx);
 
 /* --- Packets without copies (slave only, else INVAL_ARG) ----------------------------------------------------------- */

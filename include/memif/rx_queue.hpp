@@ -31,7 +31,8 @@ class alignas(128) RxQueue : public detail::Queue {
   bool arm() noexcept;
   void disarm() noexcept;
 
-  // The eventfd that the peer signals, of the present link; -1 while there is none. Stays memifpp's.
+  // The eventfd that the peer signals, of the present link; -1 while there is none. Stays memifpp's. It is readable for
+  // packets and after remind(), not when the link ends: that is what on_disconnected is for.
   int event_fd() const noexcept;
 
   // Takes effect at the queue's next call, also in a wait() that is going on.
@@ -165,6 +166,7 @@ class alignas(128) RxQueue : public detail::Queue {
   std::uint64_t posted_word0_ = 0;    // client: what a freshly posted descriptor says
   std::uint64_t* dropped_ = nullptr;  // one bit a slot: taken, but never handed out
   std::size_t dropped_count_ = 0;
+  bool asleep_ = false;                // in wait(), on event_fd_; guarded by the port's mutex
   bool armed_ = false;                 // since the link or the mode changed
   std::uint32_t waits_awake_ = 0;      // in a row
   bool unfinished_ = false;            // the slots before limit_ are a packet whose end is not published

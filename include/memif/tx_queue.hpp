@@ -58,6 +58,17 @@ class alignas(128) TxQueue : public detail::Queue {
   template <class Source>
   Published publish(std::size_t count, Source source) noexcept;
 
+  // Accepts the next `count` buffers as parts of a packet that goes on: publish() publishes them with its end, the peer
+  // sees nothing before. False, and nothing is accepted, if one is empty or outside its buffer, or if they would leave
+  // no slot of the ring for the end: then what was held is given up. If the link goes, so do they, and the queue is
+  // down for a call, even if there is another link by then: nobody is to send what follows as if it were a packet.
+  // Given up or gone, they are counted as `rejected`. Not to be mixed with bursts.
+  template <class Source>
+  bool hold(std::size_t count, Source source) noexcept;
+
+  // Buffers held, right before the next to be sent.
+  std::size_t held() const noexcept { return part_ != 0 && counters_.packets.get() == part_after_ ? part_ : 0; }
+
   // Client: puts the buffer of a slot that `from` holds in the place of the buffer `after` slots beyond the next to be
   // sent, and the other way round. False if the two queues do not share a link, or there is no such slot.
   bool exchange(RxQueue& from, std::uint16_t slot, std::size_t after) noexcept;
@@ -104,6 +115,8 @@ class alignas(128) TxQueue : public detail::Queue {
   void notify() noexcept;
   void give_back(std::uint16_t end) noexcept;
   void forget_usual() noexcept;
+  void take_back(std::size_t after) noexcept;
+  void give_up_held() noexcept;
   std::size_t forward_exchanged(RxBurst& burst) noexcept;
   std::size_t forward_copied(RxBurst& burst) noexcept;
   template <class Sink>
@@ -140,6 +153,8 @@ class alignas(128) TxQueue : public detail::Queue {
   static_assert(max_run * std::uint64_t{max_part} < std::uint64_t{1} << 32);
   template <class Source>
   [[gnu::always_inline]] inline Written write_run(std::size_t from, std::size_t count, Source source) noexcept;
+  template <class Source>
+  Written write_rest(Written written, std::size_t count, Source source) noexcept;
   template <class Source>
   [[gnu::noinline]] Published publish_rest(Written written, std::size_t count, Source source) noexcept;
   inline Published commit(Written written) noexcept;
@@ -182,6 +197,8 @@ class alignas(128) TxQueue : public detail::Queue {
   std::uint64_t usual_ = 0;  // server: word0 of the last unusual descriptor found good, no flags; its region is view_
   std::size_t usual_ahead_ = 0;      // server: of so many slots from next_ on the descriptors were like that when read
   std::uint64_t* posted_ = nullptr;  // server: of the others, as each was read and checked, its bound()
+  std::uint16_t part_ = 0;           // buffers that hold() accepted, which lie before next_, ...
+  std::uint64_t part_after_ = 0;     // ... as long as no more packets than these were published
   TxCounters own_counters_;
   TxCounters& counters_;  // its own, or where observers see them
 };
@@ -292,7 +309,7 @@ inline std::size_t TxQueue::find_free(std::size_t after, std::size_t wanted) noe
 bool TxQueue::look() noexcept {
   const auto limit = static_cast<std::uint16_t>(ring_.load_peer_index() + limit_offset_);
   const auto free = static_cast<std::uint16_t>(limit - next_);
-  if (checked && (free > ring_.size() || free < static_cast<std::uint16_t>(limit_ - next_))) [[unlikely]] {
+  if (checked && (free + held() > ring_.size() || free < static_cast<std::uint16_t>(limit_ - next_))) [[unlikely]] {
     broken("the peer's ring index is out of range");
     return false;
   }
@@ -346,9 +363,9 @@ TxQueue::Written TxQueue::write_run(std::size_t from, std::size_t count, Source 
   return offsets_vary_ ? write_own<true>(first, run, from, source) : write_own<false>(first, run, from, source);
 }
 
-// A burst that is not one run, or not of whole packets, as far as it can be sent.
+// Buffers that are not one run, as far as they can be sent.
 template <class Source>
-TxQueue::Published TxQueue::publish_rest(Written written, std::size_t count, Source source) noexcept {
+TxQueue::Written TxQueue::write_rest(Written written, std::size_t count, Source source) noexcept {
   while (written.buffers != count) {
     const Written part = write_run(written.buffers, count, source);
     written.buffers += part.buffers;
@@ -361,13 +378,42 @@ TxQueue::Published TxQueue::publish_rest(Written written, std::size_t count, Sou
     counters_.rejected.add(1);
     MEMIF_PROBE(tx_drop, &port_, index_, count - written.buffers, 1);
   }
+  return written;
+}
+
+// A burst that is not one run, or not of whole packets.
+template <class Source>
+TxQueue::Published TxQueue::publish_rest(Written written, std::size_t count, Source source) noexcept {
+  written = write_rest(written, count, source);
   // A packet at the end whose last part is missing is taken back.
   while (written.buffers != 0 && source.extent(written.buffers - 1).more()) {
     --written.buffers;
     --written.continued;
     written.bytes -= source.extent(written.buffers).length();
+    take_back(written.buffers);
   }
   return written.buffers != 0 ? commit(written) : Published{};
+}
+
+// The index that the next publish() stores is beyond them.
+template <class Source>
+bool TxQueue::hold(std::size_t count, Source source) noexcept {
+  const std::size_t before = held();
+  if (before + count >= ring_.size()) {
+    give_up_held();
+    return false;
+  }
+  forget_usual();
+  Written written = write_rest({}, count, source);
+  if (written.buffers != count) {
+    while (written.buffers != 0) take_back(--written.buffers);
+    return false;
+  }
+  next_ = static_cast<std::uint16_t>(next_ + count);
+  part_ = static_cast<std::uint16_t>(before + count);
+  part_after_ = counters_.packets.get();
+  counters_.bytes.add(written.bytes);
+  return true;
 }
 
 }  // namespace memif

@@ -75,7 +75,8 @@ std::size_t TxQueue::reserve_posted_run(std::size_t after, std::size_t count, st
 }
 
 // One packet over posted buffers of any size in any region. A buffer that cannot be used ends the burst before the
-// packet; at the front of the ring, where nothing precedes it, the slots up to it go back empty instead.
+// packet; at the front of the ring, where nothing precedes it, not even a part that is held, the slots up to it go back
+// empty instead.
 template <class Sink>
 std::size_t TxQueue::reserve_posted_packet(std::size_t after, std::size_t max, std::uint32_t size, std::size_t at,
                                            Sink sink) noexcept {
@@ -88,7 +89,7 @@ std::size_t TxQueue::reserve_posted_packet(std::size_t after, std::size_t max, s
     const RawDescriptor descriptor = ring_.load(index);
     std::byte* const data = resolve(descriptor);
     if (data == nullptr) {
-      if (first == next_) give_back(static_cast<std::uint16_t>(index + 1));
+      if (first == next_ && held() == 0) give_back(static_cast<std::uint16_t>(index + 1));
       return 0;
     }
     const std::uint32_t capacity = std::min(descriptor.length(), max_part);

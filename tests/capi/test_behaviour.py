@@ -31,6 +31,9 @@ class Generations(Installed):
     def test_what_programs_depend_on_in_every_generation(self):
         self.run_in_every_generation("behaviour.c")
 
+    def test_packets_in_parts_in_every_generation(self):
+        self.run_in_every_generation("parts.c")
+
     def test_waiting_in_every_generation(self):
         self.run_in_every_generation("waiting.c")
 

@@ -24,6 +24,10 @@ class RawRing {
   }
   std::uint16_t head() const { return index(offsetof(wire::RingHeader, head)); }
   std::uint16_t tail() const { return index(offsetof(wire::RingHeader, tail)); }
+  void set_index(bool head, std::uint16_t value) {
+    std::memcpy(at_ + (head ? offsetof(wire::RingHeader, head) : offsetof(wire::RingHeader, tail)), &value,
+                sizeof value);
+  }
   RawDescriptorAt& descriptor(std::size_t i) {
     return reinterpret_cast<RawDescriptorAt*>(at_ + sizeof(wire::RingHeader))[i & (size_ - 1)];
   }
