@@ -64,7 +64,8 @@ void MacTable::move(Entries::iterator known, std::size_t port, Time now) {
 
 // Forgets what is old in the next part of the table: the longer nothing was swept, the larger.
 void MacTable::sweep(Time now) {
-  const std::size_t parts = now - swept_ >= sweeps * sweep_period ? sweeps : (now - swept_) / sweep_period;
+  const std::size_t parts =
+      now - swept_ >= sweeps * sweep_period ? sweeps : static_cast<std::size_t>((now - swept_) / sweep_period);
   swept_ = now;
   const auto old = [&](const auto& entry) { return now - entry.second.seen >= age_; };
   for (std::size_t left = (entries_.bucket_count() * parts + sweeps - 1) / sweeps; left != 0; --left) {
