@@ -125,9 +125,34 @@ class ServerTest(NeighbourTest):
         self.assertEqual(strangers.kind_of(refusal), strangers.DISCONNECT)
         self.assertRegex(strangers.parse_disconnect(refusal), r"ring 2 .*: 2 from the client are accepted")
 
+    def test_a_goodbye_before_init_is_shown(self):
+        """Such as that of a Go client that finds nothing to its liking in HELLO."""
+        server = self.memif("ping", *PING, "--wait", "3s", TARGET, role="server")
+        self.listening(server)
+        client = self.client()
+        client.receive()
+        client.say(strangers.disconnect("initializeRegions: addRegion: invalid argument"))
+        server.wait_for_output("initializeRegions: addRegion: invalid argument; still waiting")
+        self.assert_no_peer(server, "the peer says: initializeregions: addregion: invalid argument")
+
+    def test_a_visitor_who_only_looks_is_no_reason(self):
+        server = self.memif("ping", *PING, "--wait", "2s", TARGET, role="server")
+        self.listening(server)
+        self.assert_exit(self.start(MEMIF, "info", "--socket", self.socket), 0)
+        self.assert_no_peer(server, "nobody connected")
+
 
 class SurplusTest(NeighbourTest):
     """A client with more queues than its server."""
+
+    def test_a_stranger_that_refuses_by_ring(self):
+        acceptor = self.accept(rings=(2, 3), ring_words="Invalid ring index")
+        client = self.memif("dump", "--tx-queues", "4", "--rx-queues", "5", "--wait", "10s")
+        client.wait_for_output("takes 2 of our 4 queues to it, and 3 of 5 from it")
+        wait_until(acceptor.connected.is_set, "the link")
+        self.assertEqual(acceptor.rings_of_the_link, (2, 3))
+        self.assertEqual(acceptor.deaths, [])
+        self.assertNotIn("refused", client.stderr)
 
     def test_a_stranger_that_takes_none(self):
         acceptor = self.accept(rings=(0, 0), ring_words="Invalid ring index")

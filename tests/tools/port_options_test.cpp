@@ -116,6 +116,36 @@ TEST(PortOptionsLine, OptionsChangeWhatTheWordSays) {
   EXPECT_EQ(port.config.role, Role::server);
 }
 
+struct Queues {
+  unsigned rx, tx;
+  bool operator==(const Queues&) const = default;
+};
+Queues queues_of(const std::string& word) {
+  const InterfaceConfig config = interface_config(parse_port_word(word));
+  return {config.rx_queues, config.tx_queues};
+}
+
+TEST(PortWord, AServerTakesAsManyQueuesAsItsClientBringsUnlessToldOtherwise) {
+  EXPECT_EQ(queues_of("memif:/a"), (Queues{1, 1}));
+  EXPECT_EQ(queues_of("memif:/a,role=server"), (Queues{256, 256}));
+  EXPECT_EQ(queues_of("memif:/a,rx-queues=1,role=server"), (Queues{1, 256}));
+  EXPECT_EQ(queues_of("memif:/a,role=server,tx-queues=2"), (Queues{256, 2}));
+  EXPECT_EQ(queues_of("memif:/a,role=server,queues=1"), (Queues{1, 1}));
+}
+
+TEST(PortWord, QueuesEachWayAreSetApart) {
+  EXPECT_EQ(queues_of("memif:/a,rx-queues=1,tx-queues=2"), (Queues{1, 2}));
+  EXPECT_EQ(queues_of("memif:/a,queues=4,rx-queues=3"), (Queues{3, 4}));
+  EXPECT_THAT(refusal("memif:/a,rx-queues=257"), HasSubstr("rx-queues"));
+  EXPECT_THAT(refusal("memif:/a,tx-queues=0"), HasSubstr("tx-queues"));
+}
+
+TEST(PortOptionsLine, QueuesEachWayAreSetApart) {
+  const PortOptions port = from_options({"--queues", "4", "--tx-queues", "2"});
+  EXPECT_EQ(port.config.rx_queues, 4);
+  EXPECT_EQ(port.config.tx_queues, 2);
+}
+
 TEST(PortOptionsLine, ReconnectHasAnOptionalPeriod) {
   EXPECT_FALSE(from_options({}).reconnect);
   EXPECT_TRUE(from_options({"--reconnect"}).reconnect);

@@ -18,10 +18,14 @@ constexpr std::chrono::seconds patience(1);
 
 class MemifPort final : public BridgePort {
  public:
-  MemifPort(const PortOptions& options, Context& context) : BridgePort("memif:" + port_name(options.config)) {
-    InterfaceConfig config = options.config;
-    config.on_connected = [this](Interface&) {
+  MemifPort(const PortOptions& options, Context& context)
+      : BridgePort("memif:" + port_name(options.config)), context_(context) {
+    InterfaceConfig config = interface_config(options);
+    config.on_connected = [this](Interface& interface) {
       up_ = true;
+      queues_ = interface.rx_rings();
+      most_queues_ = std::max(most_queues_, queues_);
+      next_queue_ = 0;
       up_since_ = std::chrono::steady_clock::now();
       notice(fmt::format("{}: the link is up", name()));
     };
@@ -40,7 +44,8 @@ class MemifPort final : public BridgePort {
     return up_ && (interface_->tx(0).room() != 0 || std::chrono::steady_clock::now() >= up_since_ + patience);
   }
   std::string why_down() const override {
-    const auto reason = interface_->info().last_reason;
+    auto reason = interface_->info().last_reason;
+    if (!reason) reason = refusals_of(context_, *interface_).last;
     return reason ? describe_reason(*reason) : std::string();
   }
   void release() override { burst_.release(); }
@@ -52,12 +57,13 @@ class MemifPort final : public BridgePort {
   void take(std::vector<Frame>& frames) override;
   void put(Frames frames) override;
   void add(const RxBurst& burst, std::vector<Frame>& frames);
-  std::size_t queues() const { return interface_->config().rx_queues; }
   std::uint64_t refused() const;
 
+  Context& context_;
   Interface* interface_ = nullptr;
   bool up_ = false;
   Time up_since_{};
+  std::size_t queues_ = 0, most_queues_ = 0;  // to receive from: of the last link, of all
   std::size_t next_queue_ = 0, armed_ = 0;
   std::uint64_t refused_ = 0;
   RxBurst burst_;
@@ -69,9 +75,9 @@ class MemifPort final : public BridgePort {
 // The queues take turns, so that a busy one does not silence the others.
 void MemifPort::take(std::vector<Frame>& frames) {
   if (!up_) return;
-  for (std::size_t i = 0; i < queues(); ++i) {
+  for (std::size_t i = 0; i < queues_; ++i) {
     burst_ = interface_->rx(next_queue_).receive(received_);
-    next_queue_ = (next_queue_ + 1) % queues();
+    next_queue_ = (next_queue_ + 1) % queues_;
     if (!burst_.empty()) break;
   }
   if (!burst_.empty()) add(burst_, frames);
@@ -122,7 +128,7 @@ void MemifPort::put(Frames frames) {
 
 std::uint64_t MemifPort::refused() const {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < queues(); ++i) {
+  for (std::size_t i = 0; i < most_queues_; ++i) {
     const RxCounters& counters = interface_->rx(i).counters();
     sum += counters.dropped_descriptor.get() + counters.dropped_long.get() + counters.dropped_oversize.get();
   }
@@ -130,7 +136,7 @@ std::uint64_t MemifPort::refused() const {
 }
 
 bool MemifPort::arm(std::vector<pollfd>& descriptors) {
-  for (armed_ = 0; up_ && armed_ < queues(); ++armed_) {
+  for (armed_ = 0; up_ && armed_ < queues_; ++armed_) {
     RxQueue& queue = interface_->rx(armed_);
     if (!queue.arm()) return false;
     descriptors.push_back({queue.event_fd(), POLLIN, 0});

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <deque>
 #include <fmt/format.h>
 #include <memory>
 #include <optional>
@@ -40,7 +41,7 @@ std::vector<CaptureSource> describe_ports(const std::vector<PortOptions>& ports,
 
 std::uint64_t dropped(const Port& port) {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < port.queues(); ++i) {
+  for (std::size_t i = 0; i < port.most_rx_queues(); ++i) {
     const RxCounters& counters = port.rx(i).counters();
     sum += counters.dropped_descriptor.get() + counters.dropped_long.get() + counters.dropped_oversize.get();
   }
@@ -66,10 +67,7 @@ class LiveCapture {
  public:
   LiveCapture(const CaptureOptions& options, const std::vector<PortOptions>& ports, Pass pass)
       : sink_(options, describe_ports(ports, pass)), pass_(pass) {
-    for (const PortOptions& port : ports) {
-      Side& side = sides_.emplace_back(Side{session_.add(port)});
-      for (std::size_t i = 0; i < side.port.queues(); ++i) side.lanes.push_back(Lane{i});
-    }
+    for (const PortOptions& port : ports) sides_.push_back(Side{session_.add(port)});
   }
 
   int run();
@@ -77,7 +75,7 @@ class LiveCapture {
  private:
   struct Side {
     Port& port;
-    std::vector<Lane> lanes{};
+    std::deque<Lane> lanes{};  // for each queue that some link had; a lane stays where it is
     bool gone() const { return !port.up() && port.links() != 0 && !port.options().reconnect; }
   };
 
@@ -139,7 +137,9 @@ std::optional<CaptureEnd> LiveCapture::serve() {
 bool LiveCapture::serve(std::size_t side) {
   const Port& port = sides_[side].port;
   bool any = false;
-  for (Lane& lane : sides_[side].lanes) {
+  std::deque<Lane>& lanes = sides_[side].lanes;
+  while (lanes.size() < port.rx_queues()) lanes.push_back(Lane{lanes.size()});
+  for (Lane& lane : lanes) {
     if (lane.left == 0 && port.up() && capture(side, lane)) any = true;
     if (pass_ == Pass::between)
       pass_on(side, lane);

@@ -62,6 +62,12 @@ Json queue_json(std::size_t queue, const std::optional<ObservedRing>& ring, std:
   return json;
 }
 
+// A server may have very many queues that no client ever used: those behind the last one that has, or had, a ring.
+template <class Queue>
+void leave_out_unused(std::vector<Queue>& queues) {
+  while (queues.size() > 1 && !queues.back().ring && queues.back().totals.bursts == 0) queues.pop_back();
+}
+
 }  // namespace
 
 CLI::Option* add_pid_option(CLI::App& app, std::vector<pid_t>& pids, const std::string& help) {
@@ -76,6 +82,10 @@ Observation look(const std::vector<pid_t>& pids) {
   for (const pid_t pid : pids) append(result, look_at(pid));
   if (pids.empty()) result = observe_all();
   auto& all = result.interfaces;
+  for (ObservedInterface& one : all) {
+    leave_out_unused(one.rx);
+    leave_out_unused(one.tx);
+  }
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return std::make_tuple(key(a), !a.connected) < std::make_tuple(key(b), !b.connected);
   });

@@ -37,19 +37,21 @@ PerfThreads::PerfThreads(Mode mode, PerfLoad load, std::vector<unsigned> cpus)
   check_cpus(cpus_);
 }
 
+// What is reflected goes back on the queue of its number or, where there are fewer of these, is shared among them: a
+// queue is one thread's.
 void PerfThreads::add(const Port& port, PerfRole role) {
-  const InterfaceConfig& config = port.config();
-  for (std::uint16_t i = 0; i < std::max(config.tx_queues, config.rx_queues); ++i) {
-    PerfWorker::Job job{.queue = i};
-    if (i < config.tx_queues && port.interface().tx(i).renew()) job.tx = &port.interface().tx(i);
-    if (i < config.rx_queues && port.interface().rx(i).renew()) job.rx = &port.interface().rx(i);
-    job.reflect = role == PerfRole::reflect || role == PerfRole::partner;
-    if (role == PerfRole::send) job.rx = nullptr;
-    if (role == PerfRole::receive) job.tx = nullptr;
-    const bool able = job.reflect ? job.tx != nullptr && job.rx != nullptr : job.tx != nullptr || job.rx != nullptr;
-    if (!able) continue;
+  const bool reflects = role == PerfRole::reflect || role == PerfRole::partner;
+  const std::size_t receivers = port.rx_queues(), senders = port.tx_queues();
+  for (std::size_t i = 0; i < (reflects ? std::min(receivers, senders) : std::max(receivers, senders)); ++i) {
+    PerfWorker::Job job{.reflect = reflects, .queue = static_cast<std::uint16_t>(i)};
+    if (i < senders && role != PerfRole::receive) job.tx = &port.interface().tx(i);
+    if (role != PerfRole::send)
+      for (std::size_t rx = i; rx < receivers; rx += reflects ? senders : receivers) job.rx.push_back(&port.rx(rx));
+    if (job.tx == nullptr && job.rx.empty()) continue;
+    for (RxQueue* rx : job.rx) rx->renew();
+    if (job.tx != nullptr) job.tx->renew();
     if (!cpus_.empty()) job.cpu = cpus_[members_.size() % cpus_.size()];
-    members_.push_back({std::make_unique<PerfWorker>(job, mode_, load_), role});
+    members_.push_back({std::make_unique<PerfWorker>(std::move(job), mode_, load_), role});
   }
 }
 

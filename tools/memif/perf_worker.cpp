@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <thread>
+#include <utility>
 
 namespace memif::tool {
 namespace {
@@ -14,6 +15,7 @@ using std::chrono::steady_clock;
 constexpr std::size_t in_buffers = 256;     // taken at once
 constexpr std::size_t out_buffers = 2048;   // the longest packet in the smallest sensible buffers takes 1024
 constexpr std::uint16_t most_queues = 256;  // of a sender
+constexpr auto short_nap = 1ms;             // so often one of several queues looks after the others
 constexpr auto nap = 20ms;                  // so often a waiting thread looks whether it is to stop
 
 std::uint64_t now_ns() noexcept {
@@ -37,8 +39,13 @@ inline void write(const Packet& packet, Bytes& bytes, std::size_t at, const Perf
 
 }  // namespace
 
-PerfWorker::PerfWorker(const Job& job, Mode mode, const PerfLoad& load)
-    : job_(job), mark_at_(perf_mark_at(mode)), load_(load), out_(out_buffers), in_(in_buffers), packets_(load.packets) {
+PerfWorker::PerfWorker(Job job, Mode mode, const PerfLoad& load)
+    : job_(std::move(job)),
+      mark_at_(perf_mark_at(mode)),
+      load_(load),
+      out_(out_buffers),
+      in_(in_buffers),
+      packets_(load.packets) {
   const auto same = [this](const Bytes& packet) { return packet.size() == packets_.front().size(); };
   one_size_ = std::all_of(packets_.begin(), packets_.end(), same);
   for (Bytes& packet : packets_) PerfMark{.queue = job_.queue}.write(packet.data() + mark_at_);
@@ -46,7 +53,7 @@ PerfWorker::PerfWorker(const Job& job, Mode mode, const PerfLoad& load)
 
 const char* PerfWorker::does() const noexcept {
   if (job_.reflect) return "reflect";
-  return job_.tx == nullptr ? "receive" : job_.rx == nullptr ? "send" : "exchange";
+  return job_.tx == nullptr ? "receive" : job_.rx.empty() ? "send" : "exchange";
 }
 
 void PerfWorker::run() {
@@ -55,13 +62,13 @@ void PerfWorker::run() {
   while (running_.load(std::memory_order_relaxed)) {
     std::size_t moved = 0;
     if (job_.reflect) {
-      moved = reflect();
+      for (RxQueue* rx : job_.rx) moved += reflect(*rx);
     } else {
       if (sends() && sending_.load(std::memory_order_relaxed))
         moved = send();
       else if (sends())
         drained_.store(job_.tx->room() == job_.tx->ring_size(), std::memory_order_relaxed);
-      if (job_.rx != nullptr) moved += receive();
+      for (RxQueue* rx : job_.rx) moved += receive(*rx);
     }
     if (moved == 0)
       idle();
@@ -134,8 +141,8 @@ void PerfWorker::write_alike(std::span<Buffer> buffers) const noexcept {
   }
 }
 
-std::size_t PerfWorker::receive() {
-  const RxBurst burst = job_.rx->receive(in_);
+std::size_t PerfWorker::receive(RxQueue& from) {
+  const RxBurst burst = from.receive(in_);
   if (burst.empty()) return 0;
   // Otherwise the processor, which looks ahead by a few packets only, waits for each of these lines anew.
   for (const Buffer& buffer : burst.buffers()) __builtin_prefetch(buffer.data() + mark_at_);
@@ -179,10 +186,10 @@ bool PerfWorker::inspect(const Packet& packet, std::uint64_t now) {
 }
 
 // No more than the peer has room for, so that a reflector loses nothing.
-std::size_t PerfWorker::reflect() {
+std::size_t PerfWorker::reflect(RxQueue& from) {
   const std::size_t room = std::min(job_.tx->room(), in_.size());
   if (room == 0) return 0;
-  RxBurst burst = job_.rx->receive(std::span(in_).first(room));
+  RxBurst burst = from.receive(std::span(in_).first(room));
   if (burst.empty()) return 0;
   std::uint64_t bytes = 0;
   for (const Buffer& buffer : burst.buffers()) bytes += buffer.size();
@@ -198,15 +205,16 @@ std::size_t PerfWorker::reflect() {
 // whose peer takes nothing lets others run now and then, since the peer may be waiting for this CPU.
 void PerfWorker::idle() {
   const bool sending = sends() && sending_.load(std::memory_order_relaxed);
-  const bool waits = job_.rx != nullptr && !(job_.reflect && job_.tx->room() == 0);
+  const bool waits = !job_.rx.empty() && !(job_.reflect && job_.tx->room() == 0);
+  const auto longest = job_.rx.size() > 1 ? short_nap : nap;
   const auto pause = sending && load_.rate > 0
                          ? std::chrono::nanoseconds(static_cast<std::int64_t>(std::min(1e9 / load_.rate, 1e18)))
                          : 0ns;
   if (waits && !sending) {
-    job_.rx->wait(nap);
+    job_.rx.front()->wait(longest);
   } else if (sending && pause > 200us) {
     if (waits)
-      job_.rx->wait(std::min<std::chrono::nanoseconds>(pause / 4, nap));
+      job_.rx.front()->wait(std::min<std::chrono::nanoseconds>(pause / 4, longest));
     else
       std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(pause / 4, nap));
   } else if (++idle_turns_ % 256 == 0) {

@@ -36,14 +36,14 @@ struct PerfCounts {
 class alignas(128) PerfWorker {
  public:
   struct Job {
-    TxQueue* tx = nullptr;  // either queue may be missing; both must outlive the worker
-    RxQueue* rx = nullptr;
-    bool reflect = false;  // sends what it receives, and nothing else
+    TxQueue* tx = nullptr;       // may be missing, if there is one to receive from; all must outlive the worker
+    std::vector<RxQueue*> rx{};  // in turn
+    bool reflect = false;        // sends what it receives, and nothing else
     std::uint16_t queue = 0;
     std::optional<unsigned> cpu{};  // to run on
   };
 
-  PerfWorker(const Job& job, Mode mode, const PerfLoad& load);
+  PerfWorker(Job job, Mode mode, const PerfLoad& load);
 
   // Until stop(). Sending ends before, with stop_sending(): then the worker waits for the peer to take what is in the
   // ring, and goes on receiving.
@@ -68,9 +68,9 @@ class alignas(128) PerfWorker {
   std::size_t send();
   std::size_t fill(std::size_t wanted, TxBurst& burst);
   void write_alike(std::span<Buffer> buffers) const noexcept;
-  std::size_t receive();
+  std::size_t receive(RxQueue& from);
   bool inspect(const Packet& packet, std::uint64_t now);
-  std::size_t reflect();
+  std::size_t reflect(RxQueue& from);
   void idle();
 
   const Job job_;

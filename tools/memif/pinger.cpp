@@ -177,7 +177,7 @@ bool Pinger::transmit(View packet) {
 }
 
 void Pinger::receive() {
-  for (std::size_t queue = 0; port_.up() && queue < port_.queues(); ++queue) {
+  for (std::size_t queue = 0; port_.up() && queue < port_.rx_queues(); ++queue) {
     RxBurst burst = port_.rx(queue).receive(buffers_);
     const auto when = Clock::now();
     for (const Packet packet : burst) handle(copy_head(packet, packet_), when);

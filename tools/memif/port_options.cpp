@@ -10,6 +10,8 @@
 #include <limits>
 #include <utility>
 
+#include <memif/wire.hpp>
+
 #include "command.hpp"
 #include "units.hpp"
 
@@ -63,6 +65,16 @@ void set_secret_file(PortOptions& options, std::string_view value) {
                                errno != 0 ? std::strerror(errno) : "its first line is empty"));
 }
 
+void set_rx_queues(PortOptions& options, std::string_view value) {
+  options.config.rx_queues = static_cast<std::uint16_t>(parse_number(value, 1, wire::max_rings));
+  options.rx_queues_set = true;
+}
+
+void set_tx_queues(PortOptions& options, std::string_view value) {
+  options.config.tx_queues = static_cast<std::uint16_t>(parse_number(value, 1, wire::max_rings));
+  options.tx_queues_set = true;
+}
+
 void set_wait(PortOptions& options, std::string_view value) {
   options.wait.reset();
   if (value != "forever") options.wait = parse_duration(value);
@@ -103,11 +115,18 @@ constexpr std::array settings{
     Setting{"secret", "--secret", "TEXT", "at most 24 bytes; other users can see it in the process list",
             [](PortOptions& o, std::string_view v) { o.config.secret = v; }},
     Setting{"secret-file", "--secret-file", "FILE", "a file whose first line is the secret", set_secret_file},
-    Setting{"queues", "--queues", "N", "queues each way, 1 to 256",
-            [](PortOptions& o, std::string_view v) {
-              o.config.rx_queues = o.config.tx_queues = static_cast<std::uint16_t>(parse_number(v, 1, 256));
-            },
-            [](const PortOptions& o) { return std::to_string(o.config.rx_queues); }},
+    Setting{
+        "queues", "--queues", "N",
+        "queues each way, 1 to 256: a client asks for as many, and settles for those that the server takes; a server "
+        "takes as many at most",
+        [](PortOptions& o, std::string_view v) {
+          set_rx_queues(o, v);
+          set_tx_queues(o, v);
+        },
+        [](const PortOptions&) { return std::string("a client 1, a server as many as its client brings"); }},
+    Setting{"rx-queues", "--rx-queues", "N", "queues to receive from, where they are not as many as those to send to",
+            set_rx_queues},
+    Setting{"tx-queues", "--tx-queues", "N", "queues to send to", set_tx_queues},
     Setting{"ring", "--ring-size", "N", "descriptors a ring, a power of two from 2 to 16384 (a client's choice)",
             [](PortOptions& o, std::string_view v) {
               o.config.ring_size = static_cast<std::uint32_t>(parse_number(v, 2, 16384));
@@ -263,6 +282,14 @@ void add_port_options(CLI::App& app, std::vector<PortOptions>& ports) {
 
 void check_port(const PortOptions& options) {
   if (const auto status = validate(options.config); !status) throw UsageError(status.error().message);
+}
+
+memif::InterfaceConfig interface_config(const PortOptions& options) {
+  InterfaceConfig config = options.config;
+  if (config.role == Role::client) return config;
+  if (!options.rx_queues_set) config.rx_queues = wire::max_rings;
+  if (!options.tx_queues_set) config.tx_queues = wire::max_rings;
+  return config;
 }
 
 std::string port_name(const memif::InterfaceConfig& config) {

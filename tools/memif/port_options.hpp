@@ -19,7 +19,11 @@ struct PortOptions {
   memif::InterfaceConfig config{.reconnect = std::chrono::milliseconds(500)};
   std::optional<std::chrono::nanoseconds> wait = std::chrono::seconds(5);  // for the peer; nothing: for ever
   bool reconnect = false;                                                  // go on when the peer is gone
+  bool rx_queues_set = false, tx_queues_set = false;
 };
+
+// The interface to add: `options.config`, but a server whose queues were not set takes as many as its client brings.
+memif::InterfaceConfig interface_config(const PortOptions& options);
 
 // Adds --socket and the other options of a port, and --port for the one-word form. What --port says is changed by the
 // single options. Values of `options` before the call are the defaults; it must outlive the parsing.

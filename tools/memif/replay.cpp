@@ -75,7 +75,7 @@ class ReplayCommand {
 // Sends what is there and due, up to a burst, as far as there is room. The queues take turns.
 void ReplayCommand::send_due(Port& port) {
   if (!source_.load()) return;
-  const std::size_t queues = port.config().tx_queues;
+  const std::size_t queues = std::max<std::size_t>(port.tx_queues(), 1);
   TxQueue& tx = port.tx(queue_);
   const bool all_free = tx.room() == tx.ring_size() && tx.up();  // before begin(): the peer makes room all the time
   TxBurst burst = tx.begin(buffers_);
@@ -121,7 +121,7 @@ void ReplayCommand::give_up() {
 
 // What the peer sends is not for us, but must not fill its ring.
 void ReplayCommand::drain(Port& port) {
-  for (std::size_t queue = 0; queue < port.queues(); ++queue) port.rx(queue).receive(buffers_);
+  for (std::size_t queue = 0; queue < port.rx_queues(); ++queue) port.rx(queue).receive(buffers_);
 }
 
 int ReplayCommand::run() {
@@ -175,7 +175,7 @@ void ReplayCommand::tell_of_wait(nanoseconds left) {
 void ReplayCommand::await_delivery(Session& session, Port& port) {
   const auto deadline = Clock::now() + stall_;
   const auto all_taken = [&port] {
-    for (std::size_t i = 0; i < port.config().tx_queues; ++i)
+    for (std::size_t i = 0; i < port.tx_queues(); ++i)
       if (TxQueue& tx = port.tx(i); tx.room() < tx.ring_size()) return false;
     return true;
   };
@@ -203,7 +203,7 @@ void ReplayCommand::progress() {
 // Packets, over all connections.
 std::vector<std::uint64_t> sent_by_queue(const Port& port) {
   std::vector<std::uint64_t> sent;
-  for (std::size_t i = 0; i < port.config().tx_queues; ++i)
+  for (std::size_t i = 0; i < port.most_tx_queues(); ++i)
     sent.push_back(port.interface().tx(i).counters().packets.get());
   return sent;
 }

@@ -104,7 +104,7 @@ int RespondCommand::run() {
     if (!std::exchange(told_up, true)) notice("the link is up");
     session.wait(idle ? Clock::time_point::max() : Clock::now());
     idle = true;
-    for (std::size_t queue = 0; queue < port.queues() && !done(); ++queue) idle = !serve(port, queue) && idle;
+    for (std::size_t queue = 0; queue < port.rx_queues() && !done(); ++queue) idle = !serve(port, queue) && idle;
   }
   if (done()) session.linger();
   summary();

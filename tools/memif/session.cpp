@@ -34,19 +34,28 @@ bool readable(int fd) noexcept {
 
 }  // namespace
 
-TxQueue& Port::tx(std::size_t queue) const {
-  if (queue >= config().tx_queues) return interface_->tx(0);
-  TxQueue& same = interface_->tx(queue);
-  same.room();  // lets the queue take note of a new link
-  return queue == 0 || same.up() ? same : interface_->tx(0);
+void Port::take_link() {
+  up_ = true;
+  ++links_;
+  rx_queues_ = interface_->rx_rings();
+  tx_queues_ = interface_->tx_rings();
+  most_rx_queues_ = std::max(most_rx_queues_, rx_queues_);
+  most_tx_queues_ = std::max(most_tx_queues_, tx_queues_);
+  const InterfaceConfig& wanted = config();
+  if (wanted.role == Role::client && (rx_queues_ < wanted.rx_queues || tx_queues_ < wanted.tx_queues))
+    notice(fmt::format("the server on {} takes {} of our {} queues to it, and {} of {} from it", port_name(wanted),
+                       tx_queues_, wanted.tx_queues, rx_queues_, wanted.rx_queues));
 }
 
-void Port::begin_wait() {
-  const auto now = Clock::now();
-  wait_until_ = options_.wait ? now + *options_.wait : Clock::time_point::max();
-  tell_at_ = now + long_wait;
-  refusals_ = interface_->info().refusals;
-  told_.clear();
+Refusals refusals_of(const Context& context, const Interface& interface) {
+  const auto listener = context.listener_stats(interface.config().socket);
+  if (!listener) {
+    InterfaceInfo info = interface.info();
+    return {info.refusals, std::move(info.last_reason)};
+  }
+  Refusals refusals{listener->refused, listener->last_refusal};
+  if (refusals.last && refusals.last->code == Errc::peer_gone) refusals.last.reset();
+  return refusals;
 }
 
 std::string describe_refusal(const InterfaceConfig& config, const std::optional<Reason>& reason) {
@@ -60,32 +69,40 @@ std::string describe_reason(const Reason& reason) {
 
 Session::Session() : context_({.app_name = "memif", .publish = publishing_wanted()}) {}
 
+void Session::begin_wait(Port& port) {
+  const auto now = Clock::now();
+  port.wait_until_ = port.options_.wait ? now + *port.options_.wait : Clock::time_point::max();
+  port.tell_at_ = now + long_wait;
+  port.refusals_before_ = port.refusals_ = refusals_of(context_, port.interface()).count;
+  port.told_.clear();
+}
+
 Port& Session::add(const PortOptions& options) {
   check_port(options);
   auto port = std::unique_ptr<Port>(new Port(options));
-  InterfaceConfig config = options.config;
-  config.on_connected = [this, p = port.get()](Interface&) {
-    p->up_ = true;
-    ++p->links_;
+  InterfaceConfig config = interface_config(options);
+  config.on_connected = [this, p = port.get()](Interface& interface) {
+    p->interface_ = &interface;
+    p->take_link();
     ++changes_;
   };
   config.on_disconnected = [this, p = port.get()](Interface&, const Reason& reason) {
     p->why_down_ = describe_reason(reason);
     p->up_ = false;
-    p->begin_wait();
+    begin_wait(*p);
     ++changes_;
   };
   auto added = context_.try_add(std::move(config));
   if (!added)
     throw Failure(added.error().code == Errc::invalid_config ? exit_usage : exit_failed, added.error().message);
   port->interface_ = *added;
-  port->begin_wait();
+  begin_wait(*port);
   ports_.push_back(std::move(port));
   return *ports_.back();
 }
 
 bool Session::await_link(Port& port) {
-  port.begin_wait();
+  begin_wait(port);
   while (!port.up()) {
     if (stopped()) return false;
     wait(look_for_link(port));
@@ -94,17 +111,18 @@ bool Session::await_link(Port& port) {
 }
 
 Clock::time_point Session::look_for_link(Port& port) {
-  const InterfaceInfo info = port.interface().info();
+  const Refusals refusals = refusals_of(context_, port.interface());
+  const auto why =
+      refusals.count != port.refusals_before_ && refusals.last ? refusals.last : port.interface().info().last_reason;
   const auto now = Clock::now();
   if (now >= port.wait_until_)
-    throw Failure(exit_no_peer, fmt::format("no peer on {} within {}: {}", port_name(port.config()),
-                                            format_duration(*port.options().wait),
-                                            describe_refusal(port.config(), info.last_reason)));
+    throw Failure(exit_no_peer,
+                  fmt::format("no peer on {} within {}: {}", port_name(port.config()),
+                              format_duration(*port.options().wait), describe_refusal(port.config(), why)));
   // What is in the way may be cured while we wait. A refusal is told at once, that nobody comes after a while.
-  const bool refused =
-      std::exchange(port.refusals_, info.refusals) != info.refusals && info.last_reason && info.last_reason->from_peer;
+  const bool refused = std::exchange(port.refusals_, refusals.count) != refusals.count && why && why->from_peer;
   if (refused || (now >= port.tell_at_ && port.told_.empty() && port.links_ == 0)) {
-    std::string reason = describe_refusal(port.config(), info.last_reason);
+    std::string reason = describe_refusal(port.config(), why);
     if (port.told_ != reason)
       notice(fmt::format("{} on {}: {}; still waiting", refused ? "refused" : "no peer yet", port_name(port.config()),
                          reason));
@@ -115,7 +133,7 @@ Clock::time_point Session::look_for_link(Port& port) {
 
 bool Session::pending() noexcept {
   for (const auto& port : ports_)
-    for (std::size_t i = 0; port->up() && i < port->queues(); ++i)
+    for (std::size_t i = 0; port->up() && i < port->rx_queues(); ++i)
       if (port->rx(i).pending()) return true;
   return false;
 }
@@ -158,7 +176,7 @@ void Session::sleep(Clock::time_point until, int fd) {
   std::vector<RxQueue*> armed;
   bool idle = true;
   for (const auto& port : ports_) {
-    for (std::size_t i = 0; idle && port->up() && i < port->queues(); ++i) {
+    for (std::size_t i = 0; idle && port->up() && i < port->rx_queues(); ++i) {
       RxQueue& queue = port->rx(i);
       idle = queue.arm();
       if (!idle) break;

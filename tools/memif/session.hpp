@@ -25,26 +25,33 @@ class Port {
   std::uint64_t links() const noexcept { return links_; }  // connections so far
   const std::string& why_down() const noexcept { return why_down_; }
 
-  std::size_t queues() const noexcept { return config().rx_queues; }
+  // Of the present link, or of the last one. A server may have many more, which are down.
+  std::size_t rx_queues() const noexcept { return rx_queues_; }
+  std::size_t tx_queues() const noexcept { return tx_queues_; }
   RxQueue& rx(std::size_t queue) const { return interface_->rx(queue); }
 
   // Where to send what belongs to a receive queue: the queue of that number, or the first if the link has fewer.
-  TxQueue& tx(std::size_t queue = 0) const;
+  TxQueue& tx(std::size_t queue = 0) const { return interface_->tx(queue < tx_queues_ ? queue : 0); }
+
+  // Of all links so far.
+  std::size_t most_rx_queues() const noexcept { return most_rx_queues_; }
+  std::size_t most_tx_queues() const noexcept { return most_tx_queues_; }
 
  private:
   friend class Session;
   explicit Port(PortOptions options) : options_(std::move(options)) {}
-  void begin_wait();
+  void take_link();
 
   PortOptions options_;
   Interface* interface_ = nullptr;
   bool up_ = false;
   std::uint64_t links_ = 0;
+  std::size_t rx_queues_ = 0, tx_queues_ = 0, most_rx_queues_ = 0, most_tx_queues_ = 0;
   std::string why_down_;
 
   // While there is no link: until when we wait, and what was told of it.
   Clock::time_point wait_until_{}, tell_at_{};
-  std::uint64_t refusals_ = 0;
+  std::uint64_t refusals_before_ = 0, refusals_ = 0;
   std::string told_;
 };
 
@@ -79,6 +86,7 @@ class Session {
   Context& context() noexcept { return context_; }
 
  private:
+  void begin_wait(Port& port);
   bool pending() noexcept;
   void control();
   void sleep(Clock::time_point until, int fd);
@@ -89,6 +97,13 @@ class Session {
   std::uint64_t changes_ = 0;  // of links
   Clock::time_point last_control_{};
 };
+
+// Of a port, handshakes that came to nothing. A server's clients may say why before they say which interface they want.
+struct Refusals {
+  std::uint64_t count = 0;
+  std::optional<Reason> last{};  // with something to tell: a visitor who only looked is none
+};
+Refusals refusals_of(const Context& context, const Interface& interface);
 
 // Why a link ended, fit for a terminal; and why a port has no peer.
 std::string describe_reason(const Reason& reason);
