@@ -1,5 +1,5 @@
-/* The memif protocol, version 2.0, as C structures: the messages on the socket, and the rings in shared memory. Programs
- * that use libmemif need none of this, but some include it for the version or the modes.
+/* The memif protocol, version 2.0, as C structures: the messages on the socket, and the rings in shared memory.
+ * Programs that use libmemif need none of this, but some include it for the version or the modes.
  *
  * Fields are little-endian. Names and texts are padded with NULs and may fill their field. */
 #ifndef _MEMIF_H_
@@ -61,7 +61,7 @@ typedef uint32_t memif_interface_id_t;
 typedef uint16_t memif_version_t;
 typedef uint8_t memif_log2_ring_size_t;
 
-/* --- Messages ------------------------------------------------------------------------------------------------------ */
+/* --- Messages --- */
 
 /* From the master, first. The three in the middle are the highest index of each. */
 typedef struct __attribute__ ((packed))
@@ -140,7 +140,7 @@ typedef struct __attribute__ ((packed, aligned (128)))
   };
 } memif_msg_t;
 
-/* --- Rings --------------------------------------------------------------------------------------------------------- */
+/* --- Rings --- */
 
 #define MEMIF_DESC_FLAG_NEXT 1 /* the packet goes on in the next descriptor */
 

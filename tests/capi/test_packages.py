@@ -33,11 +33,26 @@ class PackagesRelease(Installed):
         run("dpkg", "--install", *packages)
         self.assertEqual(sorted(installed()), sorted(NAMES))
         self.use()
+        strangers = list(self.link_strangers())
         files = [name for package in NAMES for name in run("dpkg", "-L", package).split() if os.path.isfile(name)]
         self.assertGreater(len(files), 20)
+        run("dpkg", "--purge", "libmemifpp-dev")
+        for program, place in strangers:
+            run(program, env=dict(os.environ, LD_LIBRARY_PATH=place))
         run("dpkg", "--purge", *NAMES)
         self.assertEqual(installed(), [])
         self.assertEqual([name for name in files if os.path.exists(name)], [])
+
+    def link_strangers(self):
+        """Programs that were linked elsewhere ask the loader for libmemif.so; and where they find theirs."""
+        (self.scratch / "stranger.c").write_text("unsigned short memif_get_version (void) { return 0; }\n")
+        run(*CC, "-shared", "-fPIC", self.scratch / "stranger.c", "-o", self.scratch / "libmemif.so")
+        libdir = run("pkg-config", "--variable=libdir", "libmemif").strip()
+        for package in ("libmemif", "libmemif2", "libmemif21", "libmemif3"):
+            program = self.scratch / f"stranger-{package}"
+            run(*CC, "-std=c99", *run("pkg-config", "--cflags", package).split(), self.scratch / "main.c", "-o", program,
+                f"-L{self.scratch}", "-lmemif")
+            yield program, "" if package == "libmemif" else f"{libdir}/{package}"
 
     def use(self):
         """Nothing but the names that the packages give: no paths."""
