@@ -88,7 +88,7 @@ class LiveCapture {
   CaptureSink sink_;
   Pass pass_;
   Session session_;
-  std::vector<Side> sides_;
+  std::deque<Side> sides_;  // a side stays where it is, too
   std::vector<Buffer> sent_ = std::vector<Buffer>(burst_buffers);
   bool full_ = false;  // packets wait for room on the other side
 };
