@@ -79,12 +79,12 @@ struct ObservedInterface {
 };
 
 struct Observation {
-  std::vector<ObservedInterface> interfaces;  // by program; of one, ordered by socket and id
+  std::vector<ObservedInterface> interfaces{};  // by program; of one, ordered by socket and id
 
   // Memory files with the name of a publication that are not among them: damaged, of another version, or not published
   // by the program that has them; and programs at which the limits ended the look. docs/observing.md, "Limits".
   std::uint64_t skipped = 0;
-  std::optional<Error> why;  // of the first
+  std::optional<Error> why{};  // of the first
 };
 
 // What a program publishes; nothing if it does not. Errors: there is no such program (ESRCH), or it is another user's

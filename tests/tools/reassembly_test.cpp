@@ -69,7 +69,7 @@ class ReassemblyTest : public testing::TestWithParam<bool> {
   Reassembler reassembler_{{.datagrams = 4, .bytes = 200'000, .parts = 100, .age = 30s}};
 };
 
-INSTANTIATE_TEST_SUITE_P(, ReassemblyTest, testing::Bool(), [](const auto& info) { return info.param ? "V6" : "V4"; });
+INSTANTIATE_TEST_SUITE_P(, ReassemblyTest, testing::Bool(), [](const auto& test) { return test.param ? "V6" : "V4"; });
 
 TEST_P(ReassemblyTest, PartsInAnyOrderMakeTheDatagram) {
   std::array<std::size_t, 3> order{0, 1, 2};
