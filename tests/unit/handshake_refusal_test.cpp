@@ -172,7 +172,7 @@ TEST(ServerRefuses, MoreMemoryThanTheInterfaceTakes) {
                  "8589934592 bytes");
   limited.max_memory = 2 * wire::region_reach;
   Server wide = server_at(1, limited);
-  for (std::uint16_t i : {0, 1})
+  for (const std::uint16_t i : {std::uint16_t{0}, std::uint16_t{1}})
     EXPECT_EQ(outline(wide.on_message(AddRegion{i, UINT64_MAX}, 1, t0)), "MapRegion Send(ACK)");
   expect_refused(wide.on_message(AddRegion{2, UINT64_MAX}, 1, t0), Errc::too_much_memory, "25769803776 bytes");
 }
