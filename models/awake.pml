@@ -5,7 +5,7 @@
  * promise publishes its index without a fence and looks whether the flag is still there; before the receiver sleeps it
  * takes the flag back and has the sender pass a fence (C). The receiver promises, takes it back, masks interrupts
  * without a promise and sleeps in any order and number, until it sleeps for good; the sender learns of a promise
- * whenever it looks. Memory is that of weak.h.
+ * whenever it looks. Memory is that of weak.inc.
  *
  *   NO_PROMISES         pairing B alone: wake-up
  *
@@ -36,7 +36,7 @@
 #define AWAKE 2  /* wire::ring_flag_awake */
 
 #define WAITING 3
-#include "weak.h"
+#include "weak.inc"
 
 #ifdef INDEX_RELEASE
 #define INDEX_ORDER RELEASE

@@ -2,7 +2,7 @@
  *
  * Two threads make data calls, so many each; whoever has the queue in turn may become its owner at the end of that call,
  * as if it had taken it often in a row. What a call leaves behind, DATA, is for the next one to see. Memory is that of
- * weak.h. A remote fence is one of the caller, one of the other thread and one of the caller again, as the kernel makes
+ * weak.inc. A remote fence is one of the caller, one of the other thread and one of the caller again, as the kernel makes
  * them.
  *
  *   NO_FENCES           a system without remote fences: nobody becomes the owner
@@ -45,7 +45,7 @@
 #define LOCATIONS (3 + PLACES)
 #endif
 #define WAITING 5
-#include "weak.h"
+#include "weak.inc"
 
 #ifdef GIVE_RELAXED
 #define GIVE RELAXED

@@ -2,7 +2,7 @@
  *
  * `sent` is the sender's index (head of an S2M ring, tail of an M2S ring), `returned` the receiver's. Descriptors and
  * packet bytes are one value a slot: the full index it was written for, so that a stale or an early value shows. Memory
- * is that of weak.h. The model runs without end and its states repeat, so the search covers every wrap.
+ * is that of weak.inc. The model runs without end and its states repeat, so the search covers every wrap.
  *
  *   INDICES             the values an index can have (65536 in truth); there are RING slots
  *   POSTED              an M2S ring: the receiver returns slots by posting them, one ring length ahead
@@ -35,7 +35,7 @@
 #define RETURNED (RING + 1)
 #define LOCATIONS (RING + 2)
 #define WAITING (RING + 1)
-#include "weak.h"
+#include "weak.inc"
 
 #ifdef NO_SENDER_RELEASE
 #define SENT_ORDER RELAXED

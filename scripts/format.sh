@@ -6,5 +6,5 @@ options=(-i)
 [[ ${1:-} == --check ]] && options=(--dry-run -Werror)
 git ls-files -z '*.cpp' '*.hpp' | xargs -0 --no-run-if-empty clang-format "${options[@]}"
 # The layout of the public C headers is what build systems that search them rely on: theirs is kept by hand.
-git ls-files -z '*.c' '*.h' ':!capi/*/libmemif.h' |
+git ls-files -z '*.c' '*.h' ':!capi/memif.h' ':!capi/*/libmemif.h' |
   xargs -0 --no-run-if-empty clang-format --style=file:.clang-format-c "${options[@]}"

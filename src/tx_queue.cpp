@@ -44,7 +44,7 @@ void TxQueue::refresh() noexcept {
   if (loses_part) {
     part_ = 0;
     counters_.rejected.add(1);
-    ring = nullptr;  // for a call
+    ring = nullptr;                                   // for a call
     user_.store(nullptr, std::memory_order_relaxed);  // attention again
   }
   attach(ring);

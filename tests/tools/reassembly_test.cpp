@@ -161,9 +161,9 @@ TEST_P(ReassemblyTest, HasNoMorePartsThanItMay) {
 
 TEST_P(ReassemblyTest, WhatCannotBeAFragmentIsNone) {
   const bool v6 = GetParam();
-  EXPECT_FALSE(parse_fragment(packet(v6, 1, 0, true, first(801))));                     // no multiple of 8
-  EXPECT_FALSE(parse_fragment(packet(v6, 1, 8, false, Bytes())));                       // empty
-  EXPECT_FALSE(parse_fragment(packet(v6, 1, v6 ? 65528 : 65512, false, first(8))));     // ends too far away
+  EXPECT_FALSE(parse_fragment(packet(v6, 1, 0, true, first(801))));                  // no multiple of 8
+  EXPECT_FALSE(parse_fragment(packet(v6, 1, 8, false, Bytes())));                    // empty
+  EXPECT_FALSE(parse_fragment(packet(v6, 1, v6 ? 65528 : 65512, false, first(8))));  // ends too far away
   EXPECT_TRUE(parse_fragment(packet(v6, 1, v6 ? 65528 : 65512, false, first(v6 ? 7 : 3))));
   Bytes cut = packet(v6, 1, 0, true, first(800));
   cut.pop_back();
