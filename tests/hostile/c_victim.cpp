@@ -161,11 +161,14 @@ std::uint64_t CVictim::count(const Expected& expected) const {
   return expected.outcome == Outcome::lost ? end_.disconnects() : 0;
 }
 
-// What was dropped, no call and no callback tells. An attempt that ended leaves nothing behind.
+// What was dropped, no call and no callback tells. An attempt that ended leaves nothing behind; but a client keeps the
+// channel of one that timed out until the server has greeted it or is gone: docs/protocol.md, "Leaving".
 bool CVictim::tells(const Expected& expected, std::uint64_t before) const {
   const std::string text = last_reason(expected).text;
   const bool told = !text.empty() && text.find(words(expected.code)) != std::string::npos;
   if (expected.outcome == Outcome::lost) return count(expected) > before && told;
+  if (expected.outcome == Outcome::refused && role_ == Role::client && expected.code == Errc::timed_out)
+    return !end_.up() && told;
   if (expected.outcome == Outcome::refused) return settled() && (told || role_ == Role::server);
   return true;
 }
