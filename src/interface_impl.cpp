@@ -45,9 +45,9 @@ Status InterfaceImpl::try_connect() {
   if (is_server() || closing_) return Nothing{};
   if (connection_ != nullptr) return Error{Errc::already_connected, config_.name + ": connected or connecting"};
   reconnect_.set(std::nullopt);
-  const Status begun = begin_connection();
+  Status begun = begin_connection();
   if (begun) return begun;
-  const Reason reason{begun.error().code, false, begun.error().message};
+  const Reason reason{begun.error().code, false, std::move(begun.error().message)};
   note(reason, nullptr);
   context_.log(LogLevel::debug, config_.name, ": ", reason.text);
   retry();
