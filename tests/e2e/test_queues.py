@@ -83,7 +83,7 @@ class QueuesTest(E2ETest):
         os.environ["MEMIF_PUBLISH"] = "1"
         self.addCleanup(os.environ.pop, "MEMIF_PUBLISH")
         server = self.respond(TARGET, role="server")
-        client = self.memif("ping", "-c", "100000", "-i", "0.005", *UNEVEN, TARGET)
+        client = self.memif("ping", "--source", "192.168.7.1/24", "-c", "100000", "-i", "0.005", *UNEVEN, TARGET)
         client.wait_for_output("seq=1 ")
         info = self.start(MEMIF, "info", "--pid", server.pid, "--json")
         self.assert_exit(info, 0)
