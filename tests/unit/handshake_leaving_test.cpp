@@ -114,7 +114,7 @@ std::vector<Event<ClientHost>> client_events() {
   std::vector<Message> messages = one_of_each();
   messages.push_back(Hello{"old", 0x0100, 0x0100, 0, 0, 0, 14});
   for (const Message& message : messages)
-    for (const std::size_t fds : {0, 1})
+    for (const std::size_t fds : {std::size_t{0}, std::size_t{1}})
       events.push_back([message, fds](ClientHost& host) {
         host.peer.greeted = true;
         return host.client.on_message(message, fds, t0);
@@ -138,7 +138,7 @@ std::vector<Event<ServerHost>> server_events() {
   std::vector<Event<ServerHost>> events;
   add_common(events, &ServerHost::server);
   for (const Message& message : one_of_each())
-    for (const std::size_t fds : {0, 1})
+    for (const std::size_t fds : {std::size_t{0}, std::size_t{1}})
       events.push_back([message, fds](ServerHost& host) {
         host.owed = 1;
         return host.server.on_message(message, fds, t0);
