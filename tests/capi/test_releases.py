@@ -143,7 +143,7 @@ class Guide(OfReleases):
               sum += alloc (0, 0, 0, 1, &n, 0) + (memif_buffer_alloc) (0, 0, 0, 1, &n, 0);
               sum += memif_buffer_alloc (0, 0, 0, 1, &n) + memif_buffer_alloc (0, 0, 0, 1, &n, 64);
               return sum == 8 * MEMIF_ERR_NOCONN ? 0 : 1;
-            }""")
+            }\n""")
         for compiler in self.DIALECTS:
             with self.subTest(compiler):
                 self.run_alone(self.build(self.scratch / "names.c", "libmemif2", compiler=compiler))
