@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 #include "context_impl.hpp"
@@ -12,6 +15,7 @@ namespace {
 
 constexpr int accepts_per_turn = 16;  // so that a flood of connections leaves time for those that are there
 constexpr auto accept_pause = std::chrono::milliseconds(100);
+constexpr const char* shortage = "no descriptors or memory left";
 
 bool is_shortage(const std::error_code& code) {
   for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM})
@@ -30,6 +34,22 @@ Listener::Listener(ContextImpl& context, Address address, ListenSocket socket, b
 
 Listener::~Listener() {
   if (watched_) context_.reactor().unwatch(socket_.fd());
+  if (!context_.reactor().abandoned()) clear_backlog();
+}
+
+// Closing the socket closes the connections that nobody accepted, and all that is in them. So none are left; of a
+// socket that is another process's as well, one more descriptor is closed last, elsewhere: that one may go on
+// listening.
+void Listener::clear_backlog() noexcept {
+  if (adopted_) {
+    const SharedFd last(Fd(::fcntl(socket_.fd(), F_DUPFD_CLOEXEC, 0)));
+    return;
+  }
+  ::shutdown(socket_.fd(), SHUT_RD);
+  try {
+    while (Result<Fd> left = socket_.accept()) Channel(std::move(*left));
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 Status Listener::start() {
@@ -39,38 +59,39 @@ Status Listener::start() {
 }
 
 void Listener::on_ready() try {
+  if (deferred::full()) return pause("too many descriptors that peers have sent are still being closed");
   for (int i = 0; i < accepts_per_turn; ++i) {
     Result<Fd> socket = socket_.accept();
     if (socket) {
-      accept_one(std::move(*socket));
+      accept_one(Channel(std::move(*socket)));
     } else if (is_shortage(socket.error().code)) {
-      pause();
+      pause(shortage);
       return;
     } else if (socket.error().code != std::errc::connection_aborted && socket.error().code != std::errc::interrupted) {
       return;
     }
   }
 } catch (const std::bad_alloc&) {
-  pause();
+  pause(shortage);
 }
 
-void Listener::accept_one(Fd socket) {
+void Listener::accept_one(Channel channel) {
   ++stats_.accepted;
   if (silent_.size() >= context_.config().max_silent_connections && !silent_.empty()) {
     ++stats_.evicted;
     silent_.front()->disconnect(Errc::evicted, "dropped for newer connections: nothing was said on this one");
   }
-  auto owned = std::make_unique<ServerConnection>(context_, *this, std::move(socket));
+  auto owned = std::make_unique<ServerConnection>(context_, *this, std::move(channel));
   ServerConnection& connection = *owned;
   connections_.emplace(&connection, std::move(owned));
   silent_.splice(silent_.end(), connection.silence);
   connection.start();
 }
 
-// Out of descriptors or memory: the backlog stays readable, so listening to it would spin.
-void Listener::pause() {
+// The backlog stays readable, so listening to it would spin.
+void Listener::pause(const char* why) {
   resume_.set(Clock::now() + accept_pause);
-  context_.log(LogLevel::warning, address_.text, ": no descriptors or memory left to accept a connection, waiting");
+  context_.log(LogLevel::warning, address_.text, ": ", why, ": no connection is accepted for now");
   watch(0);
 }
 

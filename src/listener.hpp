@@ -45,8 +45,9 @@ class Listener final : public Handler {
 
  private:
   static void widen(handshake::ServerIdentity& identity, const InterfaceConfig& config);
-  void accept_one(Fd socket);
-  void pause();
+  void clear_backlog() noexcept;
+  void accept_one(Channel channel);
+  void pause(const char* why);
   void resume();
   bool watch(unsigned events) noexcept;
 
