@@ -15,6 +15,8 @@ DAEMON = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 class OvsTest(E2ETest):
     """A switch, br0, that learns addresses. Each port of it is a memif whose socket is named like the port."""
 
+    switch = None  # the daemon
+
     def setUp(self):
         super().setUp()
         self.assertTrue(Path(DAEMON).exists(), f"{DAEMON} is missing: scripts/install-deps.sh test")
@@ -56,7 +58,7 @@ class OvsTest(E2ETest):
     def vsctl(self, *arguments):
         command = ["ovs-vsctl", f"--db=unix:{self.dir / 'db.sock'}", f"--timeout={3 * PATIENCE}", *map(str, arguments)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
-        self.assertEqual((result.returncode, result.stderr), (0, ""), " ".join(command))
+        self.assertEqual((result.returncode, result.stderr), (0, ""), f"{' '.join(command)}: {self.switch}")
         return result.stdout
 
     def role(self, port):

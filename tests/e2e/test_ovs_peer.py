@@ -11,7 +11,7 @@ from support import wait_until
 from test_bridge import REASON
 from test_replay import read_capture, udp_frame, write_pcap
 
-PING = ("--source", "192.168.7.1/24", "--wait", "20s", "--json", "-i", "0.001")
+PING = ("--source", "192.168.7.1/24", "--wait", "60s", "--json", "-i", "0.001")
 ADDRESS, TARGET = "192.168.7.2/24", "192.168.7.2"
 TWO = ("options:n_rxq=2",)
 
@@ -56,10 +56,10 @@ class OvsPortTest(OvsTest):
     def test_all_packets_of_a_capture_pass_in_order(self):
         frames = [udp_frame(i, 64 + i % 1400) for i in range(2000)]
         source, target = write_pcap(self.dir / "in.pcap", frames), self.dir / "out.pcapng"
-        dump = self.server("dump", "-c", len(frames), "-w", target, "udp port 9")
+        dump = self.server("dump", "--wait", "60s", "-c", len(frames), "-w", target, "udp port 9")
         self.add_port("left", "server")
         self.add_port("right", "client")
-        replay = self.client("replay", "--json", "--wait", "20s", "--pps", "2000", source, queues=())
+        replay = self.client("replay", "--json", "--wait", "60s", "--pps", "2000", source, queues=())
         self.report(replay, timeout=60)
         self.assert_exit(dump, 0)
         self.assertTrue(read_capture(target) == frames, "what came is not what was sent")
