@@ -161,7 +161,11 @@ const Corruption corruptions[] = {
      [](C& c) {
        for (int i = 0; i < 5; ++i) send_changed(c, 1, [](auto& s) { s.offset = buffers_to_server; });
      }},
-    {"HeadOneTooFar", lost(Errc::broken_ring), [](C& c) { c.s2m.head() = plus(c.s2m.tail(), ring_size + 1); }},
+    {"HeadOneTooFar", lost(Errc::broken_ring),
+     [](C& c) {  // from a tail that does not move on meanwhile
+       until("all packets are taken", [&] { return c.s2m.head() == c.s2m.tail(); });
+       c.s2m.head() = plus(c.s2m.tail(), ring_size + 1);
+     }},
     {"HeadFarTooFar", lost(Errc::broken_ring), [](C& c) { c.s2m.head() = plus(c.s2m.tail(), 32768); }},
     {"HeadGoesBack", lost(Errc::broken_ring),
      [](C& c) {
