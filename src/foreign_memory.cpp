@@ -60,7 +60,7 @@ bool is_write_lock(const std::string& line, std::uint64_t inode) {
 
 }  // namespace
 
-Result<ForeignFile> ForeignFile::open(pid_t pid, int fd) {
+Result<ForeignFile> ForeignFile::open(pid_t pid, int fd, Kind kind) {
   // O_PATH opens nothing, and holds on to the file that was looked at.
   const Fd handle(::open(process_path(pid, "/fd/" + std::to_string(fd)).c_str(), O_PATH | O_CLOEXEC));
   if (!handle) return system_error(errno, "a descriptor of another process");
@@ -68,7 +68,7 @@ Result<ForeignFile> ForeignFile::open(pid_t pid, int fd) {
   if (!stat_quietly(handle.get(), status) || !is_memory_file(status))
     return Error{Errc::bad_region, "the descriptor of another process is not a memory file"};
   ForeignFile file(pid, fd);
-  if (is_this_process(pid)) return file;
+  if (kind == Kind::publication && is_this_process(pid)) return file;
   const std::string path = "/proc/self/fd/" + std::to_string(handle.get());
   file.own_ = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.own_) return system_error(errno, "a memory file of another process");

@@ -11,13 +11,16 @@
 
 namespace memif::detail {
 
-// A memory file (memfd) of a process, open for reading. One of this process's own is its own descriptor, which stays
-// open: closing another of the same file would undo the lock by which it is recognised (see locked_by()).
+// A memory file (memfd) of a process, open for reading.
 class ForeignFile {
  public:
+  // A publication of this process's own is looked at through the descriptor that it has: closing another of the same
+  // file would undo the lock by which it is recognised. All else is opened, since its owner may close it meanwhile.
+  enum class Kind { publication, region };
+
   // Whatever else the descriptor is, it is not touched: opening, or only asking about, somebody's device, pipe or
   // network file can block or have effects. No error names the process.
-  static Result<ForeignFile> open(pid_t pid, int fd);
+  static Result<ForeignFile> open(pid_t pid, int fd, Kind kind);
 
   int get() const noexcept { return own_ ? own_.get() : fd_; }
 

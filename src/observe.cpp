@@ -216,7 +216,8 @@ class Rings {
   std::optional<ObservedRing::Live> read(const RingState& ring, bool to_server) {
     if (region_fd_ != ring.region_fd) {  // that of the ring before, as a rule
       region_fd_ = ring.region_fd;
-      Result<detail::ForeignFile> file = detail::ForeignFile::open(pid_, ring.region_fd);
+      Result<detail::ForeignFile> file =
+          detail::ForeignFile::open(pid_, ring.region_fd, detail::ForeignFile::Kind::region);
       file_.reset();
       if (file) file_.emplace(std::move(*file));
     }
@@ -305,7 +306,7 @@ Status look_at(const Credentials& program, Purse& purse, Observation& result) {
   const auto look = [&](int fd) {
     within = within && purse.take_file();
     if (!within) return false;
-    const Result<detail::ForeignFile> file = detail::ForeignFile::open(pid, fd);
+    const Result<detail::ForeignFile> file = detail::ForeignFile::open(pid, fd, detail::ForeignFile::Kind::publication);
     if (!file) return true;  // closed meanwhile
     if (!file->locked_by_its_process()) {
       skip({Errc::bad_region, "process " + std::to_string(pid) + " has a memory file that is named as a publication " +
