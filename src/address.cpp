@@ -1,8 +1,10 @@
 #include "address.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <cstddef>
 #include <cstring>
 #include <fcntl.h>
@@ -12,6 +14,8 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
+#include <utility>
 
 namespace memif {
 namespace {
@@ -19,18 +23,12 @@ namespace {
 // One byte of sun_path is kept for the NUL before an abstract name, or after a path (other peers need it).
 constexpr std::size_t max_name = sizeof(sockaddr_un::sun_path) - 1;
 
+// A path that is too long becomes this, the number of its directory's descriptor, and the file's name.
+constexpr std::string_view through_descriptor = "/proc/self/fd/";
+constexpr std::size_t max_file_name = max_name - through_descriptor.size() - sizeof "2147483647";
+
 Error invalid(const std::string& text, const std::string& why) {
   return {Errc::invalid_config, "socket \"" + text + "\": " + why};
-}
-
-Status parse_netns_name(Address& address, std::string_view value) {
-  // The name becomes a file name in /run/netns and must not lead out of it.
-  if (value.empty() || value.find('/') != value.npos || value.find('\0') != value.npos || value == "." ||
-      value == "..") {
-    return invalid(address.text, "netns_name must be the name of a network namespace");
-  }
-  address.netns_name = std::string(value);
-  return Nothing{};
 }
 
 Status parse_netns_pid(Address& address, std::string_view value) {
@@ -41,6 +39,19 @@ Status parse_netns_pid(Address& address, std::string_view value) {
                                      std::to_string(std::numeric_limits<pid_t>::max()));
   }
   address.netns_pid = pid;
+  return Nothing{};
+}
+
+Status parse_netns_name(Address& address, std::string_view value) {
+  constexpr std::string_view by_pid = "pid:";
+  if (value.starts_with(by_pid)) return parse_netns_pid(address, value.substr(by_pid.size()));
+  // A name becomes a file name in /run/netns and must not lead out of it.
+  const bool path = value.starts_with('/');
+  if (value.empty() || value.find('\0') != value.npos || value == "." || value == ".." ||
+      (!path && value.find('/') != value.npos)) {
+    return invalid(address.text, "netns_name must be the name of a network namespace, or the path of one, from '/' on");
+  }
+  address.netns_name = std::string(value);
   return Nothing{};
 }
 
@@ -60,28 +71,57 @@ Status parse_namespace(Address& address, std::string_view& name) {
   return Nothing{};
 }
 
+// Takes off the front what says of which kind the address is.
+bool take_abstract(std::string_view& text) {
+  constexpr std::string_view abstract = "abstract:", path = "unix:";
+  const bool is_abstract = text.starts_with('@') || text.starts_with('\0');
+  if (is_abstract) text.remove_prefix(1);
+  if (is_abstract || !(text.starts_with(abstract) || text.starts_with(path))) return is_abstract;
+  const bool by_word = text.starts_with(abstract);
+  text.remove_prefix(by_word ? abstract.size() : path.size());
+  return by_word;
+}
+
+Status check_path(const Address& address, std::string_view path) {
+  if (path.empty()) return invalid(address.text, "the path is missing");
+  if (path.find('\0') != path.npos)
+    return invalid(address.text.substr(0, address.text.find('\0')), "a path must not contain a NUL byte");
+  if (path.back() == '/') return invalid(address.text, "a path must end in a file name");
+  return Nothing{};
+}
+
 Result<Fd> new_socket(const Address& address) {
   Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return system_error(errno, "cannot create a socket for " + address.text);
   return fd;
 }
 
+bool is_path(const std::string& netns_name) { return netns_name.front() == '/'; }
+
 std::string namespace_words(const Address& address) {
-  if (address.netns_name) return "network namespace \"" + *address.netns_name + "\"";
+  if (address.netns_name) {
+    if (is_path(*address.netns_name)) return "network namespace " + *address.netns_name;
+    return "network namespace \"" + *address.netns_name + "\"";
+  }
   return "the network namespace of process " + std::to_string(*address.netns_pid);
 }
 
+std::string namespace_path(const Address& address) {
+  if (!address.netns_name) return "/proc/" + std::to_string(*address.netns_pid) + "/ns/net";
+  return is_path(*address.netns_name) ? *address.netns_name : "/run/netns/" + *address.netns_name;
+}
+
 Result<Fd> open_namespace(const Address& address) {
-  const std::string path = address.netns_name ? "/run/netns/" + *address.netns_name
-                                              : "/proc/" + std::to_string(*address.netns_pid) + "/ns/net";
+  const std::string path = namespace_path(address);
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd) return fd;
   const int error = errno;
   if (error != ENOENT) return system_error(error, address.text + ": cannot open " + path);
   return Error{std::error_code(error, std::system_category()),
                address.text + ": no such " +
-                   (address.netns_name ? namespace_words(address) + " (" + path + ")"
-                                       : "process " + std::to_string(*address.netns_pid))};
+                   (!address.netns_name            ? "process " + std::to_string(*address.netns_pid)
+                    : is_path(*address.netns_name) ? namespace_words(address)
+                                                   : namespace_words(address) + " (" + path + ")")};
 }
 
 // Runs on a thread of its own, whose namespace nobody else sees.
@@ -166,16 +206,14 @@ Result<Address> parse_address(std::string_view text) {
   Address address;
   if (text.empty()) return invalid("", "must not be empty");
   address.text = std::string(text);
-  address.abstract = text.front() == '@' || text.front() == '\0';
+  if (text.front() == '\0') address.text.front() = '@';
+  address.abstract = take_abstract(text);
+  address.key = (address.abstract ? "abstract:" : "unix:") + std::string(text);
   if (address.abstract) {
-    address.text.front() = '@';
-    text.remove_prefix(1);
     if (Status status = parse_namespace(address, text); !status) return status.error();
-    if (text.empty()) return invalid(address.text, "an abstract socket needs a name after the '@'");
-  } else if (text.find('\0') != text.npos) {
-    return invalid(address.text.substr(0, text.find('\0')), "a path must not contain a NUL byte");
-  } else if (text.back() == '/') {
-    return invalid(address.text, "a path must end in a file name");
+    if (text.empty()) return invalid(address.text, "an abstract socket needs a name");
+  } else if (Status status = check_path(address, text); !status) {
+    return status.error();
   }
   if (text.size() > max_name) {
     return invalid(address.text, std::string(address.abstract ? "the name" : "the path") + " is " +
@@ -183,6 +221,19 @@ Result<Address> parse_address(std::string_view text) {
                                      " are possible");
   }
   address.name = std::string(text);
+  return address;
+}
+
+// Where the absolute path leads elsewhere, or cannot be had or used, the relative one is all there is.
+Address anchored(Address address) {
+  if (address.abstract || address.name.starts_with('/')) return address;
+  std::array<char, PATH_MAX> directory;
+  struct stat here, there;
+  if (::getcwd(directory.data(), directory.size()) == nullptr || ::stat(".", &here) != 0 ||
+      ::stat(directory.data(), &there) != 0 || here.st_dev != there.st_dev || here.st_ino != there.st_ino)
+    return address;
+  std::string path = std::string(directory.data()) + "/" + address.name;
+  if (path.size() <= max_name || path.size() - path.rfind('/') - 1 <= max_file_name) address.name = std::move(path);
   return address;
 }
 
@@ -194,6 +245,19 @@ SocketAddress to_sockaddr(const Address& address) noexcept {
   const std::size_t length = std::min(address.name.size(), max_name);
   std::memcpy(start, address.name.data(), length);
   result.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1);
+  return result;
+}
+
+Result<SocketAddress> reach(const Address& address) {
+  if (address.abstract || address.name.size() <= max_name) return to_sockaddr(address);
+  const auto slash = address.name.rfind('/');
+  const std::string directory = address.name.substr(0, slash + 1);
+  Fd fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return system_error(errno, address.text + ": cannot open directory " + directory);
+  Address through;
+  through.name = std::string(through_descriptor) + std::to_string(fd.get()) + address.name.substr(slash);
+  SocketAddress result = to_sockaddr(through);
+  result.directory = std::move(fd);
   return result;
 }
 
@@ -222,15 +286,36 @@ Result<Fd> open_socket(const Address& address) {
 Result<Fd> connect_to(const Address& address) {
   Result<Fd> fd = open_socket(address);
   if (!fd) return fd;
-  const SocketAddress target = to_sockaddr(address);
+  const Result<SocketAddress> target = reach(address);
+  if (!target) return target.error();
   int done;
   do {
-    done = ::connect(fd->get(), target.get(), target.length);
+    done = ::connect(fd->get(), target->get(), target->length);
   } while (done != 0 && errno == EINTR);
   if (done == 0) return fd;
   const int error = errno;
   return Error{std::error_code(error, std::system_category()),
                "cannot connect to " + address.text + ": " + connect_words(address, error)};
+}
+
+// A visitor who connects and leaves at once ends programs of others. A datagram socket is none: connecting it to a
+// socket of another type fails, and to one of its own type tells nobody.
+Result<bool> is_alive(const Address& file) {
+  const Fd knock(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!knock) return system_error(errno, "cannot create a socket for " + file.text);
+  const Result<SocketAddress> target = reach(file);
+  if (!target) return target.error();
+  if (::connect(knock.get(), target->get(), target->length) == 0) return true;
+  switch (const int error = errno; error) {
+    case EPROTOTYPE:
+    case EPERM:  // a datagram socket that talks to another one
+      return true;
+    case ECONNREFUSED:
+    case ENOENT:  // gone meanwhile is as good
+      return false;
+    default:
+      return system_error(error, file.text + ": cannot find out whether the socket file is in use");
+  }
 }
 
 }  // namespace memif

@@ -60,6 +60,7 @@ Result<InterfaceImpl*> ContextImpl::try_add(InterfaceConfig config) {
   if (!address) return address.error();
   if (config.name.empty()) config.name = "memif/" + std::to_string(config.id);
 
+  *address = anchored(std::move(*address));
   auto owned = std::make_unique<InterfaceImpl>(*this, std::move(config), *address);
   InterfaceImpl& interface = *owned;
   if (interface.is_server()) {
@@ -71,7 +72,7 @@ Result<InterfaceImpl*> ContextImpl::try_add(InterfaceConfig config) {
   }
   try {
     interfaces_.emplace(&interface, std::move(owned));
-    if (interface.is_server()) listener(address->text)->add(interface.config().id, interface);
+    if (interface.is_server()) listener(*address)->add(interface.config().id, interface);
   } catch (const std::bad_alloc&) {
     interfaces_.erase(&interface);
     close_if_idle(*address);
@@ -89,7 +90,7 @@ void ContextImpl::remove(InterfaceImpl& interface) noexcept {
   std::unique_ptr<InterfaceImpl> owned = std::move(found->second);
   interfaces_.erase(found);
   if (interface.is_server())
-    if (Listener* on = listener(interface.address().text)) on->remove(interface.config().id);
+    if (Listener* on = listener(interface.address())) on->remove(interface.config().id);
   interface.shut_down();
   if (interface.is_server()) close_if_idle(interface.address());
   reactor_.bury(std::move(owned));
@@ -100,13 +101,13 @@ void ContextImpl::abandon_if_inherited() noexcept {
   if (process_ != ::getpid()) reactor_.abandon();
 }
 
-Listener* ContextImpl::listener(const std::string& socket) const noexcept {
-  const auto found = listeners_.find(socket);
+Listener* ContextImpl::listener(const Address& address) const noexcept {
+  const auto found = listeners_.find(address.key);
   return found != listeners_.end() ? found->second.get() : nullptr;
 }
 
 Result<Listener*> ContextImpl::open_listener(const Address& address, const SocketFile& file) {
-  if (Listener* existing = listener(address.text)) return existing;
+  if (Listener* existing = listener(address)) return existing;
   Result<ListenSocket> socket = ListenSocket::open(address, file);
   if (!socket) return socket.error();
   return start_listener(address, std::move(*socket), false);
@@ -115,14 +116,14 @@ Result<Listener*> ContextImpl::open_listener(const Address& address, const Socke
 Result<Listener*> ContextImpl::start_listener(const Address& address, ListenSocket socket, bool adopted) {
   auto owned = std::make_unique<Listener>(*this, address, std::move(socket), adopted);
   if (Status started = owned->start(); !started) return started.error();
-  return (listeners_[address.text] = std::move(owned)).get();
+  return (listeners_[address.key] = std::move(owned)).get();
 }
 
 Status ContextImpl::adopt_listener(const std::string& socket, Fd fd) {
   const Reactor::Scope scope(reactor_);
   Result<Address> address = parse_address(socket);
   if (!address) return address.error();
-  if (listener(address->text) != nullptr)
+  if (listener(*address) != nullptr)
     return Error{Errc::address_in_use, address->text + ": this context listens there already"};
   Result<ListenSocket> adopted = ListenSocket::adopt(*address, std::move(fd));
   if (!adopted) return adopted.error();
@@ -132,7 +133,7 @@ Status ContextImpl::adopt_listener(const std::string& socket, Fd fd) {
 }
 
 void ContextImpl::close_if_idle(const Address& address) noexcept {
-  const auto found = listeners_.find(address.text);
+  const auto found = listeners_.find(address.key);
   if (found == listeners_.end() || !found->second->idle()) return;
   found->second->end_all("no interface is left on this socket");
   reactor_.bury(std::move(found->second));
@@ -231,13 +232,17 @@ Status Context::adopt_listener(const std::string& socket, Fd listening) {
   return impl_->adopt_listener(socket, std::move(listening));
 }
 
-int Context::listener_fd(const std::string& socket) const noexcept {
-  const detail::Listener* listener = impl_->listener(socket);
+int Context::listener_fd(const std::string& socket) const noexcept try {
+  const Result<Address> address = parse_address(socket);
+  const detail::Listener* const listener = address ? impl_->listener(*address) : nullptr;
   return listener != nullptr ? listener->fd() : -1;
+} catch (const std::bad_alloc&) {
+  return -1;
 }
 
 std::optional<ListenerStats> Context::listener_stats(const std::string& socket) const {
-  const detail::Listener* listener = impl_->listener(socket);
+  const Result<Address> address = parse_address(socket);
+  const detail::Listener* const listener = address ? impl_->listener(*address) : nullptr;
   if (listener == nullptr) return std::nullopt;
   return listener->stats();
 }

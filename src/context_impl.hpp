@@ -29,7 +29,7 @@ class ContextImpl final : public Handler {
   Result<InterfaceImpl*> add(InterfaceConfig config);
   void remove(InterfaceImpl& interface) noexcept;
   Status adopt_listener(const std::string& socket, Fd fd);
-  Listener* listener(const std::string& socket) const noexcept;
+  Listener* listener(const Address& address) const noexcept;
 
   // A connection that is over: it is freed as soon as that harms no peer. See off those that may go by now.
   void see_off(std::unique_ptr<Connection> connection) noexcept;
@@ -74,7 +74,7 @@ class ContextImpl final : public Handler {
   // Over, but not greeted: with very many, the first is dropped.
   std::array<std::unique_ptr<Connection>, 64> lingering_;
   std::size_t next_lingering_ = 0;
-  std::map<std::string, std::unique_ptr<Listener>> listeners_;
+  std::map<std::string, std::unique_ptr<Listener>> listeners_;  // by the key of their address
   std::unordered_map<InterfaceImpl*, std::unique_ptr<InterfaceImpl>> interfaces_;
 };
 

@@ -68,8 +68,10 @@ struct SocketFile {
 };
 
 struct InterfaceConfig {
-  // A path of at most 107 bytes; "@name" for an abstract socket; "@name,netns_name=NS" or "@name,netns_pid=PID" for an
-  // abstract socket in another network namespace.
+  // A path of at most 107 bytes, also written "unix:PATH"; a relative one is looked up once, when the interface is
+  // added, whatever chdir() does later. Or "abstract:NAME", also written "@NAME", for an abstract socket; with
+  // ",netns_name=NS" or ",netns_pid=PID" behind it, in another network namespace: one of /run/netns, or the path of
+  // one.
   std::string socket = "/run/vpp/memif.sock";
   std::uint32_t id = 0;
   Role role = Role::client;

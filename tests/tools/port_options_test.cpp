@@ -78,7 +78,18 @@ TEST(PortWord, NamespacesBelongToTheAddress) {
   EXPECT_EQ(port.config.socket, "@x,netns_name=blue");
   EXPECT_EQ(port.config.id, 3u);
   EXPECT_EQ(parse_port_word("memif:@x,id=3,netns_pid=12").config.socket, "@x,netns_pid=12");
+  const PortOptions vpp = parse_port_word("memif:abstract:x,netns_name=/run/netns/a,id=4");
+  EXPECT_EQ(vpp.config.socket, "abstract:x,netns_name=/run/netns/a");
+  EXPECT_EQ(vpp.config.id, 4u);
+  EXPECT_EQ(parse_port_word("memif:abstract:x,role=server,netns_name=a").config.socket, "abstract:x,netns_name=a");
   EXPECT_THAT(refusal("memif:/a,netns_name=blue"), HasSubstr("abstract"));
+  EXPECT_THAT(refusal("memif:unix:@a,netns_name=blue"), HasSubstr("abstract"));
+  EXPECT_THAT(refusal("memif:abstract:,id=1"), HasSubstr("needs a name"));
+}
+
+TEST(PortWord, TakesPathsAsVppWritesThem) {
+  EXPECT_EQ(parse_port_word("memif:unix:/tmp/a.sock,id=1").config.socket, "unix:/tmp/a.sock");
+  EXPECT_THAT(refusal("memif:unix:,id=1"), HasSubstr("path"));
 }
 
 TEST(PortWord, RefusalsNameWhatIsWrong) {

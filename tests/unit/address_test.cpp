@@ -66,10 +66,40 @@ TEST(Address, NamespaceOptionsAreTakenOffTheName) {
   EXPECT_FALSE((*path).netns_pid);
 }
 
+// docs/protocol.md, "The socket's name"
+TEST(Address, WordsSayWhichKindItIs) {
+  const auto abstract = parse_address("abstract:a,b,netns_name=blue");
+  ASSERT_TRUE(abstract);
+  EXPECT_TRUE((*abstract).abstract);
+  EXPECT_EQ((*abstract).name, "a,b");
+  EXPECT_EQ((*abstract).netns_name, "blue");
+  EXPECT_EQ((*abstract).text, "abstract:a,b,netns_name=blue");
+  EXPECT_EQ((*abstract).key, (*parse_address("@a,b,netns_name=blue")).key);
+  const auto path = parse_address("unix:run/@x");
+  ASSERT_TRUE(path);
+  EXPECT_FALSE((*path).abstract);
+  EXPECT_EQ((*path).name, "run/@x");
+  EXPECT_EQ((*path).key, (*parse_address("run/@x")).key);
+  const auto at = parse_address("unix:@x");
+  ASSERT_TRUE(at);
+  EXPECT_FALSE((*at).abstract);
+  EXPECT_EQ((*at).name, "@x");
+  EXPECT_NE((*at).key, (*parse_address("@x")).key);
+  EXPECT_EQ((*parse_address("abstract:@x")).name, "@x");
+}
+
+TEST(Address, NamespaceMayBeAPathOrAProcess) {
+  const auto path = parse_address("abstract:x,netns_name=/run/netns/a");
+  ASSERT_TRUE(path);
+  EXPECT_EQ((*path).netns_name, "/run/netns/a");
+  EXPECT_EQ((*parse_address("@x,netns_name=pid:12")).netns_pid, 12);
+}
+
 TEST(Address, WhatCannotBeIsRefused) {
   for (const std::string& text :
        {""s, "@"s, "@,netns_pid=1"s, "@a,netns_pid="s, "@a,netns_pid=0"s, "@a,netns_pid=-3"s, "@a,netns_pid=1x"s,
-        "@a,netns_pid=99999999999"s, "@a,netns_name="s, "@a,netns_name=../x"s, "@a,netns_name=.."s, "a\0b"s, "dir/"s}) {
+        "@a,netns_pid=99999999999"s, "@a,netns_name="s, "@a,netns_name=../x"s, "@a,netns_name=.."s,
+        "@a,netns_name=pid:x"s, "abstract:"s, "abstract:,netns_pid=1"s, "unix:"s, "unix:dir/"s, "a\0b"s, "dir/"s}) {
     const auto address = parse_address(text);
     ASSERT_FALSE(address) << text;
     EXPECT_EQ(address.error().code, Errc::invalid_config);
@@ -105,6 +135,25 @@ TEST(Address, SocketIsNonBlockingSeqpacketAndCloseOnExec) {
   EXPECT_EQ(type, SOCK_SEQPACKET);
   EXPECT_TRUE(::fcntl((*fd).get(), F_GETFL) & O_NONBLOCK);
   EXPECT_TRUE(::fcntl((*fd).get(), F_GETFD) & FD_CLOEXEC);
+}
+
+TEST(Address, RelativePathIsAnchoredWhereItLeads) {
+  TempDir dir;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(dir.path);
+  EXPECT_EQ(anchored(*parse_address("x/s")).name, dir.path + "/x/s");
+  EXPECT_EQ(anchored(*parse_address("x/s")).text, "x/s");
+  EXPECT_EQ(anchored(*parse_address("/x/s")).name, "/x/s");
+  EXPECT_EQ(anchored(*parse_address("@x")).name, "x");
+  // Where its absolute path leads nowhere, or elsewhere.
+  const std::string gone = dir.path + "/gone";
+  ASSERT_EQ(::mkdir(gone.c_str(), 0700), 0);
+  std::filesystem::current_path(gone);
+  ASSERT_EQ(::rename(gone.c_str(), (gone + "-elsewhere").c_str()), 0);
+  EXPECT_EQ(anchored(*parse_address("s")).name, gone + "-elsewhere/s");
+  ASSERT_EQ(::rmdir((gone + "-elsewhere").c_str()), 0);
+  EXPECT_EQ(anchored(*parse_address("s")).name, "s");
+  std::filesystem::current_path(before);
 }
 
 TEST(Address, ConnectsToPathAndAbstract) {
@@ -170,6 +219,18 @@ TEST(Address, MissingNamespaceIsNamed) {
   EXPECT_NE(by_pid.error().message.find("no such process 2147483647"), std::string::npos) << by_pid.error().message;
 }
 
+TEST(Address, MissingNamespaceFileIsNamed) {
+  const auto missing = open_socket(*parse_address("abstract:x,netns_name=/run/memif-none"));
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("no such network namespace /run/memif-none"), std::string::npos)
+      << missing.error().message;
+  if (::geteuid() != 0) return;
+  const auto other = open_socket(*parse_address("abstract:x,netns_name=/dev/null"));
+  ASSERT_FALSE(other);
+  EXPECT_NE(other.error().message.find("that file is no network namespace"), std::string::npos)
+      << other.error().message;
+}
+
 class NamedNamespace : public testing::Test {
  protected:
   void SetUp() override {
@@ -204,6 +265,7 @@ TEST_F(NamedNamespace, SocketIsThereAndTheCallerStaysHere) {
   EXPECT_EQ(own_namespace(), before);
   EXPECT_TRUE(connect_to(inside));
   EXPECT_FALSE(connect_to(*parse_address("@memif-ns")));
+  EXPECT_TRUE(connect_to(*parse_address("abstract:memif-ns,netns_name=/run/netns/" + name_)));
 }
 
 TEST(Address, OwnProcessNamesOwnNamespace) {

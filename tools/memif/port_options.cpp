@@ -98,11 +98,12 @@ struct Setting {
 };
 
 constexpr std::array settings{
-    Setting{"socket", "--socket", "PATH",
-            "socket of the listener: a path, or @NAME[,netns_name=NS|,netns_pid=PID] for an abstract one; needs write "
-            "permission as a client, and write permission for its directory as a server",
-            [](PortOptions& o, std::string_view v) { o.config.socket = v; },
-            [](const PortOptions& o) { return o.config.socket; }},
+    Setting{
+        "socket", "--socket", "PATH",
+        "socket of the listener: a path (or unix:PATH), or abstract:NAME[,netns_name=NS|,netns_pid=PID] (or @NAME...) "
+        "for an abstract one; needs write permission as a client, and write permission for its directory as a server",
+        [](PortOptions& o, std::string_view v) { o.config.socket = v; },
+        [](const PortOptions& o) { return o.config.socket; }},
     Setting{"id", "--id", "N", "number of the interface on the socket",
             [](PortOptions& o, std::string_view v) {
               o.config.id = static_cast<std::uint32_t>(parse_number(v, 0, std::numeric_limits<std::uint32_t>::max()));
@@ -186,8 +187,9 @@ void apply_pair(std::string_view pair, PortOptions& options) {
   if (equals == std::string_view::npos) throw UsageError(fmt::format("'{}' is not key=value", pair));
   const std::string_view value = pair.substr(equals + 1);
   if (key == "netns_name" || key == "netns_pid") {
-    if (!options.config.socket.starts_with('@'))
-      throw UsageError(fmt::format("{} is for abstract sockets (@NAME), not for {}", key, options.config.socket));
+    if (!options.config.socket.starts_with('@') && !options.config.socket.starts_with("abstract:"))
+      throw UsageError(
+          fmt::format("{} is for abstract sockets (abstract:NAME or @NAME), not for {}", key, options.config.socket));
     options.config.socket += fmt::format(",{}={}", key, value);
   } else if (key == "reconnect") {
     apply(set_reconnect, options, key, value);
