@@ -8,7 +8,7 @@ shopt -s globstar nullglob extglob
 # A part is a pattern of file names without their extensions.
 layers=(
   "error fd shortage usdt uncancelled this_thread"
-  "wire config stats published sigbus message address packet layout remote_fence"
+  "wire config stats published sigbus message address private_directory packet layout remote_fence"
   "ring"
   "handshake* channel listen_socket region @(event|epoll)_loop interrupt foreign_memory"
   "link?(_*) port?(_*) ?([rt]x_)queue?(_*) publication reactor"

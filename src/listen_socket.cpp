@@ -1,10 +1,9 @@
 #include "listen_socket.hpp"
 
 #include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
-#include <optional>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -29,18 +28,15 @@ Error in_use(const Address& address, const std::string& by) {
   return {Errc::address_in_use, address.text + " is in use by " + by};
 }
 
-// A descriptor of the directory that can name files in it, and be locked if the directory may be read.
-struct Directory {
-  Fd fd;
-  bool lockable = false;
-};
+Error no_file_in(const Address& address, const std::string& directory, int error) {
+  if (error == EACCES || error == EPERM)
+    return cannot(address, "no permission to create a file in " + directory, error);
+  return cannot(address, "cannot create a file in " + directory, error);
+}
 
-Result<Directory> open_directory(const Address& address, const std::string& path) {
-  Directory directory{Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), true};
-  if (!directory.fd && errno == EACCES) {
-    directory = {Fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), false};
-  }
-  if (directory.fd) return directory;
+Result<Fd> open_directory(const Address& address, const std::string& path) {
+  Fd directory(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (directory) return directory;
   const int error = errno;
   const char* const why = error == ENOENT    ? "there is no directory "
                           : error == ENOTDIR ? "not a directory: "
@@ -48,124 +44,95 @@ Result<Directory> open_directory(const Address& address, const std::string& path
   return cannot(address, why + path, error);
 }
 
-// Keeps other processes that open sockets in this directory from seeing ours bound but not listening yet, which looks
-// like a leftover, and from replacing the same leftover as we do. Anyone who may read the directory can hold this lock
-// for ever, so waiting has an end: without it a free name is bound all the same, but nothing is ever replaced.
-bool lock(const Directory& directory) {
-  if (!directory.lockable) return false;
-  for (int attempt = 0; attempt < 20; ++attempt) {
-    if (::flock(directory.fd.get(), LOCK_EX | LOCK_NB) == 0) return true;
-    if (errno != EWOULDBLOCK && errno != EINTR) return false;
-    ::poll(nullptr, 0, 10);
-  }
-  return false;
-}
-
-// "a live listener (pid 12)": whoever has the socket at the other end of a connection.
-std::string listener_words(int connected) {
-  ucred credentials{};
-  socklen_t length = sizeof credentials;
-  if (::getsockopt(connected, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0 || credentials.pid <= 0) {
-    return "a live listener";
-  }
-  return "a live listener (pid " + std::to_string(credentials.pid) + ")";
-}
-
-// Knocks at a socket that is in the way. Nothing: nobody is there.
-std::optional<Error> find_listener(const Address& address) {
-  Result<Fd> probe = open_socket(address);
-  if (!probe) return probe.error();
-  const SocketAddress target = to_sockaddr(address);
-  if (::connect(probe->get(), target.get(), target.length) == 0) return in_use(address, listener_words(probe->get()));
-  switch (const int error = errno; error) {
-    case ECONNREFUSED:
-    case ENOENT:
-      return std::nullopt;  // gone meanwhile is as good
-    case EAGAIN:
-      return in_use(address, "a live listener (its backlog is full)");
-    case EPROTOTYPE:
-      return in_use(address, "a live socket of another type than SOCK_SEQPACKET");
-    default:
-      return cannot(address, "a socket file is there and whether it is in use cannot be found out", error);
-  }
-}
-
-// Makes way for bind() where that is safe: a socket file that nobody listens on any more.
-Status remove_leftover(const Address& address, const Directory& directory, const std::string& name, bool locked) {
-  struct stat status;
-  if (::fstatat(directory.fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+// Of what has the name, only a leftover may be replaced.
+Status check_replaceable(const Address& address, int directory, const std::string& name) {
+  const FileIdentity there = identify(directory, name.c_str());
+  if (there.inode == 0) {
     if (errno == ENOENT) return Nothing{};
     return cannot(address, "cannot look at what is there", errno);
   }
-  if (!S_ISSOCK(status.st_mode)) {
+  if (!S_ISSOCK(there.mode)) {
     return Error{Errc::not_a_socket,
-                 "cannot listen on " + address.text + ": it is " + file_kind(status.st_mode) + ", not a socket"};
+                 "cannot listen on " + address.text + ": it is " + file_kind(there.mode) + ", not a socket"};
   }
-  if (std::optional<Error> error = find_listener(address)) return std::move(*error);
-  if (!locked) {
-    return in_use(address,
-                  "a leftover socket file, which cannot be replaced safely because its directory cannot be locked");
-  }
-  if (::unlinkat(directory.fd.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
-    return cannot(address, "cannot remove the leftover socket file", errno);
-  }
+  const Result<bool> alive = is_alive(address);
+  if (!alive) return alive.error();
+  if (*alive) return in_use(address, "a live socket (ss -xlp tells whose)");
   return Nothing{};
 }
 
-Error bind_error(const Address& address, const std::string& directory, int error) {
-  if (error == EACCES || error == EPERM)
-    return cannot(address, "no permission to create a file in " + directory, error);
-  return cannot(address, "bind", error);
+// Puts the file in `own` where the leftover is, a place that is at no moment empty. False: there is no leftover any
+// more, or somebody was faster and has their file back.
+Result<bool> replace_leftover(const Address& address, const Address& inside, int directory, const char* name,
+                              PrivateDirectory& own, const FileIdentity& ours) {
+  const auto exchange = [&] { return ::renameat2(own.fd(), own.file(), directory, name, RENAME_EXCHANGE) == 0; };
+  if (!exchange()) {
+    if (errno == ENOENT) return false;
+    // A file system without exchange: two servers that find a leftover at the same moment may both replace it.
+    if ((errno == EINVAL || errno == ENOSYS) && ::renameat(own.fd(), own.file(), directory, name) == 0) return true;
+    return cannot(address, "cannot replace the leftover socket file", errno);
+  }
+  if (S_ISSOCK(identify(own.fd(), own.file()).mode)) {
+    const Result<bool> alive = is_alive(inside);
+    if (alive && !*alive) return true;
+  }
+  // Others may be at the same. Each goes on until it has its own file again, so that all but theirs is where it was.
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    if (identify(own.fd(), own.file()) == ours) return false;
+    if (!exchange() && !own.give(directory, name)) break;
+  }
+  own.keep();
+  return in_use(address, "another process");
 }
 
-Status bind_to(const Fd& fd, const Address& address, const Directory& directory, const Place& place, bool locked) {
-  const SocketAddress target = to_sockaddr(address);
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    if (::bind(fd.get(), target.get(), target.length) == 0) return Nothing{};
-    if (errno != EADDRINUSE) return bind_error(address, place.directory, errno);
-    if (Status status = remove_leftover(address, directory, place.name, locked); !status) return status;
+Status put_into_place(const Address& address, const Address& inside, int directory, const std::string& name,
+                      PrivateDirectory& own, const FileIdentity& ours) {
+  for (int attempt = 0; attempt < 16; ++attempt) {
+    if (own.give(directory, name.c_str())) return Nothing{};
+    if (errno != EEXIST) return no_file_in(address, split(address.name).directory, errno);
+    if (Status free = check_replaceable(address, directory, name); !free) return free;
+    const Result<bool> done = replace_leftover(address, inside, directory, name.c_str(), own, ours);
+    if (!done) return done.error();
+    if (*done) return Nothing{};
   }
   return in_use(address, "another process");
 }
 
-}  // namespace
-
-Status ListenSocket::File::remember(const Address& address) {
-  struct stat status;
-  if (::fstatat(directory_.get(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    return cannot(address, "the new socket file vanished", errno);
-  }
-  device_ = status.st_dev;
-  inode_ = status.st_ino;
-  owner_ = ::getpid();
-  return Nothing{};
-}
-
 // Owner before mode, so that the wider mode never meets the wrong owner.
-Status ListenSocket::File::set_access(const Address& address, const SocketFile& wanted) {
+Status set_access(const Address& address, const PrivateDirectory& where, const SocketFile& wanted) {
   if (wanted.owner || wanted.group) {
     const uid_t owner = wanted.owner.value_or(static_cast<uid_t>(-1));
     const gid_t group = wanted.group.value_or(static_cast<gid_t>(-1));
-    if (::fchownat(directory_.get(), name_.c_str(), owner, group, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (::fchownat(where.fd(), where.file(), owner, group, AT_SYMLINK_NOFOLLOW) != 0) {
       return cannot(address, "cannot set the owner or group of the socket file", errno);
     }
   }
-  if (wanted.mode && ::fchmodat(directory_.get(), name_.c_str(), *wanted.mode, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (wanted.mode && ::fchmodat(where.fd(), where.file(), *wanted.mode, 0) != 0) {
     return cannot(address, "cannot set the mode of the socket file", errno);
   }
   return Nothing{};
 }
 
-// While our socket is open it holds its inode, whose number nobody else can have got.
+}  // namespace
+
+// Taken away first, looked at then: what has the name may change at any moment before. While our socket is open it
+// holds its inode, whose number nobody else can have got.
 void ListenSocket::File::unlink() noexcept {
-  struct stat status;
   if (!directory_ || owner_ != ::getpid()) return;
-  if (::fstatat(directory_.get(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
-  if (status.st_dev == device_ && status.st_ino == inode_) ::unlinkat(directory_.get(), name_.c_str(), 0);
+  if (!(identify(directory_.get(), name_.c_str()) == identity_)) return;
+  PrivateDirectory away = PrivateDirectory::make(directory_.get(), name_);
+  if (!away || ::renameat(directory_.get(), name_.c_str(), away.fd(), away.file()) != 0) return;
+  if (identify(away.fd(), away.file()) == identity_) return;
+  if (!away.give(directory_.get(), name_.c_str())) away.keep();
 }
 
+// A process that was killed a moment ago still has its sockets.
 Result<ListenSocket> ListenSocket::open(const Address& address, const SocketFile& file) {
-  return address.abstract ? open_abstract(address, file) : open_path(address, file);
+  for (int left = 20;; --left) {
+    Result<ListenSocket> opened = address.abstract ? open_abstract(address, file) : open_path(address, file);
+    if (opened || opened.error().code != Errc::address_in_use || left == 0) return opened;
+    ::poll(nullptr, 0, 5);
+  }
 }
 
 Result<ListenSocket> ListenSocket::open_abstract(const Address& address, const SocketFile& file) {
@@ -179,31 +146,35 @@ Result<ListenSocket> ListenSocket::open_abstract(const Address& address, const S
   if (::bind(fd->get(), target.get(), target.length) != 0) {
     const int error = errno;
     if (error != EADDRINUSE) return cannot(address, "bind", error);
-    std::optional<Error> found = find_listener(address);
-    return found ? std::move(*found) : in_use(address, "a socket that does not listen");
+    return in_use(address, "a live socket (ss -xlp tells whose)");
   }
   if (::listen(fd->get(), SOMAXCONN) != 0) return cannot(address, "listen", errno);
   return ListenSocket(std::move(*fd), File());
 }
 
+// In a directory that others cannot reach into until it has its owner and mode and listens: then it gets its name.
 Result<ListenSocket> ListenSocket::open_path(const Address& address, const SocketFile& file) {
   Place place = split(address.name);
-  Result<Directory> directory = open_directory(address, place.directory);
+  Result<Fd> directory = open_directory(address, place.directory);
   if (!directory) return directory.error();
-  const bool locked = lock(*directory);
+  if (Status free = check_replaceable(address, directory->get(), place.name); !free) return free.error();
   Result<Fd> fd = open_socket(address);
   if (!fd) return fd.error();
-  // bind() makes the file with the mode that the socket has. It is for its first owner only until set_access().
-  if (file.mode && ::fchmod(fd->get(), *file.mode & mode_t{0700}) != 0) return cannot(address, "fchmod", errno);
-  if (Status status = bind_to(*fd, address, *directory, place, locked); !status) return status.error();
 
-  // From here on the destructor cleans up; nothing since bind() asked for memory. Nobody can connect before listen().
-  ListenSocket socket(std::move(*fd), File(std::move(directory->fd), std::move(place.name)));
-  if (Status status = socket.file_.remember(address); !status) return status.error();
-  if (Status status = socket.file_.set_access(address, file); !status) return status.error();
-  if (::listen(socket.fd(), SOMAXCONN) != 0) return cannot(address, "listen", errno);
-  if (locked) ::flock(socket.file_.directory(), LOCK_UN);
-  return socket;
+  PrivateDirectory own = PrivateDirectory::make(directory->get(), place.name);
+  if (!own) return no_file_in(address, place.directory, errno);
+  Address inside = address;
+  inside.name = place.directory + "/" + own.name() + "/" + own.file();
+  const Result<SocketAddress> target = reach(inside);
+  if (!target) return target.error();
+  if (::bind(fd->get(), target->get(), target->length) != 0) return cannot(address, "bind", errno);
+  const FileIdentity ours = identify(own.fd(), own.file());
+  if (ours.inode == 0) return cannot(address, "the new socket file vanished", errno);
+  if (Status status = set_access(address, own, file); !status) return status.error();
+  if (::listen(fd->get(), SOMAXCONN) != 0) return cannot(address, "listen", errno);
+  if (Status status = put_into_place(address, inside, directory->get(), place.name, own, ours); !status)
+    return status.error();
+  return ListenSocket(std::move(*fd), File(std::move(*directory), std::move(place.name), ours));
 }
 
 Result<ListenSocket> ListenSocket::adopt(const Address& address, Fd fd) {

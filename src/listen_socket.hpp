@@ -11,6 +11,7 @@
 #include <memif/fd.hpp>
 
 #include "address.hpp"
+#include "private_directory.hpp"
 
 namespace memif {
 
@@ -18,9 +19,9 @@ namespace memif {
 // names the file that was bound here and that this is the process that bound it. Move-only. One thread.
 class ListenSocket {
  public:
-  // Binds and listens. The leftover of a dead process is replaced; a live listener's socket never is, nor anything else
-  // that has the name: Errc::address_in_use, Errc::not_a_socket. Waits at most a fifth of a second, for another process
-  // that is opening a socket in the same directory.
+  // Binds and listens. The leftover of a dead process is replaced; a live socket never is, nor anything else that has
+  // the name: Errc::address_in_use, after a tenth of a second in which a killed process may end, Errc::not_a_socket.
+  // The file has its name when it has its owner and mode and the socket listens, no sooner.
   static Result<ListenSocket> open(const Address& address, const SocketFile& file);
 
   // Takes a socket that listens already. Its file, if any, stays.
@@ -37,22 +38,19 @@ class ListenSocket {
   Result<Fd> accept();
 
  private:
-  // The socket file that was made. The directory is held open, since a relative path may come to mean another file.
+  // The socket file that was made. The directory is held open: its path may come to lead elsewhere.
   class File {
    public:
     File() noexcept = default;
-    File(Fd directory, std::string name) noexcept : directory_(std::move(directory)), name_(std::move(name)) {}
-    Status remember(const Address& address);
-    Status set_access(const Address& address, const SocketFile& wanted);
+    File(Fd directory, std::string name, const FileIdentity& identity) noexcept
+        : directory_(std::move(directory)), name_(std::move(name)), owner_(::getpid()), identity_(identity) {}
     void unlink() noexcept;
-    int directory() const noexcept { return directory_.get(); }
 
    private:
     Fd directory_;
     std::string name_;
     pid_t owner_ = 0;  // the process that bound it; 0: nothing to unlink
-    dev_t device_ = 0;
-    ino_t inode_ = 0;
+    FileIdentity identity_;
   };
 
   ListenSocket(Fd fd, File file) noexcept : fd_(std::move(fd)), file_(std::move(file)) {}

@@ -41,6 +41,8 @@ constexpr Failure failures[] = {
     {"open", {EMFILE, ENFILE, ENOMEM}},           {"fcntl", {EMFILE, ENOMEM, EINVAL}},
     {"fchmod", {EPERM, ENOSPC, EROFS}},           {"fchmodat", {EPERM, ENOSPC, EROFS}},
     {"fstat", {ENOMEM, EOVERFLOW, ENOMEM}},       {"flock", {ENOLCK, EINTR, EWOULDBLOCK}},
+    {"mkdirat", {ENOSPC, EDQUOT, EROFS}},         {"openat", {EMFILE, ENFILE, ENOMEM}},
+    {"renameat2", {ENOSPC, EINVAL, ENOSYS}},      {"linkat", {ENOSPC, EMLINK, EPERM}},
     {"io_setup", {EAGAIN, ENOMEM, ENOSYS}},       {"io_submit", {EAGAIN, ENOMEM, ENOSYS}},
 };
 
@@ -139,6 +141,11 @@ MEMIF_WRAP(int, timerfd_create, (int clock, int flags), (clock, flags), -1)
 MEMIF_WRAP(int, eventfd, (unsigned count, int flags), (count, flags), -1)
 MEMIF_WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), -1)
 MEMIF_WRAP(int, fchmodat, (int directory, const char* name, mode_t mode, int flags), (directory, name, mode, flags), -1)
+MEMIF_WRAP(int, mkdirat, (int directory, const char* name, mode_t mode), (directory, name, mode), -1)
+MEMIF_WRAP(int, renameat2, (int from, const char* name, int to, const char* other, unsigned flags),
+           (from, name, to, other, flags), -1)
+MEMIF_WRAP(int, linkat, (int from, const char* name, int to, const char* other, int flags),
+           (from, name, to, other, flags), -1)
 MEMIF_WRAP(int, fstat, (int fd, struct stat* status), (fd, status), -1)
 MEMIF_WRAP(int, flock, (int fd, int operation), (fd, operation), -1)
 
@@ -154,6 +161,12 @@ int __wrap_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
 int __real_open(const char* path, int flags, ...);
 int __wrap_open(const char* path, int flags, ...);
 int __wrap_open(const char* path, int flags, ...) { return refused("open") ? -1 : __real_open(path, flags); }
+
+int __real_openat(int directory, const char* path, int flags, ...);
+int __wrap_openat(int directory, const char* path, int flags, ...);
+int __wrap_openat(int directory, const char* path, int flags, ...) {
+  return refused("openat") ? -1 : __real_openat(directory, path, flags);
+}
 
 int __real_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...);

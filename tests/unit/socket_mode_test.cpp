@@ -1,23 +1,18 @@
 // There is no moment in which a socket file is wider than asked for, or open to others than asked for. Only system
 // calls change a file: a process that makes one and removes it is stopped before and after each of its calls, and
 // looked at.
-#include <cerrno>
-#include <csignal>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <string>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
 
 #include "listen_socket.hpp"
+#include "support/traced.hpp"
 
 namespace memif {
 namespace {
-
-constexpr int cannot_be_traced = 99;
 
 struct Case {
   const char* name;
@@ -26,15 +21,6 @@ struct Case {
   mode_t mode;  // that the file has in the end
   bool needs_root = false;
 };
-
-// What the stopped process does: listens and closes.
-[[noreturn]] void make_and_remove(const Address& address, const Case& how) {
-  if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(cannot_be_traced);
-  ::raise(SIGSTOP);
-  ::umask(how.umask);
-  const bool opened = ListenSocket::open(address, how.wanted).ok();
-  ::_exit(opened ? 0 : 1);
-}
 
 class SocketMode : public testing::TestWithParam<Case> {
  protected:
@@ -49,18 +35,15 @@ class SocketMode : public testing::TestWithParam<Case> {
   int watch(const Case& how) {
     const std::string path = dir_ + "/s";
     const Address address = *parse_address(path);
-    const pid_t pid = ::fork();
-    if (pid == 0) make_and_remove(address, how);
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    if (WIFSTOPPED(status)) ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, PTRACE_O_EXITKILL);
-    while (WIFSTOPPED(status)) {
-      struct stat file {};
-      if (::lstat(path.c_str(), &file) == 0) looks_.push_back(file);
-      ::ptrace(PTRACE_SYSCALL, pid, nullptr, nullptr);
-      ::waitpid(pid, &status, 0);
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return test::run_traced(
+        [&] {
+          ::umask(how.umask);
+          return ListenSocket::open(address, how.wanted) ? 0 : 1;
+        },
+        [&](pid_t) {
+          struct stat file {};
+          if (::lstat(path.c_str(), &file) == 0) looks_.push_back(file);
+        });
   }
 
   std::string dir_;
@@ -71,7 +54,7 @@ TEST_P(SocketMode, IsAtNoMomentWiderThanAsked) {
   const Case& how = GetParam();
   if (how.needs_root && ::geteuid() != 0) GTEST_SKIP() << "giving files away needs root";
   const int code = watch(how);
-  if (code == cannot_be_traced) GTEST_SKIP() << "processes cannot be traced here";
+  if (code == test::cannot_be_traced) GTEST_SKIP() << "processes cannot be traced here";
   ASSERT_EQ(code, 0);
   ASSERT_GE(looks_.size(), 4u);
   const uid_t owner = how.wanted.owner.value_or(::geteuid());
