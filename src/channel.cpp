@@ -28,6 +28,18 @@ void own_fds(msghdr& header, FdList& fds) noexcept {
 
 bool means_gone(int error) noexcept { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
 
+// None of a message's descriptors could be installed. It may be that there were some, or that a filter cut them off:
+// the next descriptor tells, or it comes too late to tell.
+Error descriptors_lost(int fd) {
+  const Fd another(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!another && (errno == EMFILE || errno == ENFILE))
+    return system_error(errno, "this process cannot take the file descriptor of a message (RLIMIT_NOFILE)");
+  return {
+      std::make_error_code(std::errc::permission_denied),
+      "this process could not take the file descriptor of a message: it had too many open for a moment, or a security "
+      "module forbids it"};
+}
+
 // recvmsg() returns 0 for an empty datagram and for the end; only after the end is the peer's half shut.
 bool peer_is_gone(int fd) noexcept {
   pollfd entry{fd, POLLRDHUP, 0};
@@ -70,6 +82,7 @@ Result<Channel::Receive> Channel::receive(Datagram& into, int flags) {
     if (length < 0) return system_error(errno, "cannot receive on the control channel");
     own_fds(header, into.fds);
     into.fds_truncated = (header.msg_flags & MSG_CTRUNC) != 0;
+    if (into.fds_truncated && into.fds.empty()) return descriptors_lost(fd_.get());
     into.length = static_cast<std::size_t>(length);
     break;
   }

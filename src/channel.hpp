@@ -46,7 +46,7 @@ struct Datagram {
   MessageBytes bytes{};        // zero after the received ones
   std::size_t length = 0;      // what was sent, more than 128 when the end is cut off
   FdList fds;                  // all that arrived, owned and close-on-exec
-  bool fds_truncated = false;  // more were sent than could be received (this process has too many open, or a filter)
+  bool fds_truncated = false;  // more were sent than these, which are one at least
 };
 
 // Owns the connected socket. Never blocks. One thread.
@@ -58,7 +58,7 @@ class Channel {
 
   // `closed`: the peer is gone and all that it had sent is received. An empty datagram is a message of length 0 while
   // the peer is there; it reads just like the end of the connection, and after the peer has gone it is taken for that.
-  // An error: the system could not, whatever the peer did.
+  // An error: the system could not, whatever the peer did; or this process has no room for a descriptor that came.
   Result<Receive> receive(Datagram& into) { return receive(into, 0); }
 
   // The same, but the message stays where it is: until discard(), it is the next again.

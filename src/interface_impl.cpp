@@ -155,6 +155,22 @@ bool InterfaceImpl::settles_for(handshake::RingCounts fewer, const Reason& reaso
   return true;
 }
 
+void InterfaceImpl::blocked(const Reason& reason) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!info_.connected) info_.last_reason = copy_of(reason);
+  }
+  publish();
+}
+
+void InterfaceImpl::unblocked(const Reason& reason) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (info_.last_reason && info_.last_reason->code == reason.code) info_.last_reason.reset();
+  }
+  publish();
+}
+
 void InterfaceImpl::note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) noexcept {
   {
     const std::lock_guard lock(mutex_);

@@ -37,6 +37,9 @@ class InterfaceImpl final : public Handler {
   void refused(const Reason& reason);
   // Client: the server takes fewer rings. True: it is asked for as many, soon, and nothing else happens.
   bool settles_for(handshake::RingCounts fewer, const Reason& reason);
+  // From its listener: nobody gets in, and they do again.
+  void blocked(const Reason& reason) noexcept;
+  void unblocked(const Reason& reason) noexcept;
 
   // From a queue, by way of the context. True: there was something wrong.
   bool check_port();

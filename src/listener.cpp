@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <initializer_list>
 #include <utility>
 
 #include "context_impl.hpp"
@@ -11,12 +12,29 @@ namespace memif::detail {
 namespace {
 
 constexpr int accepts_per_turn = 16;  // so that a flood of connections leaves time for those that are there
-constexpr auto accept_pause = std::chrono::milliseconds(100);
+constexpr auto first_rest = std::chrono::milliseconds(100);
+constexpr auto longest_rest = std::chrono::milliseconds(1600);
 
-bool is_shortage(const std::error_code& code) {
-  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM})
-    if (code == std::error_code(error, std::system_category())) return true;
-  return false;
+bool says(const std::error_code& code, std::initializer_list<int> errors) {
+  return code.category() == std::system_category() &&
+         std::find(errors.begin(), errors.end(), code.value()) != errors.end();
+}
+
+// The next connection may be another matter: the client of this one has gone, or a signal came.
+bool passes(const std::error_code& code) { return says(code, {ECONNABORTED, EINTR, EPROTO}); }
+
+// Whose fault it is that nobody gets in, for those who wait on either side.
+Reason accept_words(const Error& error) {
+  std::string text = "cannot accept connections: ";
+  if (says(error.code, {EMFILE}))
+    text += "this process has as many files open as it may (RLIMIT_NOFILE)";
+  else if (says(error.code, {ENFILE}))
+    text += "this machine has as many files open as it may (fs.file-max)";
+  else if (says(error.code, {EPERM, EACCES, ENOSYS}))
+    text += error.code.message() + " (is accept4 kept from this process by a sandbox?)";
+  else
+    text += error.code.message();
+  return {error.code, false, std::move(text)};
 }
 
 }  // namespace
@@ -26,6 +44,7 @@ Listener::Listener(ContextImpl& context, Address address, ListenSocket socket, b
       address_(std::move(address)),
       socket_(std::move(socket)),
       adopted_(adopted),
+      rest_(first_rest),
       resume_(context.reactor(), [this] { resume(); }) {}
 
 Listener::~Listener() {
@@ -41,17 +60,16 @@ Status Listener::start() {
 void Listener::on_ready() try {
   for (int i = 0; i < accepts_per_turn; ++i) {
     Result<Fd> socket = socket_.accept();
-    if (socket) {
-      accept_one(std::move(*socket));
-    } else if (is_shortage(socket.error().code)) {
-      pause();
-      return;
-    } else if (socket.error().code != std::errc::connection_aborted && socket.error().code != std::errc::interrupted) {
-      return;
-    }
+    const std::error_code code = socket ? std::error_code() : socket.error().code;
+    if (passes(code)) continue;
+    const bool none = says(code, {EAGAIN});
+    if (!socket && !none) return rest(accept_words(socket.error()));
+    recovered();
+    if (none) return;
+    accept_one(std::move(*socket));
   }
 } catch (const std::bad_alloc&) {
-  pause();
+  rest({out_of_memory().code, false, out_of_memory_words});
 }
 
 void Listener::accept_one(Fd socket) {
@@ -67,16 +85,30 @@ void Listener::accept_one(Fd socket) {
   connection.start();
 }
 
-// Out of descriptors or memory: the backlog stays readable, so listening to it would spin.
-void Listener::pause() {
-  resume_.set(Clock::now() + accept_pause);
-  context_.log(LogLevel::warning, address_.text, ": no descriptors or memory left to accept a connection, waiting");
+// Whatever is in the way, the backlog stays readable, so that listening to it would spin. What was told once is not
+// told again.
+void Listener::rest(Reason why) {
+  ++stats_.failed_accepts;
   watch(0);
+  resume_.set(Clock::now() + rest_);
+  rest_ = std::min<Clock::duration>(2 * rest_, longest_rest);
+  if (stats_.trouble && stats_.trouble->code == why.code) return;
+  stats_.trouble = std::move(why);
+  for (const auto& [id, interface] : interfaces_) interface->blocked(*stats_.trouble);
+  context_.log(LogLevel::warning, address_.text, ": ", stats_.trouble->text, "; trying again");
+}
+
+void Listener::recovered() {
+  rest_ = first_rest;
+  if (!stats_.trouble) return;
+  for (const auto& [id, interface] : interfaces_) interface->unblocked(*stats_.trouble);
+  stats_.trouble.reset();
+  context_.log(LogLevel::info, address_.text, ": accepting connections again");
 }
 
 // Watching again may be what cannot be had now.
 void Listener::resume() {
-  if (!watch(event_read)) resume_.set(Clock::now() + accept_pause);
+  if (!watch(event_read)) resume_.set(Clock::now() + first_rest);
 }
 
 bool Listener::watch(unsigned events) noexcept {
@@ -94,6 +126,7 @@ InterfaceImpl* Listener::find(std::uint32_t id) const noexcept {
 
 void Listener::add(std::uint32_t id, InterfaceImpl& interface) {
   interfaces_.emplace(id, &interface);
+  if (stats_.trouble) interface.blocked(*stats_.trouble);
   if (identity_) widen(*identity_, interface.config());
 }
 

@@ -46,7 +46,8 @@ class Listener final : public Handler {
  private:
   static void widen(handshake::ServerIdentity& identity, const InterfaceConfig& config);
   void accept_one(Fd socket);
-  void pause();
+  void rest(Reason why);
+  void recovered();
   void resume();
   bool watch(unsigned events) noexcept;
 
@@ -59,6 +60,7 @@ class Listener final : public Handler {
   std::optional<handshake::ServerIdentity> identity_;  // kept, since each connection asks for it
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections_;  // not admitted yet
   std::list<ServerConnection*> silent_;                                                   // of these, oldest first
+  Clock::duration rest_;                                                                  // how long the next one is
   Timer resume_;
   ListenerStats stats_;
 };

@@ -97,6 +97,8 @@ struct ListenerStats {
   std::uint64_t refused = 0;  // handshakes that ended before the link was up, for whatever interface
   std::uint64_t evicted = 0;  // of these, dropped to make room for newer ones
   std::optional<Reason> last_refusal;
+  std::uint64_t failed_accepts = 0;
+  std::optional<Reason> trouble;  // why connections are not accepted now; it is tried again all the while
 };
 
 }  // namespace memif

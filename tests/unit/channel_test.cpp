@@ -218,6 +218,23 @@ TEST_F(ChannelTest, DescriptorLimitIsReportedAsTruncation) {
   EXPECT_LE(datagram_.fds.size(), 3u);
 }
 
+TEST_F(ChannelTest, DescriptorThatThisProcessHasNoRoomForIsItsOwnTrouble) {
+  const Fd event(::eventfd(0, EFD_CLOEXEC));
+  ASSERT_EQ(raw_send(128, {event.get()}), 128);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(event.get());
+  ::close(next);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(next);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  const Result<Receive> result = channel_->receive(datagram_);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, std::errc::too_many_files_open);
+  EXPECT_NE(result.error().message.find("this process"), std::string::npos) << result.error().message;
+}
+
 TEST_F(ChannelTest, CredentialsThatAListenerAskedForDoNotDisturb) {
   const int on = 1;
   const int raw = channel_->fd();
