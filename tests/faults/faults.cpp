@@ -40,7 +40,7 @@ constexpr Failure failures[] = {
     {"timerfd_create", {EMFILE, ENFILE, ENOMEM}}, {"eventfd", {EMFILE, ENFILE, ENOMEM}},
     {"open", {EMFILE, ENFILE, ENOMEM}},           {"fcntl", {EMFILE, ENOMEM, EINVAL}},
     {"fchmod", {EPERM, ENOSPC, EROFS}},           {"fchmodat", {EPERM, ENOSPC, EROFS}},
-    {"fstat", {ENOMEM, EOVERFLOW, ENOMEM}},       {"flock", {ENOLCK, EINTR, EWOULDBLOCK}},
+    {"fstat", {ENOMEM, EOVERFLOW, ENOMEM}},       {"flock", {ENOLCK, EINTR, ENOLCK}},
     {"mkdirat", {ENOSPC, EDQUOT, EROFS}},         {"openat", {EMFILE, ENFILE, ENOMEM}},
     {"renameat2", {ENOSPC, EINVAL, ENOSYS}},      {"linkat", {ENOSPC, EMLINK, EPERM}},
     {"io_setup", {EAGAIN, ENOMEM, ENOSYS}},       {"io_submit", {EAGAIN, ENOMEM, ENOSYS}},
