@@ -62,9 +62,9 @@ struct MemoryHooks {
 
 // How the socket file of a listener is created. Set before the socket accepts anyone; it is never wider than asked.
 struct SocketFile {
-  std::optional<mode_t> mode;  // permission bits; default: 0777 less the umask
-  std::optional<uid_t> owner;
-  std::optional<gid_t> group;
+  std::optional<mode_t> mode{};  // permission bits; default: 0777 less the umask
+  std::optional<uid_t> owner{};
+  std::optional<gid_t> group{};
 };
 
 struct InterfaceConfig {
