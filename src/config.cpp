@@ -89,17 +89,24 @@ std::uint64_t buffer_bytes(const InterfaceConfig& config) {
   return (std::uint64_t{config.rx_queues} + config.tx_queues) * config.ring_size * detail::buffer_stride(config);
 }
 
+std::uint64_t ring_bytes(const InterfaceConfig& config) {
+  return detail::rings_bytes(std::size_t{config.rx_queues} + config.tx_queues,
+                             static_cast<unsigned>(std::countr_zero(config.ring_size)));
+}
+
 Status check_memory(const InterfaceConfig& config) {
   if (config.max_peer_memory < least_peer_memory)
     return invalid("max_peer_memory", std::to_string(config.max_peer_memory),
                    "must be at least " + std::to_string(least_peer_memory));
   if (config.role == Role::server) return Nothing{};  // the memory is its clients'
   const std::uint64_t need = buffer_bytes(config);
-  if (need >= region_limit) {
+  const std::uint64_t rings = detail::own_memory(config) ? ring_bytes(config) : 0;
+  if (need + rings >= region_limit) {
     return Error{Errc::invalid_config, "ring_size " + std::to_string(config.ring_size) + ", buffer_size " +
                                            std::to_string(config.buffer_size) + " and " +
                                            std::to_string(config.rx_queues + config.tx_queues) + " queues need " +
-                                           std::to_string(need) + " bytes of buffers: must be less than 4294967296"};
+                                           std::to_string(need + rings) +
+                                           " bytes of memory: must be less than 4294967296"};
   }
   if (!config.memory) return Nothing{};
   const ExternalMemory& memory = *config.memory;

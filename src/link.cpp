@@ -8,9 +8,6 @@
 namespace memif::detail {
 namespace {
 
-constexpr std::size_t line = wire::cache_line;
-constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
-
 LinkRing make_client_ring(Link& link, bool s2m, std::uint16_t index, std::uint8_t log2_size, std::size_t offset) {
   LinkRing ring;
   ring.spec = {
@@ -37,14 +34,35 @@ std::unique_ptr<std::uint64_t[]> make_drop_marks(unsigned log2_size) {
   return std::make_unique<std::uint64_t[]>(((std::size_t{1} << log2_size) + 63) / 64);
 }
 
-Result<Region> make_buffer_region(const InterfaceConfig& config, std::uint64_t bytes, Region::Options options,
-                                  bool& fell_back) {
+Result<Region> application_memory(const InterfaceConfig& config, std::uint64_t bytes) {
   if (config.memory_hooks && config.memory_hooks->provide) return Region::provided(config.memory_hooks, bytes);
-  if (!config.memory) return Region::create("memif buffers", bytes, options, fell_back);
   if (config.memory->size < bytes)
     return Error{Errc::invalid_config, "memory.size " + std::to_string(config.memory->size) + ": the rings need " +
                                            std::to_string(bytes) + " bytes for their buffers"};
   return Region::map_external(config.memory->fd, config.memory->size);
+}
+
+// The rings, and behind them the buffers, or in a second region that is the application's.
+Status make_regions(const InterfaceConfig& config, Link& link, std::uint64_t rings_bytes, std::uint64_t buffers_bytes,
+                    bool& fell_back_to_small_pages) {
+  const bool own = own_memory(config);
+  link.buffer_region = own ? 0 : 1;
+  link.first_buffer = own ? rings_bytes : config.memory ? config.memory->offset : 0;
+  const std::uint64_t end = link.first_buffer + buffers_bytes;
+
+  // Huge pages are for the buffers: one for a few rings would be a waste.
+  auto first =
+      Region::create("memif", own ? end : rings_bytes,
+                     {.huge_pages = own && config.huge_pages, .prefault = config.prefault}, fell_back_to_small_pages);
+  if (!first) return first.error();
+  link.regions.push_back(std::move(*first));
+  if (!own) {
+    auto second = application_memory(config, end);
+    if (!second) return second.error();
+    link.regions.push_back(std::move(*second));
+  }
+  link.view_regions();
+  return Nothing{};
 }
 
 }  // namespace
@@ -74,33 +92,22 @@ Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, st
                                                bool& fell_back_to_small_pages) {
   auto link = std::make_shared<Link>();
   link->client = true;
-  link->buffer_region = 1;
   link->buffer_size = config.buffer_size;
   link->buffer_stride = buffer_stride(config);
   link->placed = config.memory_hooks && config.memory_hooks->placed;
-  link->first_buffer = config.memory ? config.memory->offset : 0;
   link->posted_headroom = config.headroom;
 
-  const std::size_t ring_stride = round_up(wire::ring_bytes(log2_ring_size), line);
   const std::size_t rings = std::size_t{s2m_rings} + m2s_rings;
   const std::size_t ring_size = std::size_t{1} << log2_ring_size;
-  const Region::Options options{.huge_pages = config.huge_pages, .prefault = config.prefault};
-
-  // The rings always lie in ordinary pages: a huge one for a few KiB would be a waste.
-  bool ignored = false;
-  auto ring_region = Region::create("memif rings", rings * ring_stride, {.prefault = config.prefault}, ignored);
-  if (!ring_region) return ring_region.error();
-  auto buffers = make_buffer_region(config, link->first_buffer + rings * ring_size * link->buffer_stride, options,
-                                    fell_back_to_small_pages);
-  if (!buffers) return buffers.error();
-  link->regions.push_back(std::move(*ring_region));
-  link->regions.push_back(std::move(*buffers));
-  link->view_regions();
+  if (Status made = make_regions(config, *link, rings_bytes(rings, log2_ring_size),
+                                 rings * ring_size * link->buffer_stride, fell_back_to_small_pages);
+      !made)
+    return made.error();
 
   for (std::size_t i = 0; i < rings; ++i) {
     const bool s2m = i < s2m_rings;
     const auto index = static_cast<std::uint16_t>(s2m ? i : i - s2m_rings);
-    LinkRing ring = make_client_ring(*link, s2m, index, log2_ring_size, i * ring_stride);
+    LinkRing ring = make_client_ring(*link, s2m, index, log2_ring_size, i * ring_stride(log2_ring_size));
     auto interrupt = make_interrupt();
     if (!interrupt) return interrupt.error();
     ring.interrupt = std::move(*interrupt);

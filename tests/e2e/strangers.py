@@ -103,6 +103,8 @@ class Acceptor:
             if kind == INIT and self._refuses_init:
                 client.send(disconnect(self._refuses_init))
                 return
+            if kind == ADD_REGION and struct.unpack_from("<H", data, 2)[0] != 0:
+                self.deaths.append("libmemif 2.0: packets in a region that is not the first")
             if kind == ADD_RING:
                 flags, index = struct.unpack_from("<HH", data, 2)
                 to_client = 1 - flags & 1

@@ -117,7 +117,7 @@ class InfoTest(ObserveTest):
         self.assertEqual(seen["peer"]["process"]["pid"], ping.pid)
         self.assertEqual(seen["peer"]["app_name"], "memif")
         self.assertEqual((seen["connected"], seen["connects"]), (True, 1))
-        self.assertEqual(len(seen["regions"]), 2)
+        self.assertEqual(len(seen["regions"]), 1)
         for queue in seen["rx"] + seen["tx"]:
             self.assertEqual(queue["ring_size"], 1024)
             self.assertLessEqual(queue["used"], 1024)

@@ -57,7 +57,6 @@ const AttackOnClient attacks[] = {
      [](S& s) { greet(s, [](Hello& h) { h.min_version = 0xffff, h.max_version = 0; }); }},
     {"RingsOfNoSize", refused(Errc::malformed_message),
      [](S& s) { greet(s, [](Hello& h) { h.max_log2_ring_size = 0; }); }},
-    {"OneRegionOnly", refused(Errc::too_many_regions), [](S& s) { greet(s, [](Hello& h) { h.max_region = 0; }); }},
     {"GreetsTwice", refused(Errc::unexpected_message),
      [](S& s) { s.accept(), s.send(s.greeting()), s.send(s.greeting()); }},
     {"LargestLimitsThereAre", harmless,

@@ -43,23 +43,23 @@ std::vector<AttackOnClient> handshake() {
 }
 
 std::vector<OnLink<S>> sending() {
-  return {
-      {"buffer_half_written", [](S& s) { std::memset(s.regions.at(1).base + s.m2s.slot(s.m2s.tail()).offset, 1, 32); }},
-      {"descriptor_not_published", [](S& s) { fill(s, 0, 0); }},
-      {"chain_half_published",
-       [](S& s) {
-         fill(s, 0, 1);
-         s.m2s.tail() = plus(s.m2s.tail(), 1);
-       }},
-      {"packet_published", [](S& s) { s.send_packet(); }},
-      {"packet_signalled", [](S& s) { s.send_packet(), ring_bell(s.events.at(1)); }},
-      {"all_buffers_filled",
-       [](S& s) {
-         for (int i = 0; i < static_cast<int>(ring_size); ++i) fill(s, i, 0);
-         s.m2s.tail() = s.m2s.head();
-       }},
-      {"all_taken", [](S& s) { s.stream(10); }},
-      {"amid_sending", [](S& s) { s.stream(300), s.send_packet(), s.send_packet(); }}};
+  return {{"buffer_half_written",
+           [](S& s) { std::memset(s.regions.back().base + s.m2s.slot(s.m2s.tail()).offset, 1, 32); }},
+          {"descriptor_not_published", [](S& s) { fill(s, 0, 0); }},
+          {"chain_half_published",
+           [](S& s) {
+             fill(s, 0, 1);
+             s.m2s.tail() = plus(s.m2s.tail(), 1);
+           }},
+          {"packet_published", [](S& s) { s.send_packet(); }},
+          {"packet_signalled", [](S& s) { s.send_packet(), ring_bell(s.events.at(1)); }},
+          {"all_buffers_filled",
+           [](S& s) {
+             for (int i = 0; i < static_cast<int>(ring_size); ++i) fill(s, i, 0);
+             s.m2s.tail() = s.m2s.head();
+           }},
+          {"all_taken", [](S& s) { s.stream(10); }},
+          {"amid_sending", [](S& s) { s.stream(300), s.send_packet(), s.send_packet(); }}};
 }
 
 std::vector<OnLink<S>> receiving() {

@@ -61,7 +61,7 @@ const Case cases[] = {
        c.ring_size = 16384;
        c.buffer_size = 1u << 17;
      },
-     "ring_size 16384, buffer_size 131072 and 2 queues need 4297064448 bytes of buffers: must be less than 4294967296"},
+     "ring_size 16384, buffer_size 131072 and 2 queues need 4297592832 bytes of memory: must be less than 4294967296"},
     {"ServerOfManyLargeRings",
      [](auto& c) {
        c.role = Role::server;

@@ -56,7 +56,8 @@ struct Question {
 };
 
 constexpr std::array questions{
-    Question{"--socket", "Socket", "A path, or abstract:NAME for an abstract socket", "string}{default=/run/vpp/memif.sock"},
+    Question{"--socket", "Socket", "A path, or abstract:NAME for an abstract socket",
+             "string}{default=/run/vpp/memif.sock"},
     Question{"--id", "Interface id", "Number of the interface on the socket",
              "unsigned}{range=0,4294967295}{default=0"},
     Question{"--role", "Role", "The other side has the other role", "selector"},

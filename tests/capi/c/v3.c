@@ -136,7 +136,7 @@ instances_side_by_side (void)
   char buf[4096];
   memif_details_t md;
   OK (memif_get_details (master.conn, &md, buf, sizeof buf));
-  CHECK (md.regions_num == 2 && md.rx_queues_num == 1 && md.rx_queues[0].region == 0 && md.role == 0);
+  CHECK (md.regions_num == 1 && md.rx_queues_num == 1 && md.rx_queues[0].region == 0 && md.role == 0);
   CHECK (strcmp ((char *) md.remote_inst_name, "thread") == 0 && strcmp ((char *) md.inst_name, "global") == 0);
   CHECK_ERR (memif_get_details (master.conn, &md, buf, 40), MEMIF_ERR_NOBUF_DET);
 

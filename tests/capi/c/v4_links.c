@@ -200,8 +200,8 @@ details_are_complete (void)
   CHECK (strcmp ((char *) md.remote_if_name, "the-master") == 0 && strcmp ((char *) md.remote_inst_name, "app-m") == 0);
   CHECK (md.id == 7 && md.role == 1 && md.mode == 1 && strcmp ((char *) md.secret, "abracadabra") == 0);
   CHECK (strcmp ((char *) md.socket_path, memif_get_socket_path (pair.slave.sock)) == 0);
-  CHECK (md.regions_num == 2 && md.regions[0].index == 0 && md.regions[1].index == 1);
-  CHECK (md.regions[1].size >= 5 * 16 * 2048 && md.regions[1].fd >= 0 && !md.regions[1].is_external);
+  CHECK (md.regions_num == 1 && md.regions[0].index == 0);
+  CHECK (md.regions[0].size >= 5 * 16 * 2048 && md.regions[0].fd >= 0 && !md.regions[0].is_external);
   CHECK (md.rx_queues_num == 3 && md.tx_queues_num == 2 && md.link_up_down == 1);
   CHECK (md.rx_queues[1].qid == 1 && md.rx_queues[1].head == 5 && md.rx_queues[1].tail == 0);
   CHECK (md.tx_queues[0].head == 3 && md.tx_queues[0].tail == 0 && md.tx_queues[0].ring_size == 16);
@@ -220,7 +220,7 @@ details_are_complete (void)
     }
   CHECK_ERR (memif_get_details (pair.slave.conn, NULL, buf, sizeof buf), MEMIF_ERR_INVAL_ARG);
   OK (memif_get_details (pair.master.conn, &md, buf, sizeof buf));
-  CHECK (md.role == 0 && md.rx_queues_num == 2 && md.tx_queues_num == 3 && md.regions_num == 2);
+  CHECK (md.role == 0 && md.rx_queues_num == 2 && md.tx_queues_num == 3 && md.regions_num == 1);
   /* The last error, when the link is gone. */
   close_end (&pair.slave);
   UNTIL (pair.master.disconnects, OK (memif_poll_event (pair.master.sock, 10)));
