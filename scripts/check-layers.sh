@@ -7,7 +7,7 @@ shopt -s globstar nullglob extglob
 
 # A part is a pattern of file names without their extensions.
 layers=(
-  "error fd shortage usdt uncancelled this_thread"
+  "error fd shared_fd deferred signals_blocked shortage usdt uncancelled this_thread"
   "wire config stats published sigbus message address private_directory packet layout remote_fence"
   "ring"
   "handshake* channel listen_socket region @(event|epoll)_loop interrupt foreign_memory"

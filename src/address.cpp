@@ -9,13 +9,13 @@
 #include <cstring>
 #include <fcntl.h>
 #include <limits>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
+
+#include "signals_blocked.hpp"
 
 namespace memif {
 namespace {
@@ -137,22 +137,6 @@ Result<Fd> socket_inside(const Address& address) {
   }
   return new_socket(address);
 }
-
-// Blocks every signal for the calling thread, so that a thread made meanwhile runs no handler of the application's.
-class SignalsBlocked {
- public:
-  SignalsBlocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 // Why a connect() was refused, as far as an operator can do something about it.
 std::string connect_words(const Address& address, int error) {

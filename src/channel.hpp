@@ -5,12 +5,15 @@
 #include <array>
 #include <cstddef>
 #include <list>
-#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
 #include <utility>
 
 #include <memif/error.hpp>
 #include <memif/fd.hpp>
 #include <memif/stats.hpp>
+
+#include "shared_fd.hpp"
 
 namespace memif {
 
@@ -24,45 +27,56 @@ class FdList {
 
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
-  Fd& operator[](std::size_t index) noexcept { return fds_[index]; }
-  Fd& front() noexcept { return fds_[0]; }
-  Fd* begin() noexcept { return fds_.data(); }
-  Fd* end() noexcept { return fds_.data() + size_; }
-  void push_back(Fd fd) noexcept {
+  SharedFd& operator[](std::size_t index) noexcept { return fds_[index]; }
+  SharedFd& front() noexcept { return fds_[0]; }
+  SharedFd* begin() noexcept { return fds_.data(); }
+  SharedFd* end() noexcept { return fds_.data() + size_; }
+  void push_back(SharedFd fd) noexcept {
     if (size_ < capacity) fds_[size_++] = std::move(fd);  // beyond: closed
   }
   void clear() noexcept {
-    for (Fd& fd : *this) fd.reset();
+    for (SharedFd& fd : *this) fd.reset();
     size_ = 0;
   }
 
  private:
-  std::array<Fd, capacity> fds_;
+  std::array<SharedFd, capacity> fds_;
   std::size_t size_ = 0;
 };
 
 // What the peer sent, unchecked. Reusable: receive() empties it first.
 struct Datagram {
-  MessageBytes bytes{};        // zero after the received ones
-  std::size_t length = 0;      // what was sent, more than 128 when the end is cut off
-  FdList fds;                  // all that arrived, owned and close-on-exec
-  bool fds_truncated = false;  // more were sent than these, which are one at least
+  MessageBytes bytes{};    // zero after the received ones
+  std::size_t length = 0;  // what was sent, more than 128 when the end is cut off
+  FdList fds;              // all that arrived, owned and close-on-exec
+  // Why there are more that were not received. They stay where they are, with the message: see Channel::receive().
+  enum class Left { none, unwanted, too_many, not_now } left = Left::none;
 };
 
-// Owns the connected socket. Never blocks. One thread.
+// Owns the connected socket. Never blocks, also not by closing what the peer has sent: deferred.hpp. One thread.
 class Channel {
  public:
   explicit Channel(Fd fd) noexcept;
+  Channel(Channel&&) noexcept = default;
+  Channel& operator=(Channel&& other) noexcept;
+  ~Channel() { close(); }
+
+  // From now on descriptors are received; until then they are not.
+  void take_fds() noexcept { takes_fds_ = true; }
 
   enum class Receive { message, nothing, closed };
 
   // `closed`: the peer is gone and all that it had sent is received. An empty datagram is a message of length 0 while
   // the peer is there; it reads just like the end of the connection, and after the peer has gone it is taken for that.
   // An error: the system could not, whatever the peer did; or this process has no room for a descriptor that came.
-  Result<Receive> receive(Datagram& into) { return receive(into, 0); }
+  // A message whose descriptors are not all received stays the next one: nothing but to close the channel makes sense
+  // then. They are `unwanted` before take_fds(), `too_many` with one of them received, and taken `not_now` while too
+  // many that the peer's user sent are still being closed.
+  Result<Receive> receive(Datagram& into);
 
-  // The same, but the message stays where it is: until discard(), it is the next again.
-  Result<Receive> look(Datagram& into) { return receive(into, MSG_PEEK); }
+  // The same, but the message stays where it is: until discard(), it is the next again. That is for messages of which
+  // all descriptors, if any, were received.
+  Result<Receive> look(Datagram& into);
   void discard() noexcept;
 
   // Sends, or queues behind what waits already. `fd` (-1: none) stays the caller's; it is duplicated if it has to wait.
@@ -91,11 +105,14 @@ class Channel {
     Fd fd;
   };
 
-  Result<Receive> receive(Datagram& into, int flags);
+  void close() noexcept;
   Sent try_send(const MessageBytes& bytes, int fd) noexcept;
   void fail(int error) noexcept;
 
+  pid_t process_ = ::getpid();  // that made it
   Fd fd_;
+  uid_t user_ = deferred::nobody;  // the peer's
+  bool takes_fds_ = false;
   std::list<Waiting> waiting_;
   std::error_code failure_;
 };

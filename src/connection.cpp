@@ -20,9 +20,9 @@ Status not_for_this_role() { return Error{Errc::unexpected_message, "an action o
 
 }  // namespace
 
-Connection::Connection(ContextImpl& context, Fd socket)
+Connection::Connection(ContextImpl& context, Channel channel)
     : context_(context),
-      channel_(std::move(socket)),
+      channel_(std::move(channel)),
       deadline_(context.reactor(), [this] { enter([this] { execute(machine().on_deadline(Clock::now())); }); }) {}
 
 // It may end without a word, in a child of fork().
@@ -72,25 +72,34 @@ void Connection::receive_all() {
       if (const std::error_code failure = channel_.failure()) return execute(unable_to_send(failure));
       break;
     }
-    auto message = datagram.length == message_bytes
-                       ? message::parse(datagram.bytes)
-                       : Result<message::Message>(
-                             Error{Errc::malformed_message, "a message of " + std::to_string(datagram.length) +
-                                                                " bytes; all have " + std::to_string(message_bytes)});
-    if (message && datagram.fds_truncated)
-      message = Error{Errc::unexpected_fd, "more file descriptors than could be received"};
+    const Result<message::Message> message = checked(datagram);
+    const bool stays = datagram.left != Datagram::Left::none;
     if (message) {
       // Owned here before the machine is asked: taking another connection's messages reuses the datagram.
-      const std::size_t fds = datagram.fds.size();
-      received_fd_ = fds != 0 ? std::move(datagram.fds.front()) : Fd();
+      const std::size_t fds = stays ? 1 : datagram.fds.size();
+      received_fd_ = datagram.fds.empty() ? SharedFd() : std::move(datagram.fds.front());
       execute(take(*message, fds));
     } else {
       execute(machine().on_refused_input(message.error()));
     }
     received_fd_.reset();
     datagram.fds.clear();
+    if (stays && !over_)
+      return execute(machine().abort({Errc::unexpected_fd, false, "descriptors that are not taken"}));
   }
   if (!over_) update_watch();
+}
+
+Result<message::Message> Connection::checked(const Datagram& datagram) {
+  if (datagram.length != message_bytes)
+    return Error{Errc::malformed_message, "a message of " + std::to_string(datagram.length) + " bytes; all have " +
+                                              std::to_string(message_bytes)};
+  if (datagram.left == Datagram::Left::too_many)
+    return Error{Errc::unexpected_fd, "more file descriptors than could be received"};
+  Result<message::Message> message = message::parse(datagram.bytes);
+  if (message && datagram.left == Datagram::Left::not_now && message::carries_fd(*message))
+    return Error{Errc::fds_not_closed, "descriptors that this user sent before are still being closed"};
+  return message;
 }
 
 handshake::Actions Connection::unable_to_send(std::error_code why) {
@@ -122,7 +131,7 @@ void Connection::update_watch() {
     execute(machine().abort(reason_of(changed.error())));
 }
 
-Fd Connection::take_fd() { return std::move(received_fd_); }
+SharedFd Connection::take_fd() { return std::move(received_fd_); }
 
 int Connection::descriptor(handshake::FdRef) const { return -1; }
 
@@ -169,8 +178,8 @@ Status Connection::perform(handshake::AttachRing&) { return not_for_this_role();
 // --- Server
 // -----------------------------------------------------------------------------------------------------------
 
-ServerConnection::ServerConnection(ContextImpl& context, Listener& listener, Fd socket)
-    : Connection(context, std::move(socket)),
+ServerConnection::ServerConnection(ContextImpl& context, Listener& listener, Channel channel)
+    : Connection(context, std::move(channel)),
       listener_(listener),
       machine_(listener.identity(), [this](std::uint32_t id) { return policy(id); }) {
   link_->client = false;
@@ -222,6 +231,7 @@ Status ServerConnection::perform(handshake::Admit& action) {
   interface_ = listener_.find(action.id);
   if (interface_ == nullptr) return Error{Errc::unknown_id, "interface " + std::to_string(action.id) + " has gone"};
   wanted_ = nullptr;
+  take_fds();
   interface_->admitted(listener_.take(*this));
   peer_.app_name = std::move(action.app_name);
   peer_.version = action.version;
@@ -242,7 +252,7 @@ Status ServerConnection::perform(handshake::MapRegion& action) {
 }
 
 Status ServerConnection::perform(handshake::AttachRing& action) {
-  Result<Fd> interrupt = adopt_interrupt(take_fd());
+  Result<SharedFd> interrupt = adopt_interrupt(take_fd());
   if (!interrupt) return interrupt.error();
   LinkRing ring;
   ring.spec = action.ring;
@@ -274,7 +284,7 @@ void ServerConnection::ended(const Reason& reason) {
 // -----------------------------------------------------------------------------------------------------------
 
 ClientConnection::ClientConnection(ContextImpl& context, InterfaceImpl& interface, handshake::RingCounts rings)
-    : Connection(context, Fd()),
+    : Connection(context, Channel(Fd())),
       interface_(interface),
       machine_({.app_name = context.config().app_name,
                 .interface_name = interface.config().name,
@@ -291,15 +301,16 @@ handshake::Actions ClientConnection::take(const message::Message& message, std::
 
 Status ClientConnection::perform(handshake::Allocate& action) {
   bool fell_back = false;
-  auto link =
-      make_client_link(interface_.config(), action.s2m_rings, action.m2s_rings, action.log2_ring_size, fell_back);
+  const Result<Credentials> server = credentials();
+  auto link = make_client_link(interface_.config(), server ? server->uid : deferred::nobody, action.s2m_rings,
+                               action.m2s_rings, action.log2_ring_size, fell_back);
   if (!link) return link.error();
   link_ = std::move(*link);
   if (fell_back)
     context_.log(LogLevel::warning, interface_.config().name, ": no huge pages to be had, using ordinary ones");
   peer_.app_name = std::move(action.peer_app_name);
   peer_.version = wire::version;
-  if (const Result<Credentials> peer = credentials()) peer_.credentials = *peer;
+  if (server) peer_.credentials = *server;
   std::vector<std::uint64_t> sizes;
   for (const Region& region : link_->regions) sizes.push_back(region.size());
   execute(machine_.allocated(std::move(sizes), ring_specs(*link_), Clock::now()));

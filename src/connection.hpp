@@ -22,7 +22,7 @@ class Listener;
 // ends before the server has greeted it is the context's until then.
 class Connection : public Handler {
  public:
-  Connection(ContextImpl& context, Fd socket);
+  Connection(ContextImpl& context, Channel channel);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -59,7 +59,8 @@ class Connection : public Handler {
   template <class Step>
   void enter(Step step);
   void execute(handshake::Actions actions);
-  Fd take_fd();
+  SharedFd take_fd();
+  void take_fds() noexcept { channel_.take_fds(); }
   void open(Fd socket) noexcept { channel_ = Channel(std::move(socket)); }
 
   ContextImpl& context_;
@@ -71,13 +72,14 @@ class Connection : public Handler {
   Status perform(handshake::Down& action);
   Status perform(handshake::Deadline& action);
   void receive_all();
+  static Result<message::Message> checked(const Datagram& datagram);
   handshake::Actions unable_to_send(std::error_code why);
   void update_watch();
   void end(const Reason& reason);
 
   Channel channel_;
   Timer deadline_;
-  Fd received_fd_;
+  SharedFd received_fd_;
   bool watched_ = false, watching_write_ = false;
   bool over_ = false;
   bool lingers_ = false;
@@ -85,7 +87,7 @@ class Connection : public Handler {
 
 class ServerConnection final : public Connection {
  public:
-  ServerConnection(ContextImpl& context, Listener& listener, Fd socket);
+  ServerConnection(ContextImpl& context, Listener& listener, Channel channel);
 
   // For the listener's list of connections that have not named an interface: its entry, here when it is not there.
   std::list<ServerConnection*> silence{this};

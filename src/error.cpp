@@ -69,6 +69,8 @@ const char* words(Errc code) noexcept {
       return "too many half-open connections";
     case Errc::too_much_memory:
       return "the peer's memory is above the limit";
+    case Errc::fds_not_closed:
+      return "too many descriptors still being closed";
   }
   return "unknown error";
 }

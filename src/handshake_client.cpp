@@ -60,8 +60,7 @@ Actions Client::on_message(const Message& message, std::size_t fd_count, Clock::
     return on_disconnect(*disconnect);
   }
   if (!expects(message)) return refuse_unexpected(message);
-  if (fd_count != 0)
-    return refuse(refusal(Errc::unexpected_fd, name(message), " with ", fd_count, " file descriptors"));
+  if (fd_count != 0) return refuse(refusal(Errc::unexpected_fd, name(message), " with a file descriptor"));
   if (const auto* hello = std::get_if<Hello>(&message)) return on_hello(*hello);
   if (std::holds_alternative<Ack>(message)) {
     acknowledged();

@@ -45,6 +45,7 @@ Status check_policy(const Init& init, const ServerPolicy& policy) {
 Status check_fds(const Message& message, std::size_t count) {
   if (count == (carries_fd(message) ? 1U : 0U)) return Nothing{};
   if (count == 0) return refusal(Errc::missing_fd, name(message), " without a file descriptor");
+  if (!carries_fd(message)) return refusal(Errc::unexpected_fd, name(message), " with a file descriptor");
   return refusal(Errc::unexpected_fd, name(message), " with ", count, " file descriptors");
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <fcntl.h>
@@ -45,7 +46,7 @@ class Notifier {
 
  private:
   static constexpr unsigned depth = 64;
-  static constexpr aio_context_t none = 0, impossible = ~aio_context_t{0};
+  static constexpr aio_context_t none = 0;
 
   // /dev/null, or -1.
   int null() noexcept {
@@ -60,28 +61,40 @@ class Notifier {
 
   // A context belongs to the process that made it: a child of fork() begins without.
   bool forgotten_by_children() noexcept {
-    const auto forget = [] { instance().context_.store(none, std::memory_order_seq_cst); };
+    const auto forget = [] {
+      instance().next_attempt_.store(0, std::memory_order_relaxed);
+      instance().context_.store(none, std::memory_order_seq_cst);
+    };
     if (!handled_.load(std::memory_order_acquire) && ::pthread_atfork(nullptr, nullptr, forget) == 0)
       handled_.store(true, std::memory_order_release);
     return handled_.load(std::memory_order_relaxed);
   }
 
+  // None: there is none to be had. All of the machine's may be in use for now (fs.aio-max-nr), so it is tried again.
   aio_context_t context() noexcept {
     aio_context_t context = context_.load(std::memory_order_acquire);
-    if (context != none) return context;
+    if (context != none || !due()) return context;
     aio_context_t made = none;
-    if (!forgotten_by_children() || ::syscall(SYS_io_setup, depth, &made) != 0) made = impossible;
+    if (!forgotten_by_children() || ::syscall(SYS_io_setup, depth, &made) != 0) return none;
     if (context_.compare_exchange_strong(context, made, std::memory_order_acq_rel, std::memory_order_acquire))
       return made;
-    if (made != impossible) ::syscall(SYS_io_destroy, made);  // another thread was first
+    ::syscall(SYS_io_destroy, made);  // another thread was first
     return context;
+  }
+
+  // At once, and then no more often than this.
+  bool due() noexcept {
+    constexpr std::chrono::nanoseconds period = std::chrono::milliseconds(100);
+    const std::int64_t now = std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+    std::int64_t next = next_attempt_.load(std::memory_order_relaxed);
+    return now >= next && next_attempt_.compare_exchange_strong(next, now + period.count(), std::memory_order_relaxed);
   }
 
   // An errno, or 0.
   int submit(int fd, std::uint16_t operation) noexcept {
     const aio_context_t in = context();
     const int file = null();
-    if (in == impossible || file < 0) return ENOSYS;
+    if (in == none || file < 0) return ENOSYS;
     iocb block{};
     block.aio_lio_opcode = operation;
     block.aio_fildes = static_cast<std::uint32_t>(file);
@@ -106,6 +119,7 @@ class Notifier {
   std::atomic<int> null_{-1};
   std::atomic<bool> handled_{false};  // forks
   std::atomic<aio_context_t> context_{none};
+  std::atomic<std::int64_t> next_attempt_{0};  // to have a context, in ns
 };
 
 // Initialised before the program runs: a child of fork() would wait for ever for a thread that was about to do it.
@@ -116,16 +130,6 @@ Notifier& Notifier::instance() noexcept { return notifier; }
 bool ready(int fd, short events) noexcept {
   pollfd entry{fd, events, 0};
   return ::poll(&entry, 1, 0) == 1 && (entry.revents & events) != 0;
-}
-
-// Where asynchronous I/O is not to be had (a sandbox may forbid it). A peer could still make the write wait by
-// filling the counter right after the poll.
-void signal_by_write(int fd) noexcept {
-  const Uncancelled uncancelled;
-  const std::uint64_t one = 1;
-  if (!ready(fd, POLLOUT)) return;  // a full counter wakes its reader as well as one more would
-  while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {
-  }
 }
 
 bool drain_by_read(int fd) noexcept {
@@ -153,7 +157,7 @@ Result<Fd> make_interrupt() {
   return fd;
 }
 
-Result<Fd> adopt_interrupt(Fd fd) {
+Result<SharedFd> adopt_interrupt(SharedFd fd) {
   if (!fd) return Error{Errc::not_an_eventfd, "there is no interrupt descriptor"};
   Proof proof = prove_by_name(fd.get());
   if (proof == Proof::unknown) proof = Notifier::instance().prove(fd.get());
@@ -168,11 +172,15 @@ Result<Fd> adopt_interrupt(Fd fd) {
     return system_error(errno, "cannot make the interrupt descriptor non-blocking");
   }
   if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) return system_error(errno, "cannot set close-on-exec");
-  return fd;
+  const uid_t user = fd.user();
+  return SharedFd(Fd(fd.release()), user, deferred::Closing::eventfd);
 }
 
-void signal_interrupt(int fd) noexcept {
-  if (!Notifier::instance().signal(fd)) signal_by_write(fd);
+void signal_interrupt(int fd, uid_t user) noexcept {
+  if (Notifier::instance().signal(fd)) return;
+  const Uncancelled uncancelled;
+  // A full counter wakes its reader as well as one more would; a bad descriptor wakes nobody.
+  if (ready(fd, POLLOUT)) deferred::signal(fd, user);
 }
 
 bool drain_interrupt(int fd) noexcept {

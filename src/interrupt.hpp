@@ -7,6 +7,8 @@
 #include <memif/error.hpp>
 #include <memif/fd.hpp>
 
+#include "shared_fd.hpp"
+
 namespace memif {
 
 // A new eventfd: counter 0, non-blocking, close-on-exec.
@@ -14,10 +16,11 @@ Result<Fd> make_interrupt();
 
 // Takes a descriptor that a peer sent, if it is an eventfd; else Errc::not_an_eventfd. The descriptor itself is never
 // read or written to find out.
-Result<Fd> adopt_interrupt(Fd fd);
+Result<SharedFd> adopt_interrupt(SharedFd fd);
 
-// Wakes whoever waits for `fd`, which must have come from one of the above. Never blocks. From any thread.
-void signal_interrupt(int fd) noexcept;
+// Wakes whoever waits for `fd`, which must have come from one of the above; `user`: whose process that is. Never
+// blocks: where asynchronous I/O is not to be had, a thread writes (deferred.hpp). From any thread.
+void signal_interrupt(int fd, uid_t user = deferred::nobody) noexcept;
 
 // Takes all notifications; true: there was one. Never blocks. From any thread.
 bool drain_interrupt(int fd) noexcept;

@@ -87,7 +87,7 @@ void Link::memory_vanished() noexcept {
   if (FaultObserver* const user = port.load(std::memory_order_seq_cst)) user->memory_vanished();
 }
 
-Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, std::uint16_t s2m_rings,
+Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, uid_t server, std::uint16_t s2m_rings,
                                                std::uint16_t m2s_rings, std::uint8_t log2_ring_size,
                                                bool& fell_back_to_small_pages) {
   auto link = std::make_shared<Link>();
@@ -110,7 +110,7 @@ Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, st
     LinkRing ring = make_client_ring(*link, s2m, index, log2_ring_size, i * ring_stride(log2_ring_size));
     auto interrupt = make_interrupt();
     if (!interrupt) return interrupt.error();
-    ring.interrupt = std::move(*interrupt);
+    ring.interrupt = SharedFd(std::move(*interrupt), server, deferred::Closing::eventfd);
     give_buffers(*link, ring, i * ring_size, s2m ? 0 : config.headroom);
     if (!s2m) ring.dropped = make_drop_marks(log2_ring_size);
     (s2m ? link->tx : link->rx).push_back(std::move(ring));

@@ -11,6 +11,7 @@
 
 #include "handshake.hpp"
 #include "region.hpp"
+#include "shared_fd.hpp"
 
 namespace memif::detail {
 
@@ -18,7 +19,7 @@ namespace memif::detail {
 struct LinkRing {
   handshake::RingSpec spec;
   wire::RingHeader* header = nullptr;
-  Fd interrupt;
+  SharedFd interrupt;
   std::unique_ptr<std::uint32_t[]> offsets;  // client
   std::unique_ptr<std::uint64_t[]> posted;   // server, transmit
   std::unique_ptr<std::uint64_t[]> dropped;  // receive
@@ -57,7 +58,8 @@ struct Link final : FaultObserver {
 };
 
 // What a client offers: regions and rings made, descriptors and tables filled in, nothing posted.
-Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, std::uint16_t s2m_rings,
+// `server`: the user whose process they are offered to.
+Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, uid_t server, std::uint16_t s2m_rings,
                                                std::uint16_t m2s_rings, std::uint8_t log2_ring_size,
                                                bool& fell_back_to_small_pages);
 

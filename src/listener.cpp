@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <initializer_list>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 #include "context_impl.hpp"
@@ -49,6 +52,22 @@ Listener::Listener(ContextImpl& context, Address address, ListenSocket socket, b
 
 Listener::~Listener() {
   if (watched_) context_.reactor().unwatch(socket_.fd());
+  if (!context_.reactor().abandoned()) clear_backlog();
+}
+
+// Closing the socket closes the connections that nobody accepted, and all that is in them. So none are left; of a
+// socket that is another process's as well, one more descriptor is closed last, elsewhere: that one may go on
+// listening.
+void Listener::clear_backlog() noexcept {
+  if (adopted_) {
+    const SharedFd last(Fd(::fcntl(socket_.fd(), F_DUPFD_CLOEXEC, 0)));
+    return;
+  }
+  ::shutdown(socket_.fd(), SHUT_RD);
+  try {
+    while (Result<Fd> left = socket_.accept()) Channel(std::move(*left));
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 Status Listener::start() {
@@ -58,6 +77,8 @@ Status Listener::start() {
 }
 
 void Listener::on_ready() try {
+  if (deferred::full())
+    return rest({Errc::fds_not_closed, false, "too many descriptors that peers have sent are still being closed"});
   for (int i = 0; i < accepts_per_turn; ++i) {
     Result<Fd> socket = socket_.accept();
     const std::error_code code = socket ? std::error_code() : socket.error().code;
@@ -66,19 +87,19 @@ void Listener::on_ready() try {
     if (!socket && !none) return rest(accept_words(socket.error()));
     recovered();
     if (none) return;
-    accept_one(std::move(*socket));
+    accept_one(Channel(std::move(*socket)));
   }
 } catch (const std::bad_alloc&) {
   rest({out_of_memory().code, false, out_of_memory_words});
 }
 
-void Listener::accept_one(Fd socket) {
+void Listener::accept_one(Channel channel) {
   ++stats_.accepted;
   if (silent_.size() >= context_.config().max_silent_connections && !silent_.empty()) {
     ++stats_.evicted;
     silent_.front()->disconnect(Errc::evicted, "dropped for newer connections: nothing was said on this one");
   }
-  auto owned = std::make_unique<ServerConnection>(context_, *this, std::move(socket));
+  auto owned = std::make_unique<ServerConnection>(context_, *this, std::move(channel));
   ServerConnection& connection = *owned;
   connections_.emplace(&connection, std::move(owned));
   silent_.splice(silent_.end(), connection.silence);

@@ -45,7 +45,8 @@ class Listener final : public Handler {
 
  private:
   static void widen(handshake::ServerIdentity& identity, const InterfaceConfig& config);
-  void accept_one(Fd socket);
+  void clear_backlog() noexcept;
+  void accept_one(Channel channel);
   void rest(Reason why);
   void recovered();
   void resume();

@@ -255,7 +255,7 @@ Result<Region> Region::mapped_by_application(std::shared_ptr<const MemoryHooks> 
   return region;
 }
 
-Result<Region> Region::map_peer(Fd fd, std::uint64_t size, bool require_sealed,
+Result<Region> Region::map_peer(SharedFd fd, std::uint64_t size, bool require_sealed,
                                 std::shared_ptr<const MemoryHooks> hooks) {
   int seals = 0;
   if (Status status = check_is_memory(fd.get(), seals); !status) return status.error();
@@ -273,9 +273,11 @@ Result<Region> Region::map_peer(Fd fd, std::uint64_t size, bool require_sealed,
     if (!region) region.error().message = "region refused: " + region.error().message;
     return region;
   }
-  Result<Region> region = map_unpaid(std::move(fd), std::min(size, wire::region_reach));
+  // A memory file's last descriptor waits for nobody.
+  Result<Region> region = map_unpaid(Fd(fd.release()), std::min(size, wire::region_reach));
   const Status guarded = region ? region->guard(sealed) : region.error();
   if (!guarded) return refused(Errc::bad_region, guarded.error().message);
+  region->fd_.reset();
   return region;
 }
 

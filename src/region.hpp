@@ -10,6 +10,7 @@
 #include <memif/error.hpp>
 #include <memif/fd.hpp>
 
+#include "shared_fd.hpp"
 #include "sigbus.hpp"
 
 namespace memif {
@@ -36,8 +37,9 @@ class Region {
 
   // A file from a peer, believed in nothing; as much of it is mapped as descriptors reach. Errors: Errc::bad_region,
   // Errc::unsealed_memory. Does not block and has no effect on the file, whatever it is: nothing of it is allocated
-  // here, also where this process locks all its memory. With `hooks` that map, the application does the mapping.
-  static Result<Region> map_peer(Fd fd, std::uint64_t size, bool require_sealed,
+  // here, also where this process locks all its memory. With `hooks` that map, the application does the
+  // mapping; else the region keeps no descriptor of it.
+  static Result<Region> map_peer(SharedFd fd, std::uint64_t size, bool require_sealed,
                                  std::shared_ptr<const MemoryHooks> hooks = nullptr);
 
   Region(Region&& other) noexcept;
@@ -46,8 +48,8 @@ class Region {
 
   std::byte* data() const noexcept { return data_; }
   std::uint64_t size() const noexcept { return size_; }  // bytes that may be used
-  int fd() const noexcept { return fd_.get(); }
-  bool sealed() const noexcept { return sealed_; }  // nobody can shrink the file any more
+  int fd() const noexcept { return fd_.get(); }          // -1: none is kept
+  bool sealed() const noexcept { return sealed_; }       // nobody can shrink the file any more
   bool external() const noexcept { return external_; }
   bool guarded() const noexcept { return guard_.active(); }  // its pages can vanish: sigbus.hpp
 

@@ -214,7 +214,7 @@ typedef struct
   uint8_t index;
   void *addr;    /* where it is mapped in this process */
   uint32_t size; /* bytes */
-  int fd;        /* stays the library's */
+  int fd;        /* stays the library's; -1: of the other side's memory none is kept open */
   uint8_t is_external;
 } memif_region_details_t;
 

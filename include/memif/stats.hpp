@@ -63,7 +63,7 @@ struct RegionInfo {
   std::uint16_t index = 0;
   std::uint64_t size = 0;  // bytes
   void* address = nullptr;
-  int fd = -1;  // stays memifpp's
+  int fd = -1;  // stays memifpp's; -1 for those of a peer, which are not kept open
   bool external = false;
   bool sealed = false;  // the peer cannot shrink it
 };

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <iterator>
 #include <new>
+#include <pthread.h>
 #include <string_view>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -44,6 +45,7 @@ constexpr Failure failures[] = {
     {"mkdirat", {ENOSPC, EDQUOT, EROFS}},         {"openat", {EMFILE, ENFILE, ENOMEM}},
     {"renameat2", {ENOSPC, EINVAL, ENOSYS}},      {"linkat", {ENOSPC, EMLINK, EPERM}},
     {"io_setup", {EAGAIN, ENOMEM, ENOSYS}},       {"io_submit", {EAGAIN, ENOMEM, ENOSYS}},
+    {"pthread_create", {EAGAIN, EPERM, ENOMEM}},
 };
 
 int ask(const char* call) noexcept { return in_stretch ? experiment->ask(call) : 0; }
@@ -156,6 +158,12 @@ int __real_epoll_ctl(int epoll, int operation, int fd, epoll_event* event);
 int __wrap_epoll_ctl(int epoll, int operation, int fd, epoll_event* event);
 int __wrap_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
   return operation != EPOLL_CTL_DEL && refused("epoll_ctl") ? -1 : __real_epoll_ctl(epoll, operation, fd, event);
+}
+
+int __real_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*), void* argument);
+int __wrap_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*), void* argument);
+int __wrap_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*), void* argument) {
+  return refused("pthread_create") ? errno : __real_pthread_create(thread, attributes, run, argument);
 }
 
 int __real_open(const char* path, int flags, ...);

@@ -46,8 +46,10 @@ std::span<const AttackOnServer> control_attacks_on_server();
 std::span<const AttackOnServer> layout_attacks_on_server();
 std::span<const AttackOnServer> file_attacks_on_server();
 std::span<const AttackOnServer> memory_attacks_on_server();
+std::span<const AttackOnServer> closing_attacks_on_server();
 std::span<const AttackOnClient> control_attacks_on_client();
 std::span<const AttackOnClient> memory_attacks_on_client();
+std::span<const AttackOnClient> closing_attacks_on_client();
 
 // Every point at which the peer may stop: it does so there, by SIGSTOP, and tells that it is done when it goes on.
 // The outcome is what its death there comes to.

@@ -16,7 +16,8 @@ std::vector<Attack> chosen(std::vector<Attack> attacks) {
   std::erase_if(attacks, [&](const Attack& attack) {
     if (attack.setup != Setup::usual) return true;                 // not to be had with this API
     if (attack.name == "BuffersVanishDuringTraffic") return true;  // its peer waits for a link that has ended
-    if (is_about(attack, "DuringTraffic") || is_about(attack, "Vanish")) return false;
+    for (const char* kind : {"DuringTraffic", "Vanish", "Lingering"})
+      if (is_about(attack, kind)) return false;
     return number++ % one_in != 0;
   });
   // Long packets come in pieces here, which go back one by one: whether there is an end is nobody's concern.

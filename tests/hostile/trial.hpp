@@ -7,6 +7,7 @@
 #include <ostream>
 #include <type_traits>
 
+#include "any_victim.hpp"
 #include "attacks.hpp"
 #include "peer_process.hpp"
 #include "support/resources.hpp"
@@ -51,6 +52,7 @@ class Trial {
   }
 
   void expect_unharmed() {
+    EXPECT_LE(victim_.longest_turn(), AnyVictim::longest_allowed) << "a call waited for the peer";
     EXPECT_EQ(victim_.evil(), 0u);
     EXPECT_EQ(victim_.outside(), 0u);
     EXPECT_EQ(victim_.mistaken(), 0u);

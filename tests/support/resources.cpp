@@ -1,12 +1,19 @@
 #include "resources.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <malloc.h>
 #include <string>
+#include <thread>
 
 // Present when AddressSanitizer is: its heap does not show in mallinfo2().
 extern "C" [[gnu::weak]] std::size_t __sanitizer_get_current_allocated_bytes();
+
+// Present when the library is: src/deferred.hpp.
+namespace memif::deferred {
+[[gnu::weak]] std::size_t outstanding() noexcept;
+}
 
 namespace memif::test {
 namespace {
@@ -18,9 +25,18 @@ std::size_t count_mappings(const char* of) {
   return count;
 }
 
+// The library has closed what it was about to, or it takes very long.
+void settle() {
+  using namespace std::chrono_literals;
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  while (deferred::outstanding != nullptr && deferred::outstanding() != 0 && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(1ms);
+}
+
 }  // namespace
 
 std::size_t open_descriptors() {
+  settle();
   std::size_t count = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
   return count;

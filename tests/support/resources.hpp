@@ -5,6 +5,7 @@
 
 namespace memif::test {
 
+// Not counting what the library is about to close, on threads that end by themselves.
 std::size_t open_descriptors();
 std::size_t shared_mappings();  // of memory files
 

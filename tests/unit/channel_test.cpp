@@ -2,7 +2,6 @@
 
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
@@ -13,16 +12,15 @@
 #include <unistd.h>
 #include <vector>
 
+#include "support/resources.hpp"
+
 namespace memif {
 namespace {
 
 using Receive = Channel::Receive;
+using Left = Datagram::Left;
 
-std::size_t open_fds() {
-  std::size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
-  return count;
-}
+std::size_t open_fds() { return test::open_descriptors(); }
 
 MessageBytes filled(unsigned char value) {
   MessageBytes bytes;
@@ -43,6 +41,7 @@ class ChannelTest : public testing::Test {
     int pair[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
     channel_ = std::make_unique<Channel>(Fd(pair[0]));
+    channel_->take_fds();
     peer_.reset(pair[1]);
   }
   void TearDown() override {
@@ -90,6 +89,7 @@ class ChannelTest : public testing::Test {
 
 TEST_F(ChannelTest, MessageAndDescriptorArriveWhole) {
   Channel other(std::move(peer_));
+  other.take_fds();
   const Fd event(::eventfd(0, EFD_CLOEXEC));
   other.send(filled(7), event.get());
   ASSERT_EQ(receive(), Receive::message);
@@ -189,8 +189,8 @@ TEST_F(ChannelTest, AllDescriptorsOfOneMessageAreOwned) {
   ASSERT_EQ(raw_send(128, std::vector<int>(253, event.get())), 128);
   ASSERT_EQ(receive(), Receive::message);
   EXPECT_EQ(datagram_.fds.size(), 253u);
-  EXPECT_FALSE(datagram_.fds_truncated);
-  for (Fd& fd : datagram_.fds) EXPECT_TRUE(::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC);
+  EXPECT_EQ(datagram_.left, Left::none);
+  for (SharedFd& fd : datagram_.fds) EXPECT_TRUE(::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC);
 }
 
 TEST_F(ChannelTest, ReceivingAgainClosesWhatNobodyTook) {
@@ -214,7 +214,7 @@ TEST_F(ChannelTest, DescriptorLimitIsReportedAsTruncation) {
   const Receive result = receive();
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_EQ(result, Receive::message);
-  EXPECT_TRUE(datagram_.fds_truncated);
+  EXPECT_EQ(datagram_.left, Left::too_many);
   EXPECT_LE(datagram_.fds.size(), 3u);
 }
 
@@ -241,11 +241,12 @@ TEST_F(ChannelTest, CredentialsThatAListenerAskedForDoNotDisturb) {
   ASSERT_EQ(::setsockopt(raw, SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
   ::setsockopt(raw, SOL_SOCKET, 76, &on, sizeof on);  // SO_PASSPIDFD
   Channel again(Fd(::fcntl(raw, F_DUPFD_CLOEXEC, 0)));
+  again.take_fds();
   const Fd event(::eventfd(0, EFD_CLOEXEC));
   ASSERT_EQ(raw_send(128, std::vector<int>(253, event.get())), 128);
   ASSERT_EQ(again.receive(datagram_).value(), Receive::message);
   EXPECT_EQ(datagram_.fds.size(), 253u);
-  EXPECT_FALSE(datagram_.fds_truncated);
+  EXPECT_EQ(datagram_.left, Left::none);
 }
 
 TEST_F(ChannelTest, WhatDoesNotFitWaitsInOrderWithItsDescriptor) {
@@ -260,6 +261,7 @@ TEST_F(ChannelTest, WhatDoesNotFitWaitsInOrderWithItsDescriptor) {
   EXPECT_FALSE(channel_->flush());
 
   Channel other(std::move(peer_));
+  other.take_fds();
   std::vector<MessageBytes> received;
   std::size_t fds = 0;
   for (bool done = false; !done;) {

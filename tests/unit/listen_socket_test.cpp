@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "support/nobody.hpp"
+#include "support/resources.hpp"
 #include "support/traced.hpp"
 
 namespace memif {
@@ -57,11 +58,7 @@ class ListenSocketTest : public testing::Test {
   Address address_;
 };
 
-std::size_t open_fds() {
-  std::size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
-  return count;
-}
+std::size_t open_fds() { return test::open_descriptors(); }
 
 mode_t mode_of(const std::string& path) {
   struct stat status {};

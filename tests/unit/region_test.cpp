@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 #include <fcntl.h>
-#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <string>
@@ -18,16 +17,14 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
+#include "support/resources.hpp"
+
 namespace memif {
 namespace {
 
 constexpr std::uint64_t page = 4096;
 
-std::size_t open_fds() {
-  std::size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
-  return count;
-}
+std::size_t open_fds() { return test::open_descriptors(); }
 
 std::size_t memory_file_mappings() {
   std::ifstream maps("/proc/self/maps");

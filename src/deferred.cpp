@@ -1,0 +1,340 @@
+#include "deferred.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <fcntl.h>
+#include <mutex>
+#include <poll.h>
+#include <pthread.h>
+#include <span>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <utility>
+
+#include "signals_blocked.hpp"
+
+namespace memif::deferred {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr std::size_t max_threads = 32, max_threads_of_a_user = 4;
+constexpr std::size_t max_pending = 4096;
+// A user's that may wait before no more is taken from it, once a call of its has taken so long; and all users'.
+constexpr std::size_t most_of_a_user = 64, most_of_all = 1024;
+constexpr auto long_for_a_close = 100ms;
+constexpr auto idle_time = 20ms;  // after which a thread ends
+constexpr std::size_t stack_size = std::size_t{128} << 10;
+
+enum class Call { close, signal };
+
+struct Job {
+  int fd = -1;
+  uid_t user = nobody;
+  Call call = Call::close;
+  Closing what = Closing::whatever;
+};
+
+bool has_room(int fd) noexcept {
+  pollfd entry{fd, POLLOUT, 0};
+  return ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0;
+}
+
+void perform(const Job& job) noexcept {
+  if (job.call == Call::close) {
+    ::close(job.fd);
+    return;
+  }
+  const std::uint64_t one = 1;
+  if (!has_room(job.fd)) return;  // a full counter wakes its reader as well as one more would
+  while (::write(job.fd, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+// Without a thread: what waits for nobody but in a race that a peer must win in the middle of a call.
+void perform_here(const Job& job) noexcept {
+  const int flags = job.call == Call::signal ? ::fcntl(job.fd, F_GETFL) : O_NONBLOCK;
+  if (flags >= 0 && (flags & O_NONBLOCK) != 0) perform(job);
+}
+
+bool harmless(const Job& job) noexcept { return job.call == Call::signal || job.what == Closing::eventfd; }
+
+// One for the process. Its members are what a program has from its start to its end: threads may still run while
+// static objects are destroyed.
+class Pool {
+  using Lock = std::unique_lock<std::mutex>;
+
+ public:
+  void close(Job job) noexcept;
+  void signal(const Job& job) noexcept;
+  bool overloaded(uid_t user) noexcept {
+    const Lock lock(mutex_);
+    return is_overloaded(user);
+  }
+  bool full() noexcept;
+  std::size_t count() noexcept;
+
+  // Around fork(): a child has the descriptors, and none of the threads.
+  void lock() noexcept { mutex_.lock(); }
+  void unlock() noexcept { mutex_.unlock(); }
+  void forget_threads() noexcept;
+
+ private:
+  struct Worker {
+    bool taken = false;     // by a thread
+    Job job;                // fd -1: none
+    bool close_it = false;  // and then the same descriptor is to be closed
+    Clock::time_point since{};
+  };
+  static void* run(void*) noexcept;
+  void add(const Job& job, Lock& lock) noexcept;
+  void remove(std::size_t index) noexcept { jobs_[index] = jobs_[--pending_]; }
+  std::size_t find_signal(int fd) const noexcept;
+  Worker* signalling(int fd) noexcept;
+  bool is_signalling(int fd) const noexcept { return const_cast<Pool*>(this)->signalling(fd) != nullptr; }
+  void work() noexcept;
+  bool take(Worker& worker) noexcept;
+  bool is_overloaded(uid_t user) const noexcept;
+  const Job* next() const noexcept;
+  std::size_t threads_of(uid_t user) const noexcept;
+  std::size_t outstanding() const noexcept { return pending_ + busy(); }
+  std::size_t busy() const noexcept;
+  std::span<const Job> pending() const noexcept { return {jobs_.data(), pending_}; }
+  void start_thread(Lock& lock) noexcept;
+  void perform_harmless(Lock& lock) noexcept;
+
+  std::mutex mutex_;
+  pthread_cond_t added_ = PTHREAD_COND_INITIALIZER;
+  std::array<Job, max_pending> jobs_{};
+  std::size_t pending_ = 0;
+  std::array<Worker, max_threads> workers_{};
+  std::size_t threads_ = 0, idle_ = 0;
+};
+
+constinit Pool pool;
+
+// Before the program runs: a fork() while another thread is about to do it would find the mutex locked for good.
+const bool forks_prepared =
+    ::pthread_atfork([] { pool.lock(); }, [] { pool.unlock(); }, [] { pool.forget_threads(); }) == 0;
+
+std::size_t Pool::busy() const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(workers_.begin(), workers_.end(), [](const Worker& worker) { return worker.job.fd >= 0; }));
+}
+
+std::size_t Pool::threads_of(uid_t user) const noexcept {
+  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [user](const Worker& worker) {
+    return worker.job.fd >= 0 && worker.job.user == user;
+  }));
+}
+
+Pool::Worker* Pool::signalling(int fd) noexcept {
+  const auto found = std::find_if(workers_.begin(), workers_.end(), [fd](const Worker& worker) {
+    return worker.job.fd == fd && worker.job.call == Call::signal;
+  });
+  return found != workers_.end() ? &*found : nullptr;
+}
+
+std::size_t Pool::find_signal(int fd) const noexcept {
+  const auto jobs = pending();
+  const auto found =
+      std::find_if(jobs.begin(), jobs.end(), [fd](const Job& job) { return job.fd == fd && job.call == Call::signal; });
+  return static_cast<std::size_t>(found - jobs.begin());
+}
+
+// One of a user who has not all the threads that a user may have.
+const Job* Pool::next() const noexcept {
+  uid_t last = nobody;
+  bool refused = false;
+  for (const Job& job : pending()) {
+    if (refused && job.user == last) continue;
+    if (job.call == Call::signal && is_signalling(job.fd)) continue;
+    if (threads_of(job.user) < max_threads_of_a_user) return &job;
+    last = job.user;
+    refused = true;
+  }
+  return nullptr;
+}
+
+bool Pool::take(Worker& worker) noexcept {
+  const Job* const job = next();
+  if (job == nullptr) return false;
+  worker.job = *job;
+  worker.since = Clock::now();
+  remove(static_cast<std::size_t>(job - jobs_.data()));
+  return true;
+}
+
+// The table has room for far more than most_of_all, beyond which connections and descriptors are not taken any more. A
+// program that ends thousands of good links at once may need more, all of which are eventfds.
+void Pool::add(const Job& job, Lock& lock) noexcept {
+  const int error = errno;
+  if (pending_ == max_pending) {
+    lock.unlock();
+    perform_here(job);
+  } else {
+    jobs_[pending_++] = job;
+    start_thread(lock);
+  }
+  errno = error;
+}
+
+// A signal that a thread is at comes first: its descriptor's number must not be another's before it is done.
+void Pool::close(Job job) noexcept {
+  Lock lock(mutex_);
+  if (const std::size_t signal = find_signal(job.fd); signal != pending_) remove(signal);
+  if (Worker* const worker = signalling(job.fd))
+    worker->close_it = true;
+  else
+    add(job, lock);
+}
+
+// What is dropped here is the peer's own loss, or of its user's other processes.
+void Pool::signal(const Job& job) noexcept {
+  Lock lock(mutex_);
+  if (find_signal(job.fd) != pending_ || is_overloaded(job.user)) return;
+  add(job, lock);
+}
+
+// Wakes a thread, or starts one where there is something that it may do.
+void Pool::start_thread(Lock& lock) noexcept {
+  if (idle_ != 0) {
+    ::pthread_cond_signal(&added_);
+    return;
+  }
+  if (threads_ == max_threads || next() == nullptr) return;
+  ++threads_;
+  lock.unlock();
+  const bool started = [] {
+    const SignalsBlocked blocked;
+    pthread_t thread;
+    pthread_attr_t attributes;
+    if (::pthread_attr_init(&attributes) != 0) return false;
+    ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    ::pthread_attr_setstacksize(&attributes, stack_size);
+    int error = ::pthread_create(&thread, &attributes, &Pool::run, nullptr);
+    if (error == EINVAL) {  // a program whose thread-local variables need more
+      ::pthread_attr_destroy(&attributes);
+      ::pthread_attr_init(&attributes);
+      ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+      error = ::pthread_create(&thread, &attributes, &Pool::run, nullptr);
+    }
+    ::pthread_attr_destroy(&attributes);
+    return error == 0;
+  }();
+  lock.lock();
+  if (started) return;
+  --threads_;
+  if (threads_ == 0) perform_harmless(lock);
+}
+
+// No thread can be had (a limit of the system's, a sandbox). Everything else stays until one can.
+void Pool::perform_harmless(Lock& lock) noexcept {
+  for (std::size_t i = 0; i < pending_;) {
+    const Job job = jobs_[i];
+    if (!harmless(job)) {
+      ++i;
+      continue;
+    }
+    remove(i);
+    lock.unlock();
+    perform_here(job);
+    lock.lock();
+  }
+}
+
+void* Pool::run(void*) noexcept {
+  ::pthread_setname_np(::pthread_self(), "memif-close");
+  pool.work();
+  return nullptr;
+}
+
+void Pool::work() noexcept {
+  Lock lock(mutex_);
+  Worker& self = *std::find_if(workers_.begin(), workers_.end(), [](const Worker& one) { return !one.taken; });
+  self.taken = true;
+  for (;;) {
+    if (take(self)) {
+      start_thread(lock);  // for the next, in case that this one waits
+      const Job job = self.job;
+      lock.unlock();
+      perform(job);
+      lock.lock();
+      if (std::exchange(self.close_it, false)) {
+        self.job.call = Call::close;
+        const Job closing = self.job;
+        lock.unlock();
+        perform(closing);
+        lock.lock();
+      }
+      self.job = {};
+      continue;
+    }
+    const auto end = (Clock::now() + idle_time).time_since_epoch();
+    const timespec until{.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(end).count(),
+                         .tv_nsec = (end % 1s).count()};
+    ++idle_;
+    const int waited = ::pthread_cond_clockwait(&added_, mutex_.native_handle(), CLOCK_MONOTONIC, &until);
+    --idle_;
+    if (waited == ETIMEDOUT && next() == nullptr) break;
+  }
+  self.taken = false;
+  --threads_;
+}
+
+bool Pool::is_overloaded(uid_t user) const noexcept {
+  if (pending_ >= max_pending / 2) return true;
+  const auto of_user = [user](const Job& job) { return job.user == user; };
+  const auto count = static_cast<std::size_t>(std::count_if(pending().begin(), pending().end(), of_user));
+  if (count < most_of_a_user) return false;
+  return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& worker) {
+    return worker.job.fd >= 0 && of_user(worker.job) && Clock::now() - worker.since > long_for_a_close;
+  });
+}
+
+std::size_t Pool::count() noexcept {
+  const Lock lock(mutex_);
+  return outstanding();
+}
+
+// A quarter of what this process may have open is for others to hold.
+bool Pool::full() noexcept {
+  struct rlimit limit;
+  std::size_t most = most_of_all;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) most = std::min<std::size_t>(most, limit.rlim_cur / 4);
+  Lock lock(mutex_);
+  if (pending_ != 0 && threads_ == 0) start_thread(lock);
+  return outstanding() > most;
+}
+
+void Pool::forget_threads() noexcept {
+  while (pending_ != 0) {
+    const auto jobs = pending();
+    const auto signal = std::find_if(jobs.begin(), jobs.end(), [](const Job& job) { return job.call == Call::signal; });
+    if (signal == jobs.end()) break;
+    remove(static_cast<std::size_t>(signal - jobs.begin()));
+  }
+  for (const Worker& worker : workers_)
+    if (worker.close_it && pending_ != max_pending)
+      jobs_[pending_++] = {.fd = worker.job.fd, .user = worker.job.user, .what = worker.job.what};
+  workers_ = {};
+  threads_ = idle_ = 0;
+  added_ = PTHREAD_COND_INITIALIZER;
+  mutex_.unlock();
+}
+
+}  // namespace
+
+void close(int fd, uid_t user, Closing what) noexcept { pool.close({.fd = fd, .user = user, .what = what}); }
+void signal(int fd, uid_t user) noexcept { pool.signal({.fd = fd, .user = user, .call = Call::signal}); }
+bool overloaded(uid_t user) noexcept { return pool.overloaded(user); }
+bool full() noexcept { return pool.full(); }
+std::size_t outstanding() noexcept { return pool.count(); }
+
+}  // namespace memif::deferred

@@ -1,0 +1,224 @@
+// Closing what other processes have, too: whatever one of them does, the others' are closed, and nothing piles up.
+#include "deferred.hpp"
+
+#include <arpa/inet.h>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+#include <memif/fd.hpp>
+
+#include "support/resources.hpp"
+
+namespace memif {
+namespace {
+
+using namespace std::chrono_literals;
+using deferred::Closing;
+
+constexpr uid_t bad_user = 4000, good_user = 4001;
+
+// A socket that close() waits for, until its other end is closed.
+class Lingering {
+ public:
+  Lingering() {
+    const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int small = 4096;
+    ::setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* const to = reinterpret_cast<sockaddr*>(&address);
+    socklen_t length = sizeof address;
+    EXPECT_EQ(::bind(listener.get(), to, length), 0);
+    EXPECT_EQ(::listen(listener.get(), 1), 0);
+    EXPECT_EQ(::getsockname(listener.get(), to, &length), 0);
+    socket_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(socket_.get(), to, length), 0);
+    other_ = Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const std::vector<char> data(std::size_t{1} << 16);
+    while (::send(socket_.get(), data.data(), data.size(), MSG_DONTWAIT) > 0) {
+    }
+    const linger wait{.l_onoff = 1, .l_linger = 600};
+    EXPECT_EQ(::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &wait, sizeof wait), 0);
+  }
+
+  int give() { return socket_.release(); }
+
+ private:
+  Fd socket_, other_;
+};
+
+std::size_t closing_threads() {
+  std::size_t count = 0;
+  std::error_code gone;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", gone)) {
+    std::string name;
+    std::ifstream(task.path() / "comm") >> name;
+    count += name == "memif-close" ? 1 : 0;
+  }
+  return count;
+}
+
+bool eventually(const std::function<bool()>& done) {
+  for (const auto end = std::chrono::steady_clock::now() + 20s; !done();) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
+}
+
+// One end of a pipe; the other shows when it is closed.
+class Watched {
+ public:
+  Watched() { EXPECT_EQ(::pipe2(ends_.data(), O_CLOEXEC), 0); }
+  ~Watched() { ::close(ends_[0]); }
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+
+  int give() const { return ends_[1]; }
+  bool closed() const {
+    pollfd entry{ends_[0], 0, 0};
+    return ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLHUP) != 0;
+  }
+
+ private:
+  std::array<int, 2> ends_{-1, -1};
+};
+
+TEST(DeferredThreads, WhatIsGivenIsClosedAndNoThreadStays) {
+  const std::size_t before = test::open_descriptors();
+  for (int i = 0; i < 500; ++i) deferred::close(::eventfd(0, EFD_CLOEXEC), good_user, Closing::eventfd);
+  EXPECT_TRUE(eventually([] { return closing_threads() == 0; }));
+  EXPECT_EQ(test::open_descriptors(), before);
+}
+
+TEST(DeferredThreads, CallerDoesNotWait) {
+  Lingering lingering;
+  const auto begin = std::chrono::steady_clock::now();
+  deferred::close(lingering.give(), bad_user, Closing::whatever);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
+}
+
+TEST(DeferredThreads, OneUsersLongClosesHoldUpNobodyElse) {
+  {
+    std::vector<Lingering> lingering(100);
+    for (Lingering& one : lingering) deferred::close(one.give(), bad_user, Closing::whatever);
+    const Watched of_good_user;
+    deferred::close(of_good_user.give(), good_user, Closing::whatever);
+    EXPECT_TRUE(eventually([&] { return of_good_user.closed(); }));
+    // Of the bad user's only some wait on threads. The rest is known, and no more is taken.
+    EXPECT_LE(closing_threads(), 8u);
+    EXPECT_TRUE(eventually([] { return deferred::overloaded(bad_user); }));
+    EXPECT_FALSE(deferred::overloaded(good_user));
+    EXPECT_FALSE(deferred::full());
+  }
+  EXPECT_TRUE(eventually([] { return closing_threads() == 0; }));
+  EXPECT_FALSE(deferred::overloaded(bad_user));
+}
+
+TEST(DeferredThreads, ManyUsersLongClosesAreLimited) {
+  {
+    std::vector<Lingering> lingering(60);
+    uid_t user = bad_user;
+    for (Lingering& one : lingering) deferred::close(one.give(), user++, Closing::whatever);
+    EXPECT_TRUE(eventually([] { return closing_threads() == 32; }));
+    EXPECT_EQ(closing_threads(), 32u);
+  }
+  EXPECT_TRUE(eventually([] { return closing_threads() == 0; }));
+}
+
+// The counter of a blocking eventfd is full, and its reader does nothing.
+TEST(DeferredThreads, SignalThatCannotBeGivenHoldsNothingUp) {
+  const Fd theirs(::eventfd(0, EFD_CLOEXEC)), good(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const std::uint64_t full = ~std::uint64_t{0} - 1;
+  ASSERT_EQ(::write(theirs.get(), &full, sizeof full), 8);
+  const std::size_t before = test::open_descriptors();
+  for (int i = 0; i < 1000; ++i) deferred::signal(theirs.get(), bad_user);
+  deferred::signal(good.get(), good_user);
+  EXPECT_TRUE(eventually([&] {
+    pollfd entry{good.get(), POLLIN, 0};
+    return ::poll(&entry, 1, 0) == 1;
+  }));
+  EXPECT_EQ(test::open_descriptors(), before);
+}
+
+TEST(DeferredThreads, SignalledDescriptorIsClosedOnce) {
+  const std::size_t before = test::open_descriptors();
+  for (int i = 0; i < 2000; ++i) {
+    const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    deferred::signal(fd, good_user);
+    deferred::close(fd, good_user, Closing::eventfd);
+  }
+  EXPECT_EQ(test::open_descriptors(), before);
+}
+
+// The calling thread starts none from now on, as where a limit is reached or a sandbox forbids it.
+void refuse_threads() {
+  std::array code{sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                  sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
+                  sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+                  sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+                  sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0)
+    std::abort();
+}
+
+TEST(DeferredThreads, WithoutThreadsEventfdsAreClosedAndTheRestLater) {
+  ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
+  const Watched unknown;
+  const Fd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const int copy = ::fcntl(event.get(), F_DUPFD_CLOEXEC, 0);
+  std::thread([&] {
+    refuse_threads();
+    deferred::close(unknown.give(), good_user, Closing::whatever);
+    deferred::signal(event.get(), good_user);
+    deferred::close(copy, good_user, Closing::eventfd);
+  }).join();
+  EXPECT_FALSE(unknown.closed());
+  EXPECT_EQ(::fcntl(copy, F_GETFD), -1);
+  pollfd signalled{event.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&signalled, 1, 0), 1);
+  EXPECT_FALSE(deferred::full());  // a later attempt
+  EXPECT_TRUE(eventually([&] { return unknown.closed(); }));
+}
+
+TEST(DeferredThreads, ChildOfAForkClosesWhatItInherits) {
+  Lingering lingering;
+  deferred::close(lingering.give(), bad_user, Closing::whatever);
+  ASSERT_TRUE(eventually([] { return closing_threads() == 1; }));
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::alarm(20);
+    const Watched own;
+    deferred::close(own.give(), good_user, Closing::whatever);
+    ::_exit(eventually([&] { return own.closed(); }) ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace memif
