@@ -107,7 +107,7 @@ void Port::wake_up(RxQueue& queue) noexcept {
 // the descriptor itself is to find packets behind it and nothing else: it might drain it never, and turn for ever.
 void Port::raise_and_wake_locked(RxQueue& queue) noexcept {
   raise_locked(queue);
-  if (queue.asleep_) signal_interrupt(queue.event_fd_);
+  if (queue.asleep_) signal_interrupt(queue.event_fd_, queue.link_->rx[queue.index_].interrupt.user());
 }
 
 // The release pairs with the acquire in Queue::attention(); the link itself is read under the mutex.

@@ -17,7 +17,7 @@ void RxQueue::remind() noexcept {
   if (attention()) refresh();
   if (!up()) return;
   mask_interrupts();
-  signal_interrupt(event_fd_);
+  signal_interrupt(event_fd_, link_->rx[index_].interrupt.user());
 }
 
 bool RxQueue::exchange(std::uint16_t slot, RxQueue& other, std::uint16_t other_slot) noexcept {

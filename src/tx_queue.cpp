@@ -62,7 +62,7 @@ void TxQueue::refresh() noexcept {
 }
 
 void TxQueue::notify() noexcept {
-  signal_interrupt(event_fd_);
+  signal_interrupt(event_fd_, link_->tx[index_].interrupt.user());
   counters_.interrupts.add(1);
 }
 

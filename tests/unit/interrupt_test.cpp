@@ -1,25 +1,34 @@
 #include "interrupt.hpp"
 
+#include <array>
 #include <atomic>
 #include <csignal>
+#include <cstddef>
 #include <fcntl.h>
-#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
+
+#include "support/resources.hpp"
 
 namespace memif {
 namespace {
@@ -33,11 +42,7 @@ bool readable(int fd) {
   return ::poll(&entry, 1, 0) == 1;
 }
 
-std::size_t open_fds() {
-  std::size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
-  return count;
-}
+std::size_t open_fds() { return test::open_descriptors(); }
 
 TEST(Interrupt, SignalIsSeenOnce) {
   const auto fd = make_interrupt();
@@ -161,6 +166,106 @@ TEST(Interrupt, IsProvedWithoutProc) {
   ASSERT_EQ(::waitpid(pid, &status, 0), pid);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 77) GTEST_SKIP() << "cannot hide /proc here";
   EXPECT_EQ(status, 0);
+}
+
+// --- Without asynchronous I/O: all that the machine has is in use, or a sandbox forbids it
+
+// For the calling thread and those that it starts. Their writes can be seen and held at the descriptor returned.
+int refuse_aio(bool hold_writes) {
+  std::array code{sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                  sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_setup, 0, 1),
+                  sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+                  sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, hold_writes ? SYS_write : ~0u, 0, 1),
+                  sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+                  sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const long made = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+  if (made < 0) ::_exit(3);
+  return static_cast<int>(made);
+}
+
+// A child of fork() still sees its parent's.
+std::size_t aio_contexts() {
+  std::ifstream maps("/proc/self/maps");
+  std::size_t count = 0;
+  for (std::string line; std::getline(maps, line);) count += line.find("[aio]") != std::string::npos ? 1 : 0;
+  return count;
+}
+
+// In a child, which has none yet; one that hangs dies.
+int child_that(const std::function<bool()>& does) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::alarm(30);
+    ::_exit(does() ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(pid, &status, 0);
+  return status;
+}
+
+bool eventually(const std::function<bool()>& done) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (done()) return true;
+    ::poll(nullptr, 0, 1);
+  }
+  return false;
+}
+
+TEST(InterruptWithoutAio, EverySignalIsSeen) {
+  EXPECT_EQ(child_that([] {
+              const std::size_t before = aio_contexts();
+              ::close(refuse_aio(/*hold_writes=*/false));
+              const auto fd = make_interrupt();
+              for (int i = 0; i < 200; ++i) {
+                signal_interrupt(fd->get());
+                if (!eventually([&] { return drain_interrupt(fd->get()); })) return false;
+              }
+              return aio_contexts() == before;
+            }),
+            0);
+}
+
+// At the last moment before a write: the peer makes the eventfd blocking, and its counter full.
+TEST(InterruptWithoutAio, PeerThatWinsTheRaceBlocksNobody) {
+  EXPECT_EQ(child_that([] {
+              const auto fd = adopt_interrupt(Fd(::eventfd(0, EFD_CLOEXEC)));
+              std::atomic<int> writes{-1};
+              std::atomic<bool> done{false};
+              std::thread([&] {
+                writes = refuse_aio(/*hold_writes=*/true);
+                signal_interrupt(fd->get());
+                done = true;
+              }).detach();
+              while (writes < 0) std::this_thread::yield();
+              pollfd entry{writes, POLLIN, 0};
+              seccomp_notif call{};
+              if (::poll(&entry, 1, 10'000) != 1 || ::ioctl(writes, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return false;
+              if (::fcntl(fd->get(), F_SETFL, 0) != 0 || !put(fd->get(), full)) return false;
+              seccomp_notif_resp go_on{.id = call.id, .val = 0, .error = 0, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+              if (::ioctl(writes, SECCOMP_IOCTL_NOTIF_SEND, &go_on) != 0) return false;
+              const bool waited_for = !eventually([&] { return done.load(); });
+              ::_exit(waited_for ? 2 : 0);  // somebody still waits
+            }),
+            0);
+}
+
+// The thread that is refused is not the one that tries again.
+TEST(InterruptWithoutAio, ItIsTriedAgain) {
+  EXPECT_EQ(child_that([] {
+              Fd fd;
+              const std::size_t before = aio_contexts();
+              std::thread([&] {
+                ::close(refuse_aio(/*hold_writes=*/false));
+                fd = std::move(*make_interrupt());
+              }).join();
+              return aio_contexts() == before && eventually([&] {
+                       signal_interrupt(fd.get());
+                       return aio_contexts() > before;
+                     });
+            }),
+            0);
 }
 
 TEST(Interrupt, BadDescriptorDoesNothing) {
