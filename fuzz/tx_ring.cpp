@@ -44,7 +44,7 @@ class Sender {
   void step() {
     begin_call();
     TxQueue& tx = world_.tx();
-    switch (input_.upto(13)) {
+    switch (input_.upto(14)) {
       case 0:
       case 1:
       case 2:
@@ -82,6 +82,8 @@ class Sender {
       case 12:
         static_cast<void>(tx.place(input_.upto(40), input_.byte() * 64u + input_.byte() % 4));
         return;
+      case 13:
+        return hold(tx);
       default:
         if (input_.byte() % 4 == 0) world_.relink(input_.byte() % 2 != 0);
     }
@@ -160,6 +162,26 @@ class Sender {
     require(tx.counters().packets.get() - packets == published.packets, "packets are counted");
     require(tx.counters().bytes.get() - bytes == length, "bytes are counted");
     parts_.clear();
+  }
+
+  // Parts of a packet whose end comes later, or never.
+  void hold(TxQueue& tx) {
+    begin_call();
+    const std::size_t count = std::min<std::size_t>(input_.byte(), parts_.size());
+    for (std::size_t i = 0; i < count; ++i) parts_[i].more = true;
+    if (count != 0 && input_.byte() % 8 == 1) parts_[0].length = input_.number<std::uint32_t>();
+    const std::size_t held = tx.held();
+    const std::uint16_t before = next_of(tx);
+    const std::uint64_t packets = tx.counters().packets.get();
+    if (tx.hold(count, InPlace{parts_.data()})) {
+      require(tx.held() == held + count && tx.held() < world_.ring_size(), "a slot is left for the packet's end");
+      require(static_cast<std::uint16_t>(next_of(tx) - before) == count, "what is held is not the next to be sent");
+      parts_.erase(parts_.begin(), parts_.begin() + static_cast<std::ptrdiff_t>(count));
+    } else {
+      require(static_cast<std::uint16_t>(before - next_of(tx)) <= held, "no more is given up than was held");
+      parts_.clear();
+    }
+    require(tx.counters().packets.get() == packets, "what is held is no packet yet");
   }
 
   void burst(TxQueue& tx) {

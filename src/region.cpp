@@ -277,7 +277,6 @@ Result<Region> Region::map_peer(SharedFd fd, std::uint64_t size, bool require_se
   Result<Region> region = map_unpaid(Fd(fd.release()), std::min(size, wire::region_reach));
   const Status guarded = region ? region->guard(sealed) : region.error();
   if (!guarded) return refused(Errc::bad_region, guarded.error().message);
-  region->fd_.reset();
   return region;
 }
 

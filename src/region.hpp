@@ -37,8 +37,7 @@ class Region {
 
   // A file from a peer, believed in nothing; as much of it is mapped as descriptors reach. Errors: Errc::bad_region,
   // Errc::unsealed_memory. Does not block and has no effect on the file, whatever it is: nothing of it is allocated
-  // here, also where this process locks all its memory. With `hooks` that map, the application does the
-  // mapping; else the region keeps no descriptor of it.
+  // here, also where this process locks all its memory. With `hooks` that map, the application does the mapping.
   static Result<Region> map_peer(SharedFd fd, std::uint64_t size, bool require_sealed,
                                  std::shared_ptr<const MemoryHooks> hooks = nullptr);
 
@@ -52,6 +51,11 @@ class Region {
   bool sealed() const noexcept { return sealed_; }       // nobody can shrink the file any more
   bool external() const noexcept { return external_; }
   bool guarded() const noexcept { return guard_.active(); }  // its pages can vanish: sigbus.hpp
+
+  // The mapping is all that is needed from now on; unless it is the application's, whose hooks get the descriptor.
+  void close_file() noexcept {
+    if (!hooks_) fd_.reset();
+  }
 
   // Tells of memory that somebody else takes away under us, where that can be.
   void observe(FaultObserver& observer) noexcept { guard_.observe(observer); }
