@@ -149,7 +149,7 @@ class Program {
     memif_details_t details;
     repeat("asking", [&] { return memif_get_details(conn_, &details, text, sizeof text); });
     EXPECT_EQ(details.link_up_down, 1);
-    EXPECT_EQ(details.regions_num, 2);
+    EXPECT_EQ(details.regions_num, 1);
   }
 
   // What ends something cannot fail.

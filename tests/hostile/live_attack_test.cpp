@@ -178,7 +178,7 @@ class Peer {
 
   Role role_;
   Scribbler& scribbler_;
-  Context context_;
+  Context context_{{.publish = true}};  // then a server keeps the descriptor of the rings
   Interface* port_ = nullptr;
   std::array<Buffer, 32> buffers_;
   std::atomic<bool> attacking_{true}, stop_{false};

@@ -135,12 +135,22 @@ void try_to_shrink(S& s) {
   s.stream(100);
 }
 
+void punch_hole(const S::Mapped& region, std::size_t from) {
+  const auto size = static_cast<off_t>(region.size - from);
+  if (::fallocate(region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from), size) != 0)
+    give_up("fallocate");
+}
+
 void punch_holes(S& s) {
   s.stream(50);
-  const S::Mapped& buffers = s.regions.back();
-  if (::fallocate(buffers.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(buffers.size)) != 0)
-    give_up("fallocate");
+  const std::size_t rings = 4096;  // buffers begin at the page behind them
+  punch_hole(s.regions.back(), rings);
   s.stream(50);
+}
+
+void punch_holes_into_the_rings(S& s) {
+  s.stream(50);
+  punch_hole(s.regions.back(), 0);
 }
 
 void fill_events(S& s) {
@@ -211,6 +221,7 @@ const Corruption corruptions[] = {
     {"ScribblingOverDescriptors", contained, scribble_descriptors},
     {"ShrinkingSealedMemory", harmless, try_to_shrink},
     {"HolesPunched", harmless, punch_holes},
+    {"HolesPunchedIntoTheRings", contained, punch_holes_into_the_rings},
     {"InterruptsFilled", harmless, fill_events},
 };
 

@@ -7,11 +7,11 @@ namespace memif::test {
 
 // Not counting what the library is about to close, on threads that end by themselves.
 std::size_t open_descriptors();
-std::size_t shared_mappings();  // of memory files
+std::size_t shared_mappings();   // of memory files
 
 struct Resources {
   std::size_t descriptors = 0;
-  std::size_t mappings = 0;  // of every kind
+  std::size_t mappings = 0;  // but for nameless private memory, which is the heap's and that of stacks
   std::size_t heap = 0;      // bytes
 };
 Resources resources();
