@@ -1,11 +1,11 @@
 // Manual pages and completions: what becomes of texts that mean something to troff or to a shell.
-#include <CLI/CLI.hpp>
 #include <gmock/gmock.h>
 
 #include "manual_markdown.hpp"
 #include "manual_page.hpp"
 #include "manual_shell.hpp"
 #include "manual_tree.hpp"
+#include "options.hpp"
 
 namespace memif::tool {
 namespace {
@@ -25,20 +25,20 @@ std::string converted(const char* document) {
 
 // A command with a subcommand of every kind of option.
 struct Sample {
-  CLI::App app{"sample tools", "sample"};
+  CommandLine app{"sample", "sample tools"};
   std::string name, kind;
   std::vector<std::string> files;
   bool quiet = false;
 
   Sample() {
     app.footer("Exit codes: 0 done.\nExample: sample one");
-    CLI::App* one = app.add_subcommand("one", "do one's work");
-    one->add_option("FILE", files, "which")->required();
-    one->add_option("-k,--kind", kind, "what [kind]: it's")->type_name("tap:NAME|raw|cooked");
-    one->add_option("--name", name, "no choice")->type_name("TEXT");
-    one->add_flag("-q,--quiet", quiet, "say less");
-    one->add_flag("--hidden", quiet, "secret")->group("");
-    one->footer("Two lines of\nprose.\nExample: sample one a.b\nExample: sample one -q c");
+    Command one = app.add_subcommand("one", "do one's work");
+    one.add_option("FILE", files, "which").required();
+    one.add_option("-k,--kind", kind, "what [kind]: it's").type_name("tap:NAME|raw|cooked");
+    one.add_option("--name", name, "no choice").type_name("TEXT");
+    one.add_flag("-q,--quiet", quiet, "say less");
+    one.add_flag("--hidden", quiet, "secret").group("");
+    one.footer("Two lines of\nprose.\nExample: sample one a.b\nExample: sample one -q c");
   }
 };
 

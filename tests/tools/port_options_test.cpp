@@ -1,6 +1,5 @@
 #include "port_options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "command.hpp"
+#include "options.hpp"
 
 namespace memif::tool {
 namespace {
@@ -17,10 +17,12 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 PortOptions from_options(const std::vector<std::string>& words) {
-  CLI::App app;
+  CommandLine app("memif", "a test");
   PortOptions options;
   add_port_options(app, options);
-  app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes the last word first
+  std::vector<const char*> arguments{"memif"};
+  for (const std::string& word : words) arguments.push_back(word.c_str());
+  EXPECT_TRUE(app.parse(static_cast<int>(arguments.size()), arguments.data()));
   return options;
 }
 

@@ -1,6 +1,5 @@
 #include "app.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 namespace memif::tool {
@@ -23,11 +22,10 @@ std::string epilogue() {
 
 std::string version_text() { return "memif " MEMIF_VERSION; }
 
-void build_app(CLI::App& app, Action& action) {
-  app.name("memif");
-  app.description(about);
-  app.set_version_flag("--version", version_text());
-  app.require_subcommand(1);
+CommandLine build_app(Action& action) {
+  CommandLine app("memif", about);
+  app.version_flag(version_text());
+  app.require_subcommand();
   app.footer(epilogue());
   add_respond(app, action);
   add_ping(app, action);
@@ -38,6 +36,7 @@ void build_app(CLI::App& app, Action& action) {
   add_perf(app, action);
   add_top(app, action);
   add_metrics(app, action);
+  return app;
 }
 
 }  // namespace memif::tool

@@ -1,10 +1,11 @@
-// The whole command as CLI11 sees it: what main() parses, and what the manual pages and completions are made from.
+// The whole command line: what main() parses, and what the manual pages and completions are made from.
 #pragma once
 
 #include <array>
 #include <string>
 
 #include "command.hpp"
+#include "options.hpp"
 
 namespace memif::tool {
 
@@ -26,7 +27,7 @@ inline constexpr const char* exit_codes_label = "Exit codes: ";
 
 std::string version_text();  // "memif 0.1.0"
 
-// Adds every subcommand, and what they have in common. `action` is set when one is chosen.
-void build_app(CLI::App& app, Action& action);
+// Every subcommand, and what they have in common. `action` is set when one is chosen.
+CommandLine build_app(Action& action);
 
 }  // namespace memif::tool

@@ -1,5 +1,4 @@
 // memif bridge: joins memifs, TAPs, network interfaces and capture files.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -14,6 +13,7 @@
 
 #include "bridge_switch.hpp"
 #include "command.hpp"
+#include "options.hpp"
 #include "output.hpp"
 #include "stop.hpp"
 #include "units.hpp"
@@ -260,27 +260,27 @@ void BridgeCommand::report(Time now, bool last) {
 
 }  // namespace
 
-void add_bridge(CLI::App& app, Action& action) {
+void add_bridge(Command app, Action& action) {
   auto options = std::make_shared<BridgeOptions>();
-  CLI::App* command = app.add_subcommand("bridge", "join memifs, TAPs, network interfaces and capture files");
+  Command command = app.add_subcommand("bridge", "join memifs, TAPs, network interfaces and capture files");
   command
-      ->add_option("PORT", options->words,
-                   "memif:PATH[,role=ROLE,id=N,...], tap:NAME[,address=A/N,mtu=N,mac=M,netns=NS,offload=no], "
-                   "xdp:INTERFACE[,queue=N,mode=auto|copy|zero-copy,netns=NS], "
-                   "pcap:in=FILE[,loop=N,pace=recorded|top] or pcap:out=FILE")
-      ->type_name("memif:PATH|tap:NAME|xdp:INTERFACE|pcap:in=FILE|pcap:out=FILE")
-      ->required();
-  command->add_option("--age", options->age, "forget an address not seen for so long (with three ports or more)")
-      ->type_name("DURATION")
-      ->capture_default_str();
-  command->add_option("-i,--interval", options->interval, "report what passed this often")->type_name("DURATION");
-  command->add_option("-t,--time", options->time, "end after so long")->type_name("DURATION");
-  command->add_flag("--json", options->json, "reports as JSON: one object, or one a line with --interval");
-  command->footer(
+      .add_option("PORT", options->words,
+                  "memif:PATH[,role=ROLE,id=N,...], tap:NAME[,address=A/N,mtu=N,mac=M,netns=NS,offload=no], "
+                  "xdp:INTERFACE[,queue=N,mode=auto|copy|zero-copy,netns=NS], "
+                  "pcap:in=FILE[,loop=N,pace=recorded|top] or pcap:out=FILE")
+      .type_name("memif:PATH|tap:NAME|xdp:INTERFACE|pcap:in=FILE|pcap:out=FILE")
+      .required();
+  command.add_option("--age", options->age, "forget an address not seen for so long (with three ports or more)")
+      .type_name("DURATION")
+      .capture_default_str();
+  command.add_option("-i,--interval", options->interval, "report what passed this often").type_name("DURATION");
+  command.add_option("-t,--time", options->time, "end after so long").type_name("DURATION");
+  command.add_flag("--json", options->json, "reports as JSON: one object, or one a line with --interval");
+  command.footer(
       "Two ports are a wire, more are a learning switch. Ends on Ctrl+C; a TAP that it made goes with it.\n"
       "A TAP needs CAP_NET_ADMIN, a network interface (AF_XDP) needs root.\n"
       "Example: memif bridge memif:/run/vpp/memif.sock,id=3 tap:lab0,address=10.0.0.1/24");
-  command->callback([&action, options] { action = [options] { return BridgeCommand(*options).run(); }; });
+  command.callback([&action, options] { action = [options] { return BridgeCommand(*options).run(); }; });
 }
 
 }  // namespace memif::tool

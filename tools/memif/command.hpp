@@ -5,11 +5,9 @@
 #include <stdexcept>
 #include <string>
 
-namespace CLI {
-class App;
-}
-
 namespace memif::tool {
+
+class Command;
 
 enum ExitCode : int {
   exit_done = 0,
@@ -40,14 +38,14 @@ using Action = std::function<int()>;
 // Each subcommand lives in a source file of its own and registers itself by one of these: options, help, and a
 // callback that sets `action` when the subcommand is chosen. A new one is declared here and listed in app.cpp; its help
 // has an example, which the tests run.
-void add_respond(CLI::App& app, Action& action);
-void add_ping(CLI::App& app, Action& action);
-void add_dump(CLI::App& app, Action& action);
-void add_info(CLI::App& app, Action& action);
-void add_bridge(CLI::App& app, Action& action);
-void add_replay(CLI::App& app, Action& action);
-void add_perf(CLI::App& app, Action& action);
-void add_top(CLI::App& app, Action& action);
-void add_metrics(CLI::App& app, Action& action);
+void add_respond(Command app, Action& action);
+void add_ping(Command app, Action& action);
+void add_dump(Command app, Action& action);
+void add_info(Command app, Action& action);
+void add_bridge(Command app, Action& action);
+void add_replay(Command app, Action& action);
+void add_perf(Command app, Action& action);
+void add_top(Command app, Action& action);
+void add_metrics(Command app, Action& action);
 
 }  // namespace memif::tool

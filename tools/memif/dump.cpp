@@ -1,7 +1,6 @@
 // memif dump: packets to the screen and to pcapng files.
 #include "dump.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -12,8 +11,8 @@
 
 #include "capture_feed.hpp"
 #include "command.hpp"
+#include "options.hpp"
 #include "session.hpp"
-#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -73,26 +72,24 @@ int run(const DumpOptions& options) {
   return capture(options.capture, ports, Pass::between);
 }
 
-void add_capture_options(CLI::App& command, CaptureOptions& options) {
-  command.add_option("FILTER", options.filter, "which packets, as in pcap-filter(7): 'udp port 53'")->type_name("");
-  command.add_option("-c,--count", options.count, "end after so many packets")
-      ->transform(whole_number())
-      ->type_name("N");
+void add_capture_options(Command command, CaptureOptions& options) {
+  command.add_option("FILTER", options.filter, "which packets, as in pcap-filter(7): 'udp port 53'").type_name("");
+  command.add_option("-c,--count", options.count, "end after so many packets").whole_number().type_name("N");
   command.add_option("-s,--snapshot-length", options.snap_length, "bytes kept of a packet; 0: all")
-      ->capture_default_str()
-      ->type_name("SIZE");
-  command.add_option("-w,--write", options.file, "write a pcapng file, or to standard output (-)")->type_name("FILE");
+      .capture_default_str()
+      .type_name("SIZE");
+  command.add_option("-w,--write", options.file, "write a pcapng file, or to standard output (-)").type_name("FILE");
   command
       .add_option("-a,--autostop", options.stop_conditions,
                   "end after duration:TIME, packets:N, filesize:SIZE (of all files) or files:N; may be repeated")
-      ->type_name("CONDITION")
-      ->allow_extra_args(false);
+      .type_name("CONDITION")
+      .one_value_each();
   command
       .add_option("-b,--ring", options.ring_conditions,
                   "begin the next file after duration:TIME, packets:N or filesize:SIZE; files:N keeps the last N; "
                   "may be repeated")
-      ->type_name("CONDITION")
-      ->allow_extra_args(false);
+      .type_name("CONDITION")
+      .one_value_each();
   command.add_flag("-x,--hex", options.hex, "show the bytes as well");
   command.add_flag("-q,--quiet", options.quiet, "no line for each packet, no progress");
   command.add_flag("--json", options.json, "print JSON: an object for each packet that is shown, and a summary");
@@ -100,27 +97,27 @@ void add_capture_options(CLI::App& command, CaptureOptions& options) {
 
 }  // namespace
 
-void add_dump(CLI::App& app, Action& action) {
+void add_dump(Command app, Action& action) {
   auto options = std::make_shared<DumpOptions>();
-  CLI::App* command = app.add_subcommand("dump", "show packets, or write them to pcapng files");
-  add_capture_options(*command, options->capture);
-  CLI::Option* const read = command
-                                ->add_option("-r,--read", options->read,
-                                             "read a pcap or pcapng file, or standard input (-), and no interface")
-                                ->type_name("FILE");
+  Command command = app.add_subcommand("dump", "show packets, or write them to pcapng files");
+  add_capture_options(command, options->capture);
+  Option read =
+      command
+          .add_option("-r,--read", options->read, "read a pcap or pcapng file, or standard input (-), and no interface")
+          .type_name("FILE");
   command
-      ->add_option("--between", options->between,
-                   "stand between two peers: two ports, one towards each; what one sends is passed on to the other")
-      ->type_name("memif:PATH,...")
-      ->expected(2)
-      ->excludes(read);
-  add_port_options(*command, options->ports);
-  command->footer(
+      .add_option("--between", options->between,
+                  "stand between two peers: two ports, one towards each; what one sends is passed on to the other")
+      .type_name("memif:PATH,...")
+      .expected(2, 2)
+      .excludes(read);
+  add_port_options(command, options->ports);
+  command.footer(
       "Plain numbers in -a and -b are seconds and bytes. Files of -b are named as dumpcap names them: out.pcapng\n"
       "becomes out_00001_20240229123456.pcapng. The interface is taken: its packets come here and nowhere else,\n"
       "but for --between.\n"
       "Example: memif dump --socket /tmp/p.sock -c 1000 -w out.pcapng 'udp port 53'");
-  command->callback([&action, options] { action = [options] { return run(*options); }; });
+  command.callback([&action, options] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace memif::tool

@@ -1,7 +1,6 @@
 // memif-extcap: memif as a capture interface of Wireshark and tshark, which run this program from their extcap
 // directory. What they ask and what they expect is in extcap(4). An own program, since they find such programs by their
 // place.
-#include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -15,6 +14,7 @@
 
 #include "command.hpp"
 #include "dump.hpp"
+#include "options.hpp"
 #include "output.hpp"
 #include "program.hpp"
 #include "session.hpp"
@@ -148,9 +148,9 @@ int run(const Extcap& extcap) {
   return exit_done;
 }
 
-void add_options(CLI::App& app, Extcap& extcap) {
+void add_options(Command app, Extcap& extcap) {
   app.add_flag("--extcap-interfaces", extcap.interfaces, "list the interfaces");
-  app.add_option("--extcap-version", extcap.version, "of Wireshark")->expected(0, 1);
+  app.add_option("--extcap-version", extcap.version, "of Wireshark").expected(0, 1);
   app.add_option("--extcap-interface", extcap.interface, "the interface that is meant: memif");
   app.add_flag("--extcap-dlts", extcap.dlts, "list the link types");
   app.add_flag("--extcap-config", extcap.config, "list the options");
@@ -168,12 +168,12 @@ void add_options(CLI::App& app, Extcap& extcap) {
 
 int run(int argc, char** argv) {
   set_command_name("memif-extcap");
-  CLI::App app{"memif as an interface of Wireshark and tshark, which run this program.", "memif-extcap"};
+  CommandLine app("memif-extcap", "memif as an interface of Wireshark and tshark, which run this program.");
   Extcap extcap;
   add_options(app, extcap);
   app.footer("Example: tshark -i memif -o extcap.memif.socket:/tmp/lab.sock");
   if (argc == 1) throw UsageError("this program is run by Wireshark and tshark");
-  return parse_arguments(app, argc, argv) ? run(extcap) : exit_done;
+  return app.parse(argc, argv) ? run(extcap) : exit_done;
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // memif info: what is at the other end of a socket.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 #include "command.hpp"
 #include "info_program.hpp"
 #include "observed.hpp"
+#include "options.hpp"
 #include "output.hpp"
 #include "process.hpp"
 #include "session.hpp"
@@ -151,24 +151,24 @@ int show_connected(const InfoOptions& options) {
 
 }  // namespace
 
-void add_info(CLI::App& app, Action& action) {
+void add_info(Command app, Action& action) {
   auto options = std::make_shared<InfoOptions>();
-  CLI::App* command =
+  Command command =
       app.add_subcommand("info", "ask a listener for its versions, limits and process; or show interfaces in use");
-  CLI::Option* connect =
-      command->add_flag("--connect", options->connect, "take the interface and show its regions, rings and peer");
-  CLI::Option* list = command->add_flag("--list", options->list, "list the interfaces of running programs");
-  CLI::Option* pid = add_pid_option(*command, options->pids, "show all that these programs publish");
-  list->excludes(connect);
-  pid->excludes(connect)->excludes(list);
-  command->add_flag("--json", options->json, "print one JSON object");
-  add_port_options(*command, options->port);
-  command->footer(
+  Option connect =
+      command.add_flag("--connect", options->connect, "take the interface and show its regions, rings and peer");
+  Option list = command.add_flag("--list", options->list, "list the interfaces of running programs");
+  Option pid = add_pid_option(command, options->pids, "show all that these programs publish");
+  list.excludes(connect);
+  pid.excludes(connect).excludes(list);
+  command.add_flag("--json", options->json, "print one JSON object");
+  add_port_options(command, options->port);
+  command.footer(
       "Without --connect, only the listener's greeting is looked at: no interface and no program is disturbed.\n"
       "--pid and --list show programs that publish: those of the C API and this command when they are started with\n"
       "MEMIF_PUBLISH=1, others by their own choice.\n"
       "Example: memif info --socket /run/vpp/memif.sock --json");
-  command->callback([&action, options] {
+  command.callback([&action, options] {
     action = [options] {
       if (options->list || !options->pids.empty()) return show_programs(options->pids, options->list, options->json);
       return options->connect ? show_connected(*options) : show_listener(*options);

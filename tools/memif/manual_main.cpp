@@ -1,6 +1,5 @@
 // memif-manual: writes the manual pages and the completions of the memif command. Part of the build, not installed.
 //   memif-manual DOCUMENTS DIRECTORY DATE
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -39,9 +38,8 @@ std::string document_of(const ManualCommand& command, const path& documents) {
 }
 
 void write_all(const path& documents, const path& directory, const ManualEdition& edition) {
-  CLI::App app;
   Action action;
-  build_app(app, action);
+  const CommandLine app = build_app(action);
   const ManualCommand root = read_manual(app);
   write(directory / "man1/memif.1", man_page(root, root, {}, edition));
   for (const ManualCommand& command : root.commands)

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "app.hpp"
+#include "options.hpp"
 
 namespace memif::tool {
 namespace {
@@ -38,6 +39,20 @@ void read_footer(const std::string& footer, ManualCommand& command) {
   }
 }
 
+ManualCommand read_app(const CLI::App& app) {
+  ManualCommand result;
+  result.name = app.get_name();
+  result.summary = app.get_description();
+  read_footer(app.get_footer(), result);
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;  // hidden
+    (option->get_positional() ? result.arguments : result.options).push_back(read_option(*option));
+  }
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    if (!command->get_group().empty()) result.commands.push_back(read_app(*command));
+  return result;
+}
+
 }  // namespace
 
 std::vector<std::string> ManualOption::choices() const {
@@ -51,18 +66,6 @@ std::vector<std::string> ManualOption::choices() const {
   return result;
 }
 
-ManualCommand read_manual(const CLI::App& app) {
-  ManualCommand result;
-  result.name = app.get_name();
-  result.summary = app.get_description();
-  read_footer(app.get_footer(), result);
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_group().empty()) continue;  // hidden
-    (option->get_positional() ? result.arguments : result.options).push_back(read_option(*option));
-  }
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
-    if (!command->get_group().empty()) result.commands.push_back(read_manual(*command));
-  return result;
-}
+ManualCommand read_manual(const Command& command) { return read_app(command.parser()); }
 
 }  // namespace memif::tool

@@ -4,11 +4,9 @@
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
-
 namespace memif::tool {
+
+class Command;
 
 struct ManualOption {
   std::vector<std::string> names;  // "-c", "--count"; of an argument by position: the one word it is called
@@ -34,6 +32,6 @@ struct ManualCommand {
   std::vector<ManualCommand> commands;
 };
 
-ManualCommand read_manual(const CLI::App& app);
+ManualCommand read_manual(const Command& command);
 
 }  // namespace memif::tool

@@ -1,5 +1,4 @@
 // memif metrics: the counters of running programs for Prometheus.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -19,6 +18,7 @@
 #include "metrics_server.hpp"
 #include "metrics_text.hpp"
 #include "observed.hpp"
+#include "options.hpp"
 #include "output.hpp"
 #include "stop.hpp"
 #include "units.hpp"
@@ -120,22 +120,22 @@ void MetricsCommand::wait(steady_clock::time_point until) {
 
 }  // namespace
 
-void add_metrics(CLI::App& app, Action& action) {
+void add_metrics(Command app, Action& action) {
   auto options = std::make_shared<MetricsOptions>();
-  CLI::App* command = app.add_subcommand("metrics", "serve the counters of running programs to Prometheus");
-  add_pid_option(*command, options->pids, "only these programs (default: all that publish and may be observed)");
-  command->add_option("--listen", options->listen, "serve http://ADDRESS:PORT/metrics (default 127.0.0.1:9728)")
-      ->type_name("ADDRESS:PORT");
-  command->add_option("--file", options->file, "write a file instead, for the node exporter's textfile collector")
-      ->type_name("PATH");
-  command->add_option("--interval", options->interval, "how often the file is written (default 15s)")
-      ->type_name("DURATION");
-  command->add_flag("--once", options->once, "write the file, or standard output, once and end");
-  command->footer(
+  Command command = app.add_subcommand("metrics", "serve the counters of running programs to Prometheus");
+  add_pid_option(command, options->pids, "only these programs (default: all that publish and may be observed)");
+  command.add_option("--listen", options->listen, "serve http://ADDRESS:PORT/metrics (default 127.0.0.1:9728)")
+      .type_name("ADDRESS:PORT");
+  command.add_option("--file", options->file, "write a file instead, for the node exporter's textfile collector")
+      .type_name("PATH");
+  command.add_option("--interval", options->interval, "how often the file is written (default 15s)")
+      .type_name("DURATION");
+  command.add_flag("--once", options->once, "write the file, or standard output, once and end");
+  command.footer(
       "Shows programs that publish their counters: those of the C API and this command when they are started with\n"
       "MEMIF_PUBLISH=1, others by their own choice. With both --listen and --file it does both.\n"
       "Example: memif metrics --once");
-  command->callback([&action, options] { action = [options] { return MetricsCommand(*options).run(); }; });
+  command.callback([&action, options] { action = [options] { return MetricsCommand(*options).run(); }; });
 }
 
 }  // namespace memif::tool

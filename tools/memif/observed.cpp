@@ -1,14 +1,13 @@
 #include "observed.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "command.hpp"
+#include "options.hpp"
 #include "process.hpp"
-#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -70,11 +69,11 @@ void leave_out_unused(std::vector<Queue>& queues) {
 
 }  // namespace
 
-CLI::Option* add_pid_option(CLI::App& app, std::vector<pid_t>& pids, const std::string& help) {
-  return app.add_option("--pid", pids, help)
-      ->type_name("PID")
-      ->delimiter(',')
-      ->transform(whole_number(1, std::numeric_limits<pid_t>::max()));
+Option add_pid_option(Command command, std::vector<pid_t>& pids, const std::string& help) {
+  return command.add_option("--pid", pids, help)
+      .type_name("PID")
+      .delimiter(',')
+      .whole_number(1, std::numeric_limits<pid_t>::max());
 }
 
 Observation look(const std::vector<pid_t>& pids) {

@@ -10,15 +10,13 @@
 
 #include <memif/observe.hpp>
 
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
-
 namespace memif::tool {
 
+class Command;
+class Option;
+
 // Adds --pid, for several programs.
-CLI::Option* add_pid_option(CLI::App& app, std::vector<pid_t>& pids, const std::string& help);
+Option add_pid_option(Command command, std::vector<pid_t>& pids, const std::string& help);
 
 // The interfaces of these programs or, with none named, of all that publish and may be observed, by pid, socket and id.
 // No two have the same pid, socket, id and role. Throws Failure for a program that was named and cannot be observed;

@@ -1,5 +1,4 @@
 // memif perf: throughput, loss and latency, between two ports or against a peer that sinks, sends or reflects.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <limits>
@@ -12,13 +11,13 @@
 #include <memif/memif.hpp>
 
 #include "command.hpp"
+#include "options.hpp"
 #include "output.hpp"
 #include "perf_packet.hpp"
 #include "perf_report.hpp"
 #include "perf_threads.hpp"
 #include "session.hpp"
 #include "units.hpp"
-#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -216,43 +215,42 @@ int PerfCommand::finish() {
 
 }  // namespace
 
-void add_perf(CLI::App& app, Action& action) {
+void add_perf(Command app, Action& action) {
   auto options = std::make_shared<PerfOptions>();
-  CLI::App* command = app.add_subcommand("perf", "measure throughput, loss and latency");
-  add_port_options(*command, options->port);
-  command->get_option("--port")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeFirst)
-      ->each([options](const std::string& word) { options->words.push_back(word); });
-  command->add_flag("--receive", options->receive, "only receive");
-  command->add_flag("--reflect", options->reflect, "send back what comes; with two ports, the second does");
-  command->add_option("-t,--time", options->time, "how long to send; a receiver's time begins with the first packet")
-      ->type_name("DURATION")
-      ->capture_default_str();
-  command->add_option("-i,--interval", options->interval, "report so often; 0: only at the end")
-      ->type_name("DURATION")
-      ->capture_default_str();
-  command->add_option("--size", options->size, "bytes a packet, imix, or a mix such as 64:7,570:4,1518:1")
-      ->type_name("SIZES")
-      ->capture_default_str();
-  command->add_option("--rate", options->rate, "such as 10Mpps or 5Gbit/s (default: as fast as the peer takes them)")
-      ->type_name("RATE");
-  command->add_option("--burst", options->burst, "packets sent at once, 1 to 256")
-      ->transform(whole_number(1, 256))
-      ->capture_default_str()
-      ->type_name("N");
-  command->add_option("--cpus", options->cpus, "run each thread on one of these, in turn: 0,1")
-      ->transform(whole_number(0, std::numeric_limits<unsigned>::max()))
-      ->type_name("N,...")
-      ->delimiter(',');
-  command->add_option("--min-rate", options->min_rate, "exit with 4 below it, such as 1Mpps or 5Gbit/s")
-      ->type_name("RATE");
-  command->add_option("--max-loss", options->max_loss, "exit with 4 if more is lost, in percent")->type_name("PERCENT");
-  command->add_flag("--json", options->json, "print one JSON object");
-  command->footer(
+  Command command = app.add_subcommand("perf", "measure throughput, loss and latency");
+  add_port_options(command, options->port);
+  command.get_option("--port").first_counts().each(
+      [options](const std::string& word) { options->words.push_back(word); });
+  command.add_flag("--receive", options->receive, "only receive");
+  command.add_flag("--reflect", options->reflect, "send back what comes; with two ports, the second does");
+  command.add_option("-t,--time", options->time, "how long to send; a receiver's time begins with the first packet")
+      .type_name("DURATION")
+      .capture_default_str();
+  command.add_option("-i,--interval", options->interval, "report so often; 0: only at the end")
+      .type_name("DURATION")
+      .capture_default_str();
+  command.add_option("--size", options->size, "bytes a packet, imix, or a mix such as 64:7,570:4,1518:1")
+      .type_name("SIZES")
+      .capture_default_str();
+  command.add_option("--rate", options->rate, "such as 10Mpps or 5Gbit/s (default: as fast as the peer takes them)")
+      .type_name("RATE");
+  command.add_option("--burst", options->burst, "packets sent at once, 1 to 256")
+      .whole_number(1, 256)
+      .capture_default_str()
+      .type_name("N");
+  command.add_option("--cpus", options->cpus, "run each thread on one of these, in turn: 0,1")
+      .whole_number(0, std::numeric_limits<unsigned>::max())
+      .type_name("N,...")
+      .delimiter(',');
+  command.add_option("--min-rate", options->min_rate, "exit with 4 below it, such as 1Mpps or 5Gbit/s")
+      .type_name("RATE");
+  command.add_option("--max-loss", options->max_loss, "exit with 4 if more is lost, in percent").type_name("PERCENT");
+  command.add_flag("--json", options->json, "print one JSON object");
+  command.footer(
       "Two ports: the first sends, the second receives, and latency is one way. One port: sends and counts what comes\n"
       "back, and latency is the round trip; a peer that sends nothing back will do as well.\n"
       "Example: memif perf --port memif:@a,role=server --port memif:@a,role=client --time 5s --size 64 --json");
-  command->callback([&action, options] { action = [options] { return PerfCommand(*options).run(); }; });
+  command.callback([&action, options] { action = [options] { return PerfCommand(*options).run(); }; });
 }
 
 }  // namespace memif::tool

@@ -1,5 +1,4 @@
 // memif ping: echo requests across a memif.
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <fmt/format.h>
 #include <memory>
@@ -10,11 +9,11 @@
 #include <memif/memif.hpp>
 
 #include "command.hpp"
+#include "options.hpp"
 #include "output.hpp"
 #include "pinger.hpp"
 #include "session.hpp"
 #include "units.hpp"
-#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -143,37 +142,35 @@ int ping(const PingOptions& options) {
 
 }  // namespace
 
-void add_ping(CLI::App& app, Action& action) {
+void add_ping(Command app, Action& action) {
   auto options = std::make_shared<PingOptions>();
-  CLI::App* command = app.add_subcommand("ping", "ping an address across the memif");
-  command->add_option("TARGET", options->target, "address to ping")->required()->type_name("");
-  command->add_option("--source", options->source, "address to ping from, such as 192.168.1.1/24")
-      ->required()
-      ->type_name("ADDRESS");
-  command->add_option("-c,--count", options->count, "end after so many requests (default: go on)")
-      ->transform(whole_number())
-      ->type_name("N");
+  Command command = app.add_subcommand("ping", "ping an address across the memif");
+  command.add_option("TARGET", options->target, "address to ping").required().type_name("");
+  command.add_option("--source", options->source, "address to ping from, such as 192.168.1.1/24")
+      .required()
+      .type_name("ADDRESS");
+  command.add_option("-c,--count", options->count, "end after so many requests (default: go on)")
+      .whole_number()
+      .type_name("N");
   command
-      ->add_option("-i,--interval", options->interval,
-                   "time between requests, a plain number is seconds; 0: the next when the last was answered")
-      ->capture_default_str()
-      ->type_name("DURATION");
-  command->add_option("-s,--size", options->size, "bytes of data in a request")
-      ->capture_default_str()
-      ->type_name("SIZE");
-  command->add_option("-W,--timeout", options->timeout, "how long to wait for an answer")
-      ->capture_default_str()
-      ->type_name("DURATION");
-  command->add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)")
-      ->type_name("MAC");
-  command->add_option("--max-loss", options->max_loss, "exit with 4 if more is lost, in percent")->type_name("PERCENT");
-  command->add_flag("-q,--quiet", options->quiet, "only the summary");
-  command->add_flag("--json", options->json, "print one JSON object");
-  add_port_options(*command, options->port);
-  command->footer(
+      .add_option("-i,--interval", options->interval,
+                  "time between requests, a plain number is seconds; 0: the next when the last was answered")
+      .capture_default_str()
+      .type_name("DURATION");
+  command.add_option("-s,--size", options->size, "bytes of data in a request").capture_default_str().type_name("SIZE");
+  command.add_option("-W,--timeout", options->timeout, "how long to wait for an answer")
+      .capture_default_str()
+      .type_name("DURATION");
+  command.add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)")
+      .type_name("MAC");
+  command.add_option("--max-loss", options->max_loss, "exit with 4 if more is lost, in percent").type_name("PERCENT");
+  command.add_flag("-q,--quiet", options->quiet, "only the summary");
+  command.add_flag("--json", options->json, "print one JSON object");
+  add_port_options(command, options->port);
+  command.footer(
       "Answers ARP, ND and pings for its own address meanwhile. Waits 5 s for the peer unless --wait says otherwise.\n"
       "Example: memif ping --socket @lab --role server --source 192.168.1.1/24 -c 100 -i 10ms 192.168.1.2");
-  command->callback([&action, options] { action = [options] { return ping(*options); }; });
+  command.callback([&action, options] { action = [options] { return ping(*options); }; });
 }
 
 }  // namespace memif::tool

@@ -1,6 +1,5 @@
 #include "port_options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -13,6 +12,7 @@
 #include <memif/wire.hpp>
 
 #include "command.hpp"
+#include "options.hpp"
 #include "units.hpp"
 
 namespace memif::tool {
@@ -208,20 +208,20 @@ using Apply = std::function<void(PortOptions&)>;  // what an option does to a po
 
 // All options but --port, which are those of `preset` unless they are given. `each` calls what it is given for the
 // ports that the options are about.
-void add_settings(CLI::App& app, const PortOptions& preset, const std::function<void(const Apply&)>& each) {
+void add_settings(Command app, const PortOptions& preset, const std::function<void(const Apply&)>& each) {
   for (const Setting& setting : settings) {
     const auto set = [each, &setting](const std::string& value) {
       each([&](PortOptions& port) { apply(setting.set, port, setting.option, value); });
     };
     app.add_option_function<std::string>(setting.option, set, setting.help)
-        ->type_name(setting.value)
-        ->default_str(setting.preset != nullptr ? setting.preset(preset) : std::string())
-        ->group(port_group);
+        .type_name(setting.value)
+        .default_str(setting.preset != nullptr ? setting.preset(preset) : std::string())
+        .group(port_group);
   }
   const std::string help = "wait for the peer to return when it is gone; --reconnect=PERIOD: try so often";
-  CLI::Option* reconnect = app.add_flag("--reconnect", help);
-  reconnect->group(port_group);
-  reconnect->check([each](const std::string& value) {
+  Option reconnect = app.add_flag("--reconnect", help);
+  reconnect.group(port_group);
+  reconnect.check([each](const std::string& value) {
     each([&](PortOptions& port) { apply(set_reconnect, port, "--reconnect", value); });
     return std::string();
   });
@@ -258,15 +258,15 @@ PortOptions parse_port_word(std::string_view word) {
   return options;
 }
 
-void add_port_options(CLI::App& app, PortOptions& options) {
+void add_port_options(Command app, PortOptions& options) {
   app.add_option_function<std::string>(
          "--port", [&options](const std::string& word) { apply_port_word(word, options); }, port_help)
-      ->type_name(port_value)
-      ->group(port_group);
+      .type_name(port_value)
+      .group(port_group);
   add_settings(app, options, [&options](const Apply& change) { change(options); });
 }
 
-void add_port_options(CLI::App& app, std::vector<PortOptions>& ports) {
+void add_port_options(Command app, std::vector<PortOptions>& ports) {
   app.add_option_function<std::vector<std::string>>(
          "--port",
          [&ports](const std::vector<std::string>& words) {
@@ -274,9 +274,9 @@ void add_port_options(CLI::App& app, std::vector<PortOptions>& ports) {
            for (std::size_t i = 0; i < words.size(); ++i) apply_port_word(words[i], ports[i]);
          },
          std::string(port_help) + "; may be given several times")
-      ->allow_extra_args(false)
-      ->type_name(port_value)
-      ->group(port_group);
+      .one_value_each()
+      .type_name(port_value)
+      .group(port_group);
   add_settings(app, ports.front(), [&ports](const Apply& change) {
     for (PortOptions& port : ports) change(port);
   });

@@ -9,11 +9,9 @@
 
 #include <memif/config.hpp>
 
-namespace CLI {
-class App;
-}
-
 namespace memif::tool {
+
+class Command;
 
 struct PortOptions {
   memif::InterfaceConfig config{.reconnect = std::chrono::milliseconds(500)};
@@ -27,11 +25,11 @@ memif::InterfaceConfig interface_config(const PortOptions& options);
 
 // Adds --socket and the other options of a port, and --port for the one-word form. What --port says is changed by the
 // single options. Values of `options` before the call are the defaults; it must outlive the parsing.
-void add_port_options(CLI::App& app, PortOptions& options);
+void add_port_options(Command app, PortOptions& options);
 
 // The same for a command of several ports: --port may be repeated, and the single options change each of them. `ports`
 // has one port before the call, with the defaults.
-void add_port_options(CLI::App& app, std::vector<PortOptions>& ports);
+void add_port_options(Command app, std::vector<PortOptions>& ports);
 
 // Applies "memif:PATH,key=value,..." to `options`. The address of an abstract socket keeps its own keys, netns_name and
 // netns_pid. Throws UsageError.

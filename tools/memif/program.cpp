@@ -1,10 +1,8 @@
 #include "program.hpp"
 
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>
 #include <fcntl.h>
-#include <sstream>
 #include <string>
 #include <unistd.h>
 
@@ -44,20 +42,6 @@ int run_and_tell(const Action& program) {
 }
 
 }  // namespace
-
-bool parse_arguments(CLI::App& app, int argc, char** argv) {
-  try {
-    app.parse(argc, argv);
-    return true;
-  } catch (const CLI::Success& asked) {  // --help, --version
-    std::ostringstream text;
-    app.exit(asked, text, text);
-    print(text.str());
-    return false;
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what());
-  }
-}
 
 int run_program(const Action& program) noexcept {
   keep_standard_descriptors();

@@ -1,5 +1,4 @@
 // memif replay: sends the packets of a capture.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -14,12 +13,12 @@
 #include <memif/memif.hpp>
 
 #include "command.hpp"
+#include "options.hpp"
 #include "output.hpp"
 #include "packets.hpp"
 #include "replay_source.hpp"
 #include "session.hpp"
 #include "units.hpp"
-#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -252,48 +251,47 @@ int ReplayCommand::exit_code(const Port& port) const {
 
 }  // namespace
 
-void add_replay(CLI::App& app, Action& action) {
+void add_replay(Command app, Action& action) {
   auto options = std::make_shared<ReplayOptions>();
-  CLI::App* command = app.add_subcommand("replay", "send the packets of a pcap or pcapng file");
-  command->add_option("FILE", options->plan.file, "the capture, or - for standard input")->required()->type_name("");
-  CLI::Option* pps =
-      command->add_option("--pps", options->plan.packet_rate, "packets a second, such as 1000000 or 1Mpps")
-          ->type_name("RATE");
-  CLI::Option* bits = command
-                          ->add_option_function<std::string>(
-                              "--mbps",
-                              [options](const std::string& text) {
-                                const bool plain = text.find_first_not_of("0123456789.") == std::string::npos;
-                                options->plan.bit_rate = plain ? text + "M" : text;
-                              },
-                              "megabits a second, or a bit rate such as 5Gbit/s; counts the bytes that are sent")
-                          ->type_name("RATE");
-  CLI::Option* top = command->add_flag("--topspeed", options->plan.topspeed, "as fast as the peer takes them");
-  pps->excludes(bits)->excludes(top);
-  bits->excludes(top);
-  command->add_option("--loop", options->plan.loops, "send the file so many times; 0: for ever")
-      ->transform(whole_number())
-      ->capture_default_str()
-      ->type_name("N");
-  command->add_option("--source-mac", options->plan.source_mac, "replace the source MAC address")->type_name("MAC");
-  command->add_option("--destination-mac", options->plan.destination_mac, "replace the destination MAC address")
-      ->type_name("MAC");
+  Command command = app.add_subcommand("replay", "send the packets of a pcap or pcapng file");
+  command.add_option("FILE", options->plan.file, "the capture, or - for standard input").required().type_name("");
+  Option pps = command.add_option("--pps", options->plan.packet_rate, "packets a second, such as 1000000 or 1Mpps")
+                   .type_name("RATE");
+  Option bits = command
+                    .add_option_function<std::string>(
+                        "--mbps",
+                        [options](const std::string& text) {
+                          const bool plain = text.find_first_not_of("0123456789.") == std::string::npos;
+                          options->plan.bit_rate = plain ? text + "M" : text;
+                        },
+                        "megabits a second, or a bit rate such as 5Gbit/s; counts the bytes that are sent")
+                    .type_name("RATE");
+  Option top = command.add_flag("--topspeed", options->plan.topspeed, "as fast as the peer takes them");
+  pps.excludes(bits).excludes(top);
+  bits.excludes(top);
+  command.add_option("--loop", options->plan.loops, "send the file so many times; 0: for ever")
+      .whole_number()
+      .capture_default_str()
+      .type_name("N");
+  command.add_option("--source-mac", options->plan.source_mac, "replace the source MAC address").type_name("MAC");
+  command.add_option("--destination-mac", options->plan.destination_mac, "replace the destination MAC address")
+      .type_name("MAC");
   command
-      ->add_option("--map-address", options->plan.addresses,
-                   "replace IP addresses or networks, OLD=NEW or OLD/24=NEW/24; checksums stay right; may be given "
-                   "several times")
-      ->type_name("OLD=NEW")
-      ->allow_extra_args(false);
-  command->add_option("--stall", options->stall, "how long to wait for room in a full ring before packets are given up")
-      ->capture_default_str()
-      ->type_name("DURATION");
-  command->add_flag("--json", options->json, "print one JSON object");
-  add_port_options(*command, options->port);
-  command->footer(
+      .add_option("--map-address", options->plan.addresses,
+                  "replace IP addresses or networks, OLD=NEW or OLD/24=NEW/24; checksums stay right; may be given "
+                  "several times")
+      .type_name("OLD=NEW")
+      .one_value_each();
+  command.add_option("--stall", options->stall, "how long to wait for room in a full ring before packets are given up")
+      .capture_default_str()
+      .type_name("DURATION");
+  command.add_flag("--json", options->json, "print one JSON object");
+  add_port_options(command, options->port);
+  command.footer(
       "Without a rate, packets are sent at the pace at which they were captured. Packets longer than a buffer are\n"
       "sent in several buffers; the queues take turns, burst by burst. What the peer sends meanwhile is dropped.\n"
       "Example: memif replay --port memif:@lab,role=client --pps 1000000 --loop 10 in.pcapng");
-  command->callback([&action, options] { action = [options] { return ReplayCommand(*options).run(); }; });
+  command.callback([&action, options] { action = [options] { return ReplayCommand(*options).run(); }; });
 }
 
 }  // namespace memif::tool

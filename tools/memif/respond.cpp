@@ -1,5 +1,4 @@
 // memif respond: a host that answers ARP, neighbour discovery and pings; or a mirror.
-#include <CLI/CLI.hpp>
 #include <array>
 #include <fmt/format.h>
 #include <memory>
@@ -10,12 +9,12 @@
 #include <memif/memif.hpp>
 
 #include "command.hpp"
+#include "options.hpp"
 #include "output.hpp"
 #include "packets.hpp"
 #include "reassembly.hpp"
 #include "responder.hpp"
 #include "session.hpp"
-#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -226,32 +225,32 @@ void RespondCommand::summary() const {
 
 }  // namespace
 
-void add_respond(CLI::App& app, Action& action) {
+void add_respond(Command app, Action& action) {
   auto options = std::make_shared<RespondOptions>();
   options->port.wait.reset();
   options->port.reconnect = true;
-  CLI::App* command = app.add_subcommand("respond", "answer ARP, ND and pings for addresses, or reflect all packets");
-  command->add_option("ADDRESS", options->addresses, "IPv4 and IPv6 addresses to answer for, such as 192.168.1.2/24")
-      ->type_name("");
+  Command command = app.add_subcommand("respond", "answer ARP, ND and pings for addresses, or reflect all packets");
+  command.add_option("ADDRESS", options->addresses, "IPv4 and IPv6 addresses to answer for, such as 192.168.1.2/24")
+      .type_name("");
   const std::string reflect_help =
       "send every packet back with its MAC addresses swapped (--reflect=mac, the default), or the IP addresses and "
       "ports as well (--reflect=addresses)";
-  command->add_flag("--reflect", reflect_help)->check([options](const std::string& value) {
+  command.add_flag("--reflect", reflect_help).check([options](const std::string& value) {
     if (value != "true" && value != "mac" && value != "addresses") return "'" + value + "' is not mac or addresses";
     options->reflect = value == "addresses" ? Reflect::addresses : Reflect::macs;
     return std::string();
   });
-  command->add_option("--count", options->count, "end after so many echo replies or reflected packets")
-      ->transform(whole_number())
-      ->type_name("N");
-  command->add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)")
-      ->type_name("MAC");
-  command->add_flag("--json", options->json, "print one JSON object at the end");
-  add_port_options(*command, options->port);
-  command->footer(
+  command.add_option("--count", options->count, "end after so many echo replies or reflected packets")
+      .whole_number()
+      .type_name("N");
+  command.add_option("--mac", options->mac, "MAC address (default: a random, locally administered one)")
+      .type_name("MAC");
+  command.add_flag("--json", options->json, "print one JSON object at the end");
+  add_port_options(command, options->port);
+  command.footer(
       "Waits for peers for ever unless --wait says otherwise, and for the next when one is gone.\n"
       "Example: memif respond --socket /run/vpp/memif.sock --role client --id 0 192.168.1.2/24 fd00::2/64");
-  command->callback([&action, options] { action = [options] { return RespondCommand(*options).run(); }; });
+  command.callback([&action, options] { action = [options] { return RespondCommand(*options).run(); }; });
 }
 
 }  // namespace memif::tool

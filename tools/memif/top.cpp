@@ -1,5 +1,4 @@
 // memif top: the rings of running programs, live.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -11,12 +10,12 @@
 #include <memif/memif.hpp>
 
 #include "command.hpp"
+#include "options.hpp"
 #include "output.hpp"
 #include "screen.hpp"
 #include "stop.hpp"
 #include "top_table.hpp"
 #include "units.hpp"
-#include "whole_number.hpp"
 
 namespace memif::tool {
 namespace {
@@ -201,25 +200,25 @@ void TopCommand::print_json_line() const {
 
 }  // namespace
 
-void add_top(CLI::App& app, Action& action) {
+void add_top(Command app, Action& action) {
   auto options = std::make_shared<TopOptions>();
-  CLI::App* command = app.add_subcommand("top", "watch the rings of running programs: rates, occupancy, drops");
-  add_pid_option(*command, options->pids, "only these programs (default: all that publish and may be observed)");
-  command->add_option("--interval", options->interval, "time between two looks, at least 100ms (default 1s)")
-      ->type_name("DURATION");
-  command->add_option("--count", options->count, "end after so many intervals, and print them as text")
-      ->transform(whole_number())
-      ->type_name("N");
-  command->add_flag("--once", options->once, "the same as --count 1");
-  command->add_option("--sort", options->sort, "packets, bits, drops or name (default packets)")->type_name("KEY");
-  command->add_flag("--json", options->json, "print one JSON object a line for each interval");
-  command->footer(
+  Command command = app.add_subcommand("top", "watch the rings of running programs: rates, occupancy, drops");
+  add_pid_option(command, options->pids, "only these programs (default: all that publish and may be observed)");
+  command.add_option("--interval", options->interval, "time between two looks, at least 100ms (default 1s)")
+      .type_name("DURATION");
+  command.add_option("--count", options->count, "end after so many intervals, and print them as text")
+      .whole_number()
+      .type_name("N");
+  command.add_flag("--once", options->once, "the same as --count 1");
+  command.add_option("--sort", options->sort, "packets, bits, drops or name (default packets)").type_name("KEY");
+  command.add_flag("--json", options->json, "print one JSON object a line for each interval");
+  command.footer(
       "Shows programs that publish their counters: those of the C API and this command when they are started with\n"
       "MEMIF_PUBLISH=1, others by their own choice. They are not slowed. Keys: p, b, d, n sort; q ends.\n"
       "Columns: USED is how much of the ring is filled; drops are packets with a bad descriptor, too long for the\n"
       "receiver, found the ring full, met a posted buffer that cannot be used, or were rejected by send.\n"
       "Example: memif top --once");
-  command->callback([&action, options] { action = [options] { return TopCommand(*options).run(); }; });
+  command.callback([&action, options] { action = [options] { return TopCommand(*options).run(); }; });
 }
 
 }  // namespace memif::tool
