@@ -8,8 +8,8 @@
 
 namespace memif::tool {
 
-// Every metric with its help and type, all samples of one together. No two interfaces of `seen` have the same pid,
+// Every metric with its help and type, all samples of one together. No two interfaces of `all` have the same pid,
 // socket, id and role. docs/metrics.md lists the names.
-std::string metrics_text(const Observation& seen);
+std::string metrics_text(const Observation& all);
 
 }  // namespace memif::tool
