@@ -10,8 +10,9 @@ namespace {
 
 // Enough for 128 KiB in buffers of the usual size. Not initialized: that would take as long as sending a packet.
 union Scratch {
+  static constexpr std::size_t size = 64;
   Scratch() noexcept {}
-  std::array<Buffer, 64> buffers;
+  std::array<Buffer, size> buffers;
 };
 
 // A client may post for filling what it sends, so the two may overlap.
@@ -142,33 +143,66 @@ std::size_t TxQueue::forward(RxBurst& burst) noexcept {
 }
 
 std::size_t TxQueue::forward_exchanged(RxBurst& burst) noexcept {
-  std::span<Buffer> buffers = burst.buffers();
-  const std::size_t free = find_free(0, buffers.size());
-  if (free < buffers.size()) {
-    counters_.ring_full.add(1);
-    buffers = buffers.first(free);
-    while (!buffers.empty() && buffers.back().more()) buffers = buffers.first(buffers.size() - 1);
+  RxQueue& from = *burst.queue_;
+  std::size_t sent = 0;
+  while (!burst.empty() && from.link_ == link_) {
+    std::span<Buffer> buffers = burst.buffers();
+    const std::size_t free = find_free(0, buffers.size());
+    const bool all = free == buffers.size();
+    if (!all) {
+      counters_.ring_full.add(1);
+      buffers = buffers.first(free);
+      while (!buffers.empty() && buffers.back().more()) buffers = buffers.first(buffers.size() - 1);
+    }
+    for (std::size_t i = 0; i < buffers.size(); ++i) exchange(from, buffers[i].slot(), i);
+    Moved source;
+    source.buffers = buffers.data();
+    const Published done = publish(buffers.size(), source);
+    burst.take_out(done.packets);
+    sent += done.packets;
+    if (done.buffers == buffers.size()) {
+      if (all) break;
+      return sent;
+    }
+    // One that the application has made longer than its buffer, or empty. It and those behind it change back.
+    for (std::size_t i = done.buffers; i < buffers.size(); ++i) exchange(from, buffers[i].slot(), i - done.buffers);
+    burst.take_out(1);
   }
-  for (std::size_t i = 0; i < buffers.size(); ++i) exchange(*burst.queue_, buffers[i].slot(), i);
-  Moved source;
-  source.buffers = buffers.data();
-  return publish(buffers.size(), source).packets;
+  return sent;
 }
 
 std::size_t TxQueue::forward_copied(RxBurst& burst) noexcept {
+  std::size_t sent = 0;
+  bool had_room = false;  // as much as it could ever need
+  while (!burst.empty()) {
+    const std::size_t copied = copy_some(burst);
+    sent += copied;
+    if (copied != 0) {
+      had_room = false;
+    } else if (had_room || (*burst.begin()).size() == 0) {
+      if (!up()) break;
+      burst.take_out(1);
+      counters_.rejected.add(1);
+      had_room = false;
+    } else {
+      had_room = up() && room() >= std::min<std::size_t>(Scratch::size, ring_.size());
+      if (!had_room) break;
+    }
+  }
+  return sent;
+}
+
+// As many as there is room for at first sight; takes them out of `burst`.
+std::size_t TxQueue::copy_some(RxBurst& burst) noexcept {
   Scratch scratch;
   TxBurst out = begin(scratch.buffers);
-  std::size_t sent = 0;
   for (const Packet packet : burst) {
-    const auto size = static_cast<std::uint32_t>(packet.size());  // at most InterfaceConfig::max_packet
-    if (!out.add(size)) {
-      sent += out.send();
-      out = begin(scratch.buffers);
-      if (!out.add(size)) return sent;
-    }
+    if (!out.add(static_cast<std::uint32_t>(packet.size()))) break;  // at most InterfaceConfig::max_packet
     copy(packet, out.back());
   }
-  return sent + out.send();
+  const std::size_t sent = out.send();
+  burst.take_out(sent);
+  return sent;
 }
 
 bool TxQueue::send_copy(std::span<const std::byte> packet) noexcept {

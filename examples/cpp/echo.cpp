@@ -34,7 +34,8 @@ std::size_t echo_burst(memif::Interface& port) {
   memif::RxBurst burst = port.rx(0).receive(buffers);
   for (const memif::Packet frame : burst) swap_macs(frame);
   // A client owns the memory, so a received buffer can simply change places with a free one of the transmit ring; a
-  // server has to copy. forward() does what is possible, and returns how many packets there was room for.
+  // server has to copy. forward() does what is possible, and returns how many packets there was room for; the others
+  // are still in the burst, for a program that would rather try again later.
   return burst.empty() ? 0 : port.tx(0).forward(burst);
 }
 

@@ -221,6 +221,14 @@ class RxBurst {
   RxBurst(RxQueue* queue, std::span<Buffer> buffers, std::size_t packets, std::uint32_t epoch) noexcept
       : queue_(queue), buffers_(buffers), packets_(packets), epoch_(epoch) {}
 
+  // The first packets are no longer the caller's to see. Their buffers go back with the others.
+  void take_out(std::size_t packets) noexcept {
+    std::size_t buffers = 0;
+    packets_ -= packets;
+    while (packets != 0) packets -= buffers_[buffers++].more() ? 0 : 1;
+    buffers_ = buffers_.subspan(buffers);
+  }
+
   RxQueue* queue_ = nullptr;
   std::span<Buffer> buffers_;
   std::size_t packets_ = 0;

@@ -27,8 +27,10 @@ class alignas(128) TxQueue : public detail::Queue {
   // Publishes the burst and returns the packets sent: all, or 0 for a burst of a former link. The burst is empty then.
   std::size_t send(TxBurst& burst) noexcept;
 
-  // Sends received packets on. Where both queues belong to one link of a client, their buffers change places and no
-  // byte is copied; else they are copied. Returns the packets sent, from the first; the burst stays alive either way.
+  // Sends received packets on, in order, as long as there is room, and takes them out of the burst: what is left can be
+  // forwarded later. Where both queues belong to one link of a client, buffers change places and no byte is copied;
+  // else packets are copied. One that can never be sent (it takes more than 64 buffers here, or more than the ring has)
+  // is taken out as well, and counted as `rejected`. Returns the packets sent. The burst still ends by itself.
   std::size_t forward(RxBurst& burst) noexcept;
 
   // Allocates, copies and sends one packet, in at most 64 buffers; false if there is no room.
@@ -119,6 +121,7 @@ class alignas(128) TxQueue : public detail::Queue {
   void give_up_held() noexcept;
   std::size_t forward_exchanged(RxBurst& burst) noexcept;
   std::size_t forward_copied(RxBurst& burst) noexcept;
+  std::size_t copy_some(RxBurst& burst) noexcept;
   template <class Sink>
   std::size_t reserve_own(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
                           Sink sink) noexcept;

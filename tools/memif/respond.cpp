@@ -163,7 +163,7 @@ void RespondCommand::forward(RxBurst& burst, TxQueue& tx) {
   }
   const std::size_t sent = tx.forward(burst);
   for (i = 0; i < sent; ++i) count(answers_[i]->answer);
-  totals_.no_room += burst.size() - sent;
+  totals_.no_room += burst.size();
 }
 
 void RespondCommand::copy(const RxBurst& burst, TxQueue& tx) {
