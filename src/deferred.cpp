@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <span>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
@@ -32,13 +33,15 @@ constexpr auto long_for_a_close = 100ms;
 constexpr auto idle_time = 20ms;  // after which a thread ends
 constexpr std::size_t stack_size = std::size_t{128} << 10;
 
-enum class Call { close, signal };
+enum class Call { none, close, signal, unmap };
 
 struct Job {
-  int fd = -1;
+  Call call = Call::none;
   uid_t user = nobody;
-  Call call = Call::close;
+  int fd = -1;
   Closing what = Closing::whatever;
+  void* address = nullptr;  // to be unmapped
+  std::size_t size = 0;
 };
 
 bool has_room(int fd) noexcept {
@@ -46,14 +49,25 @@ bool has_room(int fd) noexcept {
   return ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0;
 }
 
-void perform(const Job& job) noexcept {
-  if (job.call == Call::close) {
-    ::close(job.fd);
-    return;
-  }
+void signal_eventfd(int fd) noexcept {
   const std::uint64_t one = 1;
-  if (!has_room(job.fd)) return;  // a full counter wakes its reader as well as one more would
-  while (::write(job.fd, &one, sizeof one) < 0 && errno == EINTR) {
+  if (!has_room(fd)) return;  // a full counter wakes its reader as well as one more would
+  while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+void perform(const Job& job) noexcept {
+  switch (job.call) {
+    case Call::none:
+      return;
+    case Call::close:
+      ::close(job.fd);
+      return;
+    case Call::signal:
+      return signal_eventfd(job.fd);
+    case Call::unmap:
+      ::munmap(job.address, job.size);
+      return;
   }
 }
 
@@ -63,7 +77,7 @@ void perform_here(const Job& job) noexcept {
   if (flags >= 0 && (flags & O_NONBLOCK) != 0) perform(job);
 }
 
-bool harmless(const Job& job) noexcept { return job.call == Call::signal || job.what == Closing::eventfd; }
+bool harmless(const Job& job) noexcept { return job.call != Call::close || job.what == Closing::eventfd; }
 
 // One for the process. Its members are what a program has from its start to its end: threads may still run while
 // static objects are destroyed.
@@ -73,6 +87,7 @@ class Pool {
  public:
   void close(Job job) noexcept;
   void signal(const Job& job) noexcept;
+  void unmap(const Job& job) noexcept;
   bool overloaded(uid_t user) noexcept {
     const Lock lock(mutex_);
     return is_overloaded(user);
@@ -87,8 +102,8 @@ class Pool {
 
  private:
   struct Worker {
-    bool taken = false;     // by a thread
-    Job job;                // fd -1: none
+    bool taken = false;  // by a thread
+    Job job;
     bool close_it = false;  // and then the same descriptor is to be closed
     Clock::time_point since{};
   };
@@ -124,13 +139,13 @@ const bool forks_prepared =
     ::pthread_atfork([] { pool.lock(); }, [] { pool.unlock(); }, [] { pool.forget_threads(); }) == 0;
 
 std::size_t Pool::busy() const noexcept {
-  return static_cast<std::size_t>(
-      std::count_if(workers_.begin(), workers_.end(), [](const Worker& worker) { return worker.job.fd >= 0; }));
+  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(),
+                                                [](const Worker& worker) { return worker.job.call != Call::none; }));
 }
 
 std::size_t Pool::threads_of(uid_t user) const noexcept {
   return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [user](const Worker& worker) {
-    return worker.job.fd >= 0 && worker.job.user == user;
+    return worker.job.call != Call::none && worker.job.user == user;
   }));
 }
 
@@ -199,6 +214,11 @@ void Pool::close(Job job) noexcept {
 void Pool::signal(const Job& job) noexcept {
   Lock lock(mutex_);
   if (find_signal(job.fd) != pending_ || is_overloaded(job.user)) return;
+  add(job, lock);
+}
+
+void Pool::unmap(const Job& job) noexcept {
+  Lock lock(mutex_);
   add(job, lock);
 }
 
@@ -294,7 +314,7 @@ bool Pool::is_overloaded(uid_t user) const noexcept {
   const auto count = static_cast<std::size_t>(std::count_if(pending().begin(), pending().end(), of_user));
   if (count < most_of_a_user) return false;
   return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& worker) {
-    return worker.job.fd >= 0 && of_user(worker.job) && Clock::now() - worker.since > long_for_a_close;
+    return worker.job.call != Call::none && of_user(worker.job) && Clock::now() - worker.since > long_for_a_close;
   });
 }
 
@@ -322,7 +342,7 @@ void Pool::forget_threads() noexcept {
   }
   for (const Worker& worker : workers_)
     if (worker.close_it && pending_ != max_pending)
-      jobs_[pending_++] = {.fd = worker.job.fd, .user = worker.job.user, .what = worker.job.what};
+      jobs_[pending_++] = {.call = Call::close, .user = worker.job.user, .fd = worker.job.fd, .what = worker.job.what};
   workers_ = {};
   threads_ = idle_ = 0;
   added_ = PTHREAD_COND_INITIALIZER;
@@ -331,8 +351,13 @@ void Pool::forget_threads() noexcept {
 
 }  // namespace
 
-void close(int fd, uid_t user, Closing what) noexcept { pool.close({.fd = fd, .user = user, .what = what}); }
-void signal(int fd, uid_t user) noexcept { pool.signal({.fd = fd, .user = user, .call = Call::signal}); }
+void close(int fd, uid_t user, Closing what) noexcept {
+  pool.close({.call = Call::close, .user = user, .fd = fd, .what = what});
+}
+void signal(int fd, uid_t user) noexcept { pool.signal({.call = Call::signal, .user = user, .fd = fd}); }
+void unmap(void* address, std::size_t size, uid_t user) noexcept {
+  pool.unmap({.call = Call::unmap, .user = user, .address = address, .size = size});
+}
 bool overloaded(uid_t user) noexcept { return pool.overloaded(user); }
 bool full() noexcept { return pool.full(); }
 std::size_t outstanding() noexcept { return pool.count(); }

@@ -58,6 +58,18 @@ bool is_write_lock(const std::string& line, std::uint64_t inode) {
   return std::sscanf(line.c_str(), "lock: %*d: POSIX ADVISORY WRITE %*d %*x:%*x:%lu", &locked) == 1 && locked == inode;
 }
 
+// Asking for the lock would not tell: a process's own are in nobody's way. These are the locks of its own table of
+// descriptors, not those of the file. Only of this process: of another, the number may have become another file's by
+// now, such as one whose owner can make reading this wait for ever.
+bool locked_by_this_process(int fd) {
+  struct statx status {};
+  if (!stat_quietly(fd, status)) return false;
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd));
+  for (std::string line; std::getline(info, line);)
+    if (is_write_lock(line, status.stx_ino)) return true;
+  return false;
+}
+
 }  // namespace
 
 Result<ForeignFile> ForeignFile::open(pid_t pid, int fd, Kind kind) {
@@ -76,13 +88,11 @@ Result<ForeignFile> ForeignFile::open(pid_t pid, int fd, Kind kind) {
 }
 
 bool ForeignFile::locked_by_its_process() const {
-  struct statx status {};
-  if (!stat_quietly(get(), status)) return false;
-  // These are the locks of the process's own table of descriptors, not those of the file.
-  std::ifstream info(process_path(pid_, "/fdinfo/" + std::to_string(fd_)));
-  for (std::string line; std::getline(info, line);)
-    if (is_write_lock(line, status.stx_ino)) return true;
-  return false;
+  if (!own_) return locked_by_this_process(fd_);
+  struct flock lock {};
+  lock.l_type = F_RDLCK;
+  lock.l_whence = SEEK_SET;
+  return ::fcntl(own_.get(), F_GETLK, &lock) == 0 && lock.l_type == F_WRLCK && lock.l_pid == pid_;
 }
 
 Status each_memory_file(pid_t pid, std::string_view name, const std::function<bool(int)>& found,
@@ -105,11 +115,15 @@ Status each_memory_file(pid_t pid, std::string_view name, const std::function<bo
   return Nothing{};
 }
 
+// A program that runs with more rights than its user has, as `su` does, is still its user's.
 Result<Credentials> credentials_of(pid_t pid) {
-  struct stat status {};
-  if (::stat(process_path(pid, "").c_str(), &status) != 0)
-    return system_error(errno == ENOENT ? ESRCH : errno, "process " + std::to_string(pid));
-  return Credentials{.pid = pid, .uid = status.st_uid, .gid = status.st_gid};
+  std::ifstream status(process_path(pid, "/status"));
+  Credentials result{.pid = pid, .uid = 0, .gid = 0};
+  int found = 0;
+  for (std::string line; found != 2 && std::getline(status, line);)
+    found += std::sscanf(line.c_str(), "Uid: %u", &result.uid) + std::sscanf(line.c_str(), "Gid: %u", &result.gid);
+  if (found != 2) return system_error(ESRCH, "process " + std::to_string(pid));
+  return result;
 }
 
 }  // namespace memif::detail

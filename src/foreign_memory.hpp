@@ -42,7 +42,7 @@ class ForeignFile {
 Status each_memory_file(pid_t pid, std::string_view name, const std::function<bool(int fd)>& found,
                         const std::function<bool()>& go_on);
 
-// User and group that a process runs as; its pid as given. Error: ESRCH.
+// User and group that a process belongs to (the real ones); its pid as given. Error: ESRCH.
 Result<Credentials> credentials_of(pid_t pid);
 
 }  // namespace memif::detail

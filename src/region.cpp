@@ -133,6 +133,7 @@ Region::Region(Region&& other) noexcept
       guard_(std::move(other.guard_)),
       sealed_(std::exchange(other.sealed_, false)),
       external_(std::exchange(other.external_, false)),
+      peer_(other.peer_),
       hooks_(std::move(other.hooks_)) {}
 
 Region& Region::operator=(Region&& other) noexcept {
@@ -145,32 +146,39 @@ Region& Region::operator=(Region&& other) noexcept {
   guard_ = std::move(other.guard_);
   sealed_ = std::exchange(other.sealed_, false);
   external_ = std::exchange(other.external_, false);
+  peer_ = other.peer_;
   hooks_ = std::move(other.hooks_);
   return *this;
 }
 
 void Region::unmap() noexcept {
   guard_.release();
-  if (data_ != nullptr && hooks_ == nullptr) ::munmap(data_, mapped_);
+  if (peer_) fd_.reset();  // first: the last to let go of the file frees its pages, and that is to be the other thread
+  if (data_ != nullptr && hooks_ == nullptr) {
+    if (peer_)
+      deferred::unmap(data_, mapped_, *peer_);
+    else
+      ::munmap(data_, mapped_);
+  }
   if (data_ != nullptr && hooks_ != nullptr && hooks_->release) hooks_->release(data_, size_, fd_.release());
   data_ = nullptr;
   if (hooks_ != nullptr && hooks_->provide && fd_) static_cast<void>(fd_.release());
   hooks_ = nullptr;
 }
 
-Result<Region> Region::map(Fd fd, std::uint64_t size, int flags, int protection) {
-  const std::uint64_t mapped = round_up(size, file_page_size(fd.get()));
-  void* const data = ::mmap(nullptr, mapped, protection, MAP_SHARED | flags, fd.get(), 0);
+Result<Region> Region::map(int fd, std::uint64_t size, int flags, int protection) {
+  const std::uint64_t mapped = round_up(size, file_page_size(fd));
+  void* const data = ::mmap(nullptr, mapped, protection, MAP_SHARED | flags, fd, 0);
   if (data == MAP_FAILED) {
     return system_error(errno, "cannot map " + std::to_string(size) + " bytes of a memory file");
   }
-  return Region(std::move(fd), static_cast<std::byte*>(data), size, mapped);
+  return Region(Fd(), static_cast<std::byte*>(data), size, mapped);
 }
 
 // What cannot shrink cannot fault, but for holes that others punch into it: they need pages that may be used up, if
 // those are huge, or if the kernel keeps to what it has promised.
-Status Region::guard(bool sealed) {
-  const std::uint64_t page = file_page_size(fd_.get());
+Status Region::guard(int fd, bool sealed) {
+  const std::uint64_t page = file_page_size(fd);
   sealed_ = sealed;
   if (sealed && page == page_size() && !strict_overcommit()) return Nothing{};
   if (reinterpret_cast<std::uintptr_t>(data_) % page != 0)
@@ -183,8 +191,8 @@ Status Region::guard(bool sealed) {
 
 // Where a process locks all memory that it maps (mlockall), the kernel allocates what a file does not have: a sparse
 // one would be paid for at once. What nothing can access is left alone, also when access comes later.
-Result<Region> Region::map_unpaid(Fd fd, std::uint64_t size) {
-  Result<Region> region = map(std::move(fd), size, 0, PROT_NONE);
+Result<Region> Region::map_unpaid(int fd, std::uint64_t size) {
+  Result<Region> region = map(fd, size, 0, PROT_NONE);
   if (region && ::mprotect(region->data_, region->mapped_, PROT_READ | PROT_WRITE) != 0)
     return system_error(errno, "cannot map " + std::to_string(size) + " bytes of a memory file");
   return region;
@@ -203,9 +211,10 @@ Result<Region> Region::create_with_pages(const char* name, std::uint64_t size, b
   if (::fcntl(fd->get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return system_error(errno, "cannot seal " + bytes);
   }
-  Result<Region> region = map(std::move(*fd), size, prefault ? MAP_POPULATE : 0, PROT_READ | PROT_WRITE);
-  const Status guarded = region ? region->guard(true) : region.error();
+  Result<Region> region = map(fd->get(), size, prefault ? MAP_POPULATE : 0, PROT_READ | PROT_WRITE);
+  const Status guarded = region ? region->guard(fd->get(), true) : region.error();
   if (!guarded) return guarded.error();
+  region->fd_ = std::move(*fd);
   return region;
 }
 
@@ -230,9 +239,10 @@ Result<Region> Region::map_external(int fd, std::uint64_t size) {
   }
   Fd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!own) return system_error(errno, what + ": cannot duplicate it");
-  Result<Region> region = map(std::move(own), size, 0, PROT_READ | PROT_WRITE);
-  const Status guarded = region ? region->guard(cannot_shrink(fd)) : region.error();
+  Result<Region> region = map(fd, size, 0, PROT_READ | PROT_WRITE);
+  const Status guarded = region ? region->guard(fd, cannot_shrink(fd)) : region.error();
   if (!guarded) return Error{guarded.error().code, what + ": " + guarded.error().message};
+  region->fd_ = std::move(own);
   region->external_ = true;
   return region;
 }
@@ -250,7 +260,7 @@ Result<Region> Region::mapped_by_application(std::shared_ptr<const MemoryHooks> 
   Region region(Fd(memory.fd), memory.data, size, size);
   region.external_ = true;
   region.hooks_ = std::move(hooks);
-  if (Status guarded = region.guard(sealed); !guarded)
+  if (Status guarded = region.guard(memory.fd, sealed); !guarded)
     return Error{guarded.error().code, "the application's memory: " + guarded.error().message};
   return region;
 }
@@ -273,10 +283,11 @@ Result<Region> Region::map_peer(SharedFd fd, std::uint64_t size, bool require_se
     if (!region) region.error().message = "region refused: " + region.error().message;
     return region;
   }
-  // A memory file's last descriptor waits for nobody.
-  Result<Region> region = map_unpaid(Fd(fd.release()), std::min(size, wire::region_reach));
-  const Status guarded = region ? region->guard(sealed) : region.error();
+  Result<Region> region = map_unpaid(fd.get(), std::min(size, wire::region_reach));
+  const Status guarded = region ? region->guard(fd.get(), sealed) : region.error();
   if (!guarded) return refused(Errc::bad_region, guarded.error().message);
+  region->peer_ = fd.user();
+  region->fd_ = Fd(fd.release());
   return region;
 }
 

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <sys/types.h>
 #include <utility>
 
 #include <memif/config.hpp>
@@ -63,12 +65,12 @@ class Region {
  private:
   Region(Fd fd, std::byte* data, std::uint64_t size, std::uint64_t mapped) noexcept
       : fd_(std::move(fd)), data_(data), size_(size), mapped_(mapped) {}
-  static Result<Region> map(Fd fd, std::uint64_t size, int flags, int protection);
-  static Result<Region> map_unpaid(Fd fd, std::uint64_t size);
+  static Result<Region> map(int fd, std::uint64_t size, int flags, int protection);
+  static Result<Region> map_unpaid(int fd, std::uint64_t size);
   static Result<Region> create_with_pages(const char* name, std::uint64_t size, bool huge, bool prefault);
   static Result<Region> mapped_by_application(std::shared_ptr<const MemoryHooks> hooks, MemoryHooks::Mapped memory,
                                               std::uint64_t size, bool sealed);
-  Status guard(bool sealed);
+  Status guard(int fd, bool sealed);
   void unmap() noexcept;
 
   Fd fd_;
@@ -78,6 +80,7 @@ class Region {
   FaultGuard guard_;
   bool sealed_ = false;
   bool external_ = false;
+  std::optional<uid_t> peer_;                 // whose file it is, if not ours
   std::shared_ptr<const MemoryHooks> hooks_;  // mapped by the application: its hook undoes that
 };
 

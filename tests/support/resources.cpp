@@ -49,6 +49,7 @@ std::size_t open_descriptors() {
 }
 
 std::size_t shared_mappings() {
+  settle();
   return count_mappings([](const std::string& line) { return line.find("/memfd:") != std::string::npos; });
 }
 

@@ -14,6 +14,7 @@
 
 #include <memif/memif.hpp>
 
+#include "foreign_memory.hpp"
 #include "published.hpp"
 #include "support/pair.hpp"
 
@@ -387,6 +388,31 @@ TEST_F(Forged, AFileOfAPeersIsNotBelievedAndBlindsNobody) {
   for (const ObservedInterface& one : seen.interfaces) EXPECT_EQ(one.app_name, "observed");
   EXPECT_EQ(seen.skipped, 1u);
   EXPECT_THAT(seen.why->message, HasSubstr("did not publish itself"));
+}
+
+// What is spent on looking at a program is its user's, also if the program has more rights, as `su` has.
+TEST(Observe, AProgramIsItsRealUsers) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+  int ready[2];
+  ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool other = ::setresgid(1235, 0, 0) == 0 && ::setresuid(1234, 0, 0) == 0;
+    static_cast<void>(!::write(ready[1], other ? "y" : "n", 1));
+    ::pause();
+    ::_exit(0);
+  }
+  char other = 0;
+  EXPECT_EQ(::read(ready[0], &other, 1), 1);
+  EXPECT_EQ(other, 'y');
+  const auto seen = detail::credentials_of(child);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  for (const int end : ready) ::close(end);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->uid, 1234u);
+  EXPECT_EQ(seen->gid, 1235u);
+  EXPECT_EQ(detail::credentials_of(child).error().code, std::errc::no_such_process);
 }
 
 TEST_F(Forged, NorIsAMappingOfIt) {

@@ -1,6 +1,8 @@
 #include "region.hpp"
 
+#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <fcntl.h>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -83,6 +85,28 @@ TEST_F(RegionTest, NewRegionIsZeroedWholePagesAndSealed) {
   EXPECT_NE(::ftruncate(region->fd(), 0), 0);
   EXPECT_NE(::ftruncate(region->fd(), 1 << 20), 0);
   EXPECT_NE(::fcntl(region->fd(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE), 0);
+}
+
+// The last to let go of a file frees its pages, a fifth of a second for a GiB; it may be longer than what is announced.
+TEST_F(RegionTest, PagesOfAPeersFileAreNotFreedOnThisThread) {
+  constexpr std::uint64_t size = std::uint64_t{512} << 20;
+  const auto processor_time = [] {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  };
+  for (const std::uint64_t claimed : {page, size + page}) {  // taken, and refused
+    Fd file = memory_file(size);
+    if (::fallocate(file.get(), 0, 0, size) != 0) GTEST_SKIP() << "not so much memory here";
+    const auto before = processor_time();
+    {
+      auto region = Region::map_peer(std::move(file), claimed, false);
+      EXPECT_EQ(static_cast<bool>(region), claimed == page);
+      if (region) region->close_file();
+    }
+    EXPECT_LT(processor_time() - before, std::chrono::milliseconds(20));
+    static_cast<void>(open_fds());  // waits for what is being closed
+  }
 }
 
 TEST_F(RegionTest, PrefaultedRegionIsInMemory) {
