@@ -8,8 +8,8 @@ shopt -s globstar nullglob extglob
 # A part is a pattern of file names without their extensions.
 layers=(
   "error fd shared_fd deferred signals_blocked shortage usdt uncancelled this_thread"
-  "wire config stats published sigbus message address private_directory packet layout remote_fence"
-  "ring"
+  "wire config stats published sigbus message address packet layout remote_fence"
+  "ring private_directory"
   "handshake* channel listen_socket region @(event|epoll)_loop interrupt foreign_memory"
   "link?(_*) port?(_*) ?([rt]x_)queue?(_*) publication reactor"
   "connection probe observe context?(_*) interface?(_*) listener?(_*)"

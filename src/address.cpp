@@ -282,24 +282,42 @@ Result<Fd> connect_to(const Address& address) {
                "cannot connect to " + address.text + ": " + connect_words(address, error)};
 }
 
+namespace {
+
+enum class Owner { lives, gone, unknown };
+
 // A visitor who connects and leaves at once ends programs of others. A datagram socket is none: connecting it to a
-// socket of another type fails, and to one of its own type tells nobody.
-Result<bool> is_alive(const Address& file) {
+// socket of another type fails, and to one of its own type tells nobody. Unknown: errno says why.
+Owner knock_at(const SocketAddress& target) noexcept {
   const Fd knock(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!knock) return system_error(errno, "cannot create a socket for " + file.text);
+  if (!knock) return Owner::unknown;
+  if (::connect(knock.get(), target.get(), target.length) == 0) return Owner::lives;
+  if (errno == EPROTOTYPE || errno == EPERM) return Owner::lives;  // EPERM: a datagram socket that talks to another one
+  return errno == ECONNREFUSED ? Owner::gone : Owner::unknown;
+}
+
+}  // namespace
+
+Result<bool> is_alive(const Address& file) {
   const Result<SocketAddress> target = reach(file);
   if (!target) return target.error();
-  if (::connect(knock.get(), target->get(), target->length) == 0) return true;
-  switch (const int error = errno; error) {
-    case EPROTOTYPE:
-    case EPERM:  // a datagram socket that talks to another one
-      return true;
-    case ECONNREFUSED:
-    case ENOENT:  // gone meanwhile is as good
-      return false;
-    default:
-      return system_error(error, file.text + ": cannot find out whether the socket file is in use");
-  }
+  const Owner owner = knock_at(*target);
+  if (owner == Owner::unknown && errno != ENOENT)  // which is as good as an owner who has gone
+    return system_error(errno, file.text + ": cannot find out whether the socket file is in use");
+  return owner == Owner::lives;
+}
+
+SocketAddress in_directory(int directory, const char* name) noexcept {
+  SocketAddress result;
+  result.storage.sun_family = AF_UNIX;
+  const int length = std::snprintf(result.storage.sun_path, sizeof result.storage.sun_path, "%s%d/%s",
+                                   through_descriptor.data(), directory, name);
+  result.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path)) + static_cast<socklen_t>(length) + 1;
+  return result;
+}
+
+bool is_leftover(int directory, const char* name) noexcept {
+  return knock_at(in_directory(directory, name)) == Owner::gone;
 }
 
 }  // namespace memif

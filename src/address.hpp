@@ -54,6 +54,12 @@ Result<Fd> connect_to(const Address& address);
 // Whether a process has the socket whose file this is; a leftover has no owner. Whoever listens there notices nothing.
 Result<bool> is_alive(const Address& file);
 
+// A file in an open directory, by that directory's descriptor, which must stay open: whatever has the directory's name
+// by now.
+SocketAddress in_directory(int directory, const char* name) noexcept;
+// Whether a socket file in an open directory surely has no owner. Asked as is_alive() does.
+bool is_leftover(int directory, const char* name) noexcept;
+
 // "a directory", "a regular file", ...: for messages about a path that should be a socket.
 const char* file_kind(mode_t mode) noexcept;
 

@@ -71,13 +71,22 @@ void perform(const Job& job) noexcept {
   }
 }
 
-// Without a thread: what waits for nobody but in a race that a peer must win in the middle of a call.
+// Where all else is worse: no more fits into the table, or no thread can be had and too much waits for one.
 void perform_here(const Job& job) noexcept {
   const int flags = job.call == Call::signal ? ::fcntl(job.fd, F_GETFL) : O_NONBLOCK;
   if (flags >= 0 && (flags & O_NONBLOCK) != 0) perform(job);
 }
 
+// An eventfd makes close() wait only where a peer has it in an epoll set of its own.
 bool harmless(const Job& job) noexcept { return job.call != Call::close || job.what == Closing::eventfd; }
+
+// How many may be outstanding before no more connections are taken: a quarter of what this process may have open is for
+// others to hold.
+std::size_t most_of_process() noexcept {
+  struct rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return most_of_all;
+  return std::min<std::size_t>(most_of_all, limit.rlim_cur / 4);
+}
 
 // One for the process. Its members are what a program has from its start to its end: threads may still run while
 // static objects are destroyed.
@@ -254,8 +263,10 @@ void Pool::start_thread(Lock& lock) noexcept {
   if (threads_ == 0) perform_harmless(lock);
 }
 
-// No thread can be had (a limit of the system's, a sandbox). Everything else stays until one can.
+// No thread can be had (a limit of the system's, a sandbox). Everything stays until one can, or until it is too much:
+// then what is likely to wait for nobody is done here.
 void Pool::perform_harmless(Lock& lock) noexcept {
+  if (pending_ <= most_of_process()) return;
   for (std::size_t i = 0; i < pending_;) {
     const Job job = jobs_[i];
     if (!harmless(job)) {
@@ -310,28 +321,26 @@ void Pool::work() noexcept {
 
 bool Pool::is_overloaded(uid_t user) const noexcept {
   if (pending_ >= max_pending / 2) return true;
-  const auto of_user = [user](const Job& job) { return job.user == user; };
-  const auto count = static_cast<std::size_t>(std::count_if(pending().begin(), pending().end(), of_user));
+  std::size_t count = 0, strange = 0;
+  for (const Job& job : pending()) {
+    if (job.user != user) continue;
+    ++count;
+    strange += job.call == Call::close && job.what == Closing::whatever ? 1 : 0;
+  }
+  if (strange >= most_of_a_user) return true;  // which no good peer sends
   if (count < most_of_a_user) return false;
   return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& worker) {
-    return worker.job.call != Call::none && of_user(worker.job) && Clock::now() - worker.since > long_for_a_close;
+    return worker.job.call != Call::none && worker.job.user == user && Clock::now() - worker.since > long_for_a_close;
   });
 }
 
 std::size_t Pool::count() noexcept {
-  const Lock lock(mutex_);
+  Lock lock(mutex_);
+  if (pending_ != 0 && threads_ == 0) start_thread(lock);
   return outstanding();
 }
 
-// A quarter of what this process may have open is for others to hold.
-bool Pool::full() noexcept {
-  struct rlimit limit;
-  std::size_t most = most_of_all;
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) most = std::min<std::size_t>(most, limit.rlim_cur / 4);
-  Lock lock(mutex_);
-  if (pending_ != 0 && threads_ == 0) start_thread(lock);
-  return outstanding() > most;
-}
+bool Pool::full() noexcept { return count() > most_of_process(); }
 
 void Pool::forget_threads() noexcept {
   while (pending_ != 0) {

@@ -22,7 +22,7 @@ inline constexpr uid_t nobody = static_cast<uid_t>(-1);
 
 enum class Closing {
   whatever,  // nothing is known of it
-  eventfd,   // an eventfd: closed by the caller where no thread can be started
+  eventfd,   // an eventfd
 };
 
 // Closes `fd`, which a process of `user` has or had too. It is not to be used any more.

@@ -63,8 +63,8 @@ Status check_replaceable(const Address& address, int directory, const std::strin
 
 // Puts the file in `own` where the leftover is, a place that is at no moment empty. False: there is no leftover any
 // more, or somebody was faster and has their file back.
-Result<bool> replace_leftover(const Address& address, const Address& inside, int directory, const char* name,
-                              PrivateDirectory& own, const FileIdentity& ours) {
+Result<bool> replace_leftover(const Address& address, int directory, const char* name, PrivateDirectory& own,
+                              const FileIdentity& ours) {
   const auto exchange = [&] { return ::renameat2(own.fd(), own.file(), directory, name, RENAME_EXCHANGE) == 0; };
   if (!exchange()) {
     if (errno == ENOENT) return false;
@@ -72,10 +72,7 @@ Result<bool> replace_leftover(const Address& address, const Address& inside, int
     if ((errno == EINVAL || errno == ENOSYS) && ::renameat(own.fd(), own.file(), directory, name) == 0) return true;
     return cannot(address, "cannot replace the leftover socket file", errno);
   }
-  if (S_ISSOCK(identify(own.fd(), own.file()).mode)) {
-    const Result<bool> alive = is_alive(inside);
-    if (alive && !*alive) return true;
-  }
+  if (S_ISSOCK(identify(own.fd(), own.file()).mode) && is_leftover(own.fd(), own.file())) return true;
   // Others may be at the same. Each goes on until it has its own file again, so that all but theirs is where it was.
   for (int attempt = 0; attempt < 1000; ++attempt) {
     if (identify(own.fd(), own.file()) == ours) return false;
@@ -85,13 +82,13 @@ Result<bool> replace_leftover(const Address& address, const Address& inside, int
   return in_use(address, "another process");
 }
 
-Status put_into_place(const Address& address, const Address& inside, int directory, const std::string& name,
-                      PrivateDirectory& own, const FileIdentity& ours) {
+Status put_into_place(const Address& address, int directory, const std::string& name, PrivateDirectory& own,
+                      const FileIdentity& ours) {
   for (int attempt = 0; attempt < 16; ++attempt) {
     if (own.give(directory, name.c_str())) return Nothing{};
     if (errno != EEXIST) return no_file_in(address, split(address.name).directory, errno);
     if (Status free = check_replaceable(address, directory, name); !free) return free;
-    const Result<bool> done = replace_leftover(address, inside, directory, name.c_str(), own, ours);
+    const Result<bool> done = replace_leftover(address, directory, name.c_str(), own, ours);
     if (!done) return done.error();
     if (*done) return Nothing{};
   }
@@ -163,17 +160,15 @@ Result<ListenSocket> ListenSocket::open_path(const Address& address, const Socke
 
   PrivateDirectory own = PrivateDirectory::make(directory->get(), place.name);
   if (!own) return no_file_in(address, place.directory, errno);
-  Address inside = address;
-  inside.name = place.directory + "/" + own.name() + "/" + own.file();
-  const Result<SocketAddress> target = reach(inside);
-  if (!target) return target.error();
-  if (::bind(fd->get(), target->get(), target->length) != 0) return cannot(address, "bind", errno);
+  // By its descriptor: others may have given the directory's name to something else.
+  const SocketAddress target = in_directory(own.fd(), own.file());
+  if (::bind(fd->get(), target.get(), target.length) != 0)
+    return cannot(address, errno == ENOENT ? "bind, which needs /proc" : "bind", errno);
   const FileIdentity ours = identify(own.fd(), own.file());
   if (ours.inode == 0) return cannot(address, "the new socket file vanished", errno);
   if (Status status = set_access(address, own, file); !status) return status.error();
   if (::listen(fd->get(), SOMAXCONN) != 0) return cannot(address, "listen", errno);
-  if (Status status = put_into_place(address, inside, directory->get(), place.name, own, ours); !status)
-    return status.error();
+  if (Status status = put_into_place(address, directory->get(), place.name, own, ours); !status) return status.error();
   return ListenSocket(std::move(*fd), File(std::move(*directory), std::move(place.name), ours));
 }
 

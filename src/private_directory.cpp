@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "address.hpp"
+
 namespace memif {
 namespace {
 
@@ -45,7 +47,7 @@ PrivateDirectory PrivateDirectory::make(int parent, const std::string& name) noe
       case Entry::in_use:
         break;
       case Entry::refused:
-        if (!fresh) break;
+        if (!fresh || errno == ENOENT) break;  // another process has used and removed it meanwhile
         const int error = errno;
         ::unlinkat(parent, made.name_.data(), AT_REMOVEDIR);
         errno = error;
@@ -74,10 +76,12 @@ PrivateDirectory::Entry PrivateDirectory::enter(int parent) noexcept {
   return Entry::mine;
 }
 
-// A killed process leaves a socket of its own, or one that it was about to remove.
+// A killed process leaves a socket of its own, or one that it was about to remove. One that lives is in a directory of
+// another program's, to which somebody has given this name.
 bool PrivateDirectory::empty_out() noexcept {
   const FileIdentity left = identify(fd_.get(), file_.data());
-  return left.inode == 0 || (S_ISSOCK(left.mode) && ::unlinkat(fd_.get(), file_.data(), 0) == 0);
+  if (left.inode == 0) return true;
+  return S_ISSOCK(left.mode) && is_leftover(fd_.get(), file_.data()) && ::unlinkat(fd_.get(), file_.data(), 0) == 0;
 }
 
 bool PrivateDirectory::give(int directory, const char* name) noexcept {

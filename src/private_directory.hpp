@@ -25,7 +25,6 @@ class PrivateDirectory {
 
   explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
   int fd() const noexcept { return fd_.get(); }
-  const char* name() const noexcept { return name_.data(); }
   // The end of the other file's name, so that lists of sockets show it.
   const char* file() const noexcept { return file_.data(); }
 

@@ -19,6 +19,7 @@
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -185,7 +186,8 @@ void refuse_threads() {
     std::abort();
 }
 
-TEST(DeferredThreads, WithoutThreadsEventfdsAreClosedAndTheRestLater) {
+// Not even eventfds, which a peer may have in an epoll set that makes close() wait.
+TEST(DeferredThreads, WithoutThreadsAllIsClosedLater) {
   ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
   const Watched unknown;
   const Fd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -193,15 +195,45 @@ TEST(DeferredThreads, WithoutThreadsEventfdsAreClosedAndTheRestLater) {
   std::thread([&] {
     refuse_threads();
     deferred::close(unknown.give(), good_user, Closing::whatever);
-    deferred::signal(event.get(), good_user);
     deferred::close(copy, good_user, Closing::eventfd);
+    deferred::signal(event.get(), good_user);
   }).join();
   EXPECT_FALSE(unknown.closed());
-  EXPECT_EQ(::fcntl(copy, F_GETFD), -1);
-  pollfd signalled{event.get(), POLLIN, 0};
-  EXPECT_EQ(::poll(&signalled, 1, 0), 1);
+  EXPECT_NE(::fcntl(copy, F_GETFD), -1);
   EXPECT_FALSE(deferred::full());  // a later attempt
-  EXPECT_TRUE(eventually([&] { return unknown.closed(); }));
+  EXPECT_TRUE(eventually([&] { return unknown.closed() && ::fcntl(copy, F_GETFD) == -1; }));
+  pollfd signalled{event.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&signalled, 1, 1000), 1);
+}
+
+// As long as no thread can be had, descriptors do not add up without end.
+TEST(DeferredThreads, WithoutThreadsTooManyEventfdsAreClosedByTheCaller) {
+  ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
+  const std::size_t before = test::open_descriptors();
+  std::thread([&] {
+    refuse_threads();
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const rlimit tight{.rlim_cur = 400, .rlim_max = limit.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &tight);
+    for (int i = 0; i < 1000; ++i) {
+      const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+      ASSERT_GE(event, 0) << i;
+      deferred::close(event, good_user, Closing::eventfd);
+    }
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }).join();
+  EXPECT_EQ(test::open_descriptors(), before);
+}
+
+// Long before one of them is known to take long.
+TEST(DeferredThreads, AUserWhoSendsManyStrangeOnesAtOnceIsNotBelievedThatTheyAreClosedSoon) {
+  std::vector<Lingering> lingering(70);
+  for (Lingering& one : lingering) deferred::close(one.give(), bad_user, Closing::whatever);
+  EXPECT_TRUE(deferred::overloaded(bad_user));
+  EXPECT_FALSE(deferred::overloaded(good_user));
+  lingering.clear();
+  EXPECT_TRUE(eventually([] { return !deferred::overloaded(bad_user); }));
 }
 
 TEST(DeferredThreads, ChildOfAForkClosesWhatItInherits) {

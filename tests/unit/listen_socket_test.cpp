@@ -196,6 +196,21 @@ TEST_F(ListenSocketTest, LockedDirectoryStopsNobody) {
   EXPECT_TRUE(socket) << socket.error().message;
 }
 
+// Somebody who may write in the directory has given another program's directory the name that ours would have.
+TEST_F(ListenSocketTest, ALiveSocketInADirectoryOfThatNameIsLeftAlone) {
+  const std::string other = dir_ + "/.s.memif";
+  ASSERT_EQ(::mkdir(other.c_str(), 0700), 0);
+  const auto live = ListenSocket::open(*parse_address(other + "/s"), {});
+  ASSERT_TRUE(live) << live.error().message;
+  {
+    const auto socket = ListenSocket::open(address_, {});
+    ASSERT_TRUE(socket) << socket.error().message;
+    EXPECT_TRUE(connect_to(address_));
+  }
+  EXPECT_TRUE(connect_to(*parse_address(other + "/s")));
+  EXPECT_EQ(names(), std::set<std::string>{".s.memif"});
+}
+
 TEST_F(ListenSocketTest, NothingElseIsLeftInTheDirectory) {
   for (const bool stale : {false, true}) {
     if (stale) leave_stale_file();
@@ -381,7 +396,7 @@ TEST_F(ListenSocketTest, OfManyAtOnceExactlyOneWins) {
     int winners = 0, accepted = 0;
     for (auto& result : results) {
       if (!*result) {
-        EXPECT_EQ(result->error().code, Errc::address_in_use);
+        EXPECT_EQ(result->error().code, Errc::address_in_use) << result->error().message;
         continue;
       }
       ++winners;

@@ -122,6 +122,33 @@ class SocketRace : public testing::TestWithParam<bool> {
 TEST_P(SocketRace, AFileInTheSocketsPlaceIsLeftAsItIs) { race(false); }
 TEST_P(SocketRace, NorIsOneInThePlaceOfALeftover) { race(true); }
 
+// Nor is a socket made where the name of our directory leads by now.
+TEST_P(SocketRace, ALinkToAnotherDirectoryIsNotFollowed) {
+  unsigned count = 1, linked = 0;
+  for (unsigned stop = 0; stop < count; ++stop) {
+    std::filesystem::remove_all(dir_);
+    ASSERT_EQ(::mkdir(dir_.c_str(), 0777), 0);
+    ASSERT_EQ(::mkdir(at("elsewhere").c_str(), 0777), 0);
+    count = 0;
+    const int code = test::run_traced([&] { return ListenSocket::open(*parse_address(at("s")), {}) ? 0 : 1; },
+                                      [&](pid_t) {
+                                        if (count++ != stop) return;
+                                        std::vector<std::filesystem::path> there;
+                                        for (const auto& entry : std::filesystem::directory_iterator(dir_))
+                                          if (entry.is_directory() && entry.path().filename() != "elsewhere")
+                                            there.push_back(entry.path());
+                                        for (const auto& path : there) {
+                                          std::filesystem::rename(path, at("moved"));
+                                          std::filesystem::create_directory_symlink(at("elsewhere"), path);
+                                          ++linked;
+                                        }
+                                      });
+    if (code == test::cannot_be_traced) GTEST_SKIP() << "processes cannot be traced here";
+    EXPECT_TRUE(std::filesystem::is_empty(at("elsewhere"))) << "at stop " << stop;
+  }
+  EXPECT_GT(linked, 5u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Victim, SocketRace, testing::Bool(),
                          [](const auto& one) { return one.param ? "Listener" : "File"; });
 
