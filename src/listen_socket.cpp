@@ -115,12 +115,13 @@ Status set_access(const Address& address, const PrivateDirectory& where, const S
 // Taken away first, looked at then: what has the name may change at any moment before. While our socket is open it
 // holds its inode, whose number nobody else can have got.
 void ListenSocket::File::unlink() noexcept {
-  if (!directory_ || owner_ != ::getpid()) return;
-  if (!(identify(directory_.get(), name_.c_str()) == identity_)) return;
-  PrivateDirectory away = PrivateDirectory::make(directory_.get(), name_);
-  if (!away || ::renameat(directory_.get(), name_.c_str(), away.fd(), away.file()) != 0) return;
+  const Fd directory = std::move(directory_);
+  if (!directory || owner_ != ::getpid()) return;
+  if (!(identify(directory.get(), name_.c_str()) == identity_)) return;
+  PrivateDirectory away = PrivateDirectory::make(directory.get(), name_);
+  if (!away || ::renameat(directory.get(), name_.c_str(), away.fd(), away.file()) != 0) return;
   if (identify(away.fd(), away.file()) == identity_) return;
-  if (!away.give(directory_.get(), name_.c_str())) away.keep();
+  if (!away.give(directory.get(), name_.c_str())) away.keep();
 }
 
 // A process that was killed a moment ago still has its sockets.

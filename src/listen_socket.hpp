@@ -33,6 +33,12 @@ class ListenSocket {
 
   int fd() const noexcept { return fd_.get(); }
 
+  // Takes the file away, and hands over the descriptor, which still listens.
+  Fd end() noexcept {
+    file_.unlink();
+    return std::move(fd_);
+  }
+
   // The next connection, non-blocking and close-on-exec. The error's code is accept()'s errno: EAGAIN when there is
   // none.
   Result<Fd> accept();
@@ -44,7 +50,7 @@ class ListenSocket {
     File() noexcept = default;
     File(Fd directory, std::string name, const FileIdentity& identity) noexcept
         : directory_(std::move(directory)), name_(std::move(name)), owner_(::getpid()), identity_(identity) {}
-    void unlink() noexcept;
+    void unlink() noexcept;  // once
 
    private:
     Fd directory_;

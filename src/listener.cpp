@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fcntl.h>
 #include <initializer_list>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,24 +49,25 @@ Listener::Listener(ContextImpl& context, Address address, ListenSocket socket, b
       rest_(first_rest),
       resume_(context.reactor(), [this] { resume(); }) {}
 
+// Closing the socket closes the connections that nobody accepted, and all that is in them: if there are any, that is
+// not done here. Of a socket that is another process's as well nobody knows, since that one may go on listening.
 Listener::~Listener() {
   if (watched_) context_.reactor().unwatch(socket_.fd());
-  if (!context_.reactor().abandoned()) clear_backlog();
+  if (context_.reactor().abandoned()) return;
+  if (adopted_ || !clear_backlog()) const SharedFd elsewhere(socket_.end());
 }
 
-// Closing the socket closes the connections that nobody accepted, and all that is in them. So none are left; of a
-// socket that is another process's as well, one more descriptor is closed last, elsewhere: that one may go on
-// listening.
-void Listener::clear_backlog() noexcept {
-  if (adopted_) {
-    const SharedFd last(Fd(::fcntl(socket_.fd(), F_DUPFD_CLOEXEC, 0)));
-    return;
-  }
+// True: nobody waits any more, nor can come.
+bool Listener::clear_backlog() noexcept try {
   ::shutdown(socket_.fd(), SHUT_RD);
-  try {
-    while (Result<Fd> left = socket_.accept()) Channel(std::move(*left));
-  } catch (const std::bad_alloc&) {
+  while (!deferred::full()) {
+    Result<Fd> left = socket_.accept();
+    if (!left) return says(left.error().code, {EAGAIN, EINVAL});  // EINVAL: none, of a socket that is shut
+    Channel(std::move(*left));
   }
+  return false;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 Status Listener::start() {

@@ -45,7 +45,7 @@ class Listener final : public Handler {
 
  private:
   static void widen(handshake::ServerIdentity& identity, const InterfaceConfig& config);
-  void clear_backlog() noexcept;
+  bool clear_backlog() noexcept;
   void accept_one(Channel channel);
   void rest(Reason why);
   void recovered();

@@ -43,6 +43,7 @@ struct Allowance {
 };
 constexpr Allowance per_program{1024, std::size_t{1} << 20, 200ms, 50ms};
 constexpr Allowance per_user{4096, std::size_t{2} << 20, 1s, 200ms};
+constexpr Allowance of_all{16384, std::size_t{16} << 20, 3s, 400ms};  // somebody may have many users
 
 Allowance smaller(const Allowance& a, const Allowance& b) {
   return {std::min(a.files, b.files), std::min(a.bytes, b.bytes), std::min(a.cpu, b.cpu),
@@ -83,6 +84,8 @@ class Purse {
 
 // --- Copying: each word of the publication is read once, into memory of our own ---
 
+constexpr std::size_t longest_page = 65536;  // files are as long as whole pages
+
 // A read-only view of a publication that cannot be cut short.
 class Mapping {
  public:
@@ -92,8 +95,9 @@ class Mapping {
     if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || ::fstat(file.get(), &status) != 0)
       return damaged("its memory file could shrink");
     constexpr Layout smallest(1, 1), largest(wire::max_rings, wire::max_rings);
-    if (static_cast<std::size_t>(status.st_size) < smallest.size) return damaged("it is too short");
-    const std::size_t size = std::min(static_cast<std::size_t>(status.st_size), largest.size);
+    const auto size = static_cast<std::size_t>(status.st_size);
+    if (size < smallest.size) return damaged("it is too short");
+    if (size > largest.size + longest_page) return damaged("it is too long");
     void* const data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
     if (data == MAP_FAILED) return system_error(errno, "cannot map what a program publishes");
     return Mapping(static_cast<std::byte*>(data), size);
@@ -343,25 +347,35 @@ Result<Observation> observe(pid_t pid) {
 }
 
 Observation observe_all() {
-  std::vector<pid_t> processes;
+  std::vector<Credentials> programs;
   {
     const std::unique_ptr<DIR, decltype([](DIR* directory) { ::closedir(directory); })> all(::opendir("/proc"));
-    while (const dirent* const entry = all != nullptr ? ::readdir(all.get()) : nullptr)
-      if (const auto pid = static_cast<pid_t>(std::atol(entry->d_name)); pid > 0) processes.push_back(pid);
+    while (const dirent* const entry = all != nullptr ? ::readdir(all.get()) : nullptr) {
+      const auto pid = static_cast<pid_t>(std::atol(entry->d_name));
+      if (const auto program = pid > 0 ? detail::credentials_of(pid) : Result<Credentials>(Error{}))
+        programs.push_back(*program);
+    }
   }
-  std::sort(processes.begin(), processes.end());
+  // First those that nobody else has made.
+  const auto trusted = [self = ::getuid()](const Credentials& one) { return one.uid == 0 || one.uid == self; };
+  std::sort(programs.begin(), programs.end(), [&](const Credentials& a, const Credentials& b) {
+    return std::tuple(!trusted(a), a.pid) < std::tuple(!trusted(b), b.pid);
+  });
 
   Observation result;
+  Allowance left_of_all = of_all;
   std::map<uid_t, Allowance> users;
-  for (const pid_t pid : processes) {
-    const Result<Credentials> program = detail::credentials_of(pid);
-    if (!program) continue;
-    Allowance& left = users.try_emplace(program->uid, per_user).first->second;
-    const Allowance given = smaller(left, per_program);
+  for (const Credentials& program : programs) {
+    Allowance& left = users.try_emplace(program.uid, per_user).first->second;
+    const Allowance given = smaller(smaller(left, left_of_all), per_program);
     Purse purse(given);
-    static_cast<void>(look_at(*program, purse, result));  // of another user's, nothing is seen
+    static_cast<void>(look_at(program, purse, result));  // of another user's, nothing is seen
     left = purse.rest_of(left, given);
+    left_of_all = purse.rest_of(left_of_all, given);
   }
+  std::stable_sort(
+      result.interfaces.begin(), result.interfaces.end(),
+      [](const ObservedInterface& a, const ObservedInterface& b) { return a.program.pid < b.program.pid; });
   return result;
 }
 

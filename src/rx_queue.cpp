@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include <memif/rx_queue.hpp>
+#include <memif/uncancelled.hpp>
 
 #include "interrupt.hpp"
 #include "port.hpp"
@@ -48,6 +49,7 @@ RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig&
 
 void RxQueue::refresh() noexcept {
   if (!pay_attention()) return;
+  const Uncancelled uncancelled;  // letting go of a link closes descriptors
   if (adopt_link()) {
     detail::LinkRing* ring = link_ != nullptr && index_ < link_->rx.size() ? &link_->rx[index_] : nullptr;
     attach(ring);

@@ -1,6 +1,7 @@
 #include <array>
 
 #include <memif/tx_queue.hpp>
+#include <memif/uncancelled.hpp>
 
 #include "interrupt.hpp"
 #include "port.hpp"
@@ -40,6 +41,7 @@ TxQueue::TxQueue(detail::Port& port, std::uint16_t index, TxCounters* published)
 
 void TxQueue::refresh() noexcept {
   const bool loses_part = held() != 0;
+  const Uncancelled uncancelled;  // letting go of a link closes descriptors
   if (!pay_attention() || !adopt_link()) return;
   detail::LinkRing* ring = link_ != nullptr && index_ < link_->tx.size() ? &link_->tx[index_] : nullptr;
   if (loses_part) {

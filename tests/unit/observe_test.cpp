@@ -285,8 +285,14 @@ TEST_F(Damaged, MoreQueuesThanFit) {
 TEST_F(Damaged, MoreQueuesThanThereCanBe) {
   auto other = identity();
   other.rx_queues = 60000;
-  const Fd file = publish(other, 8 << 20);
+  const Fd file = publish(other);
   expect_refused("out of range");
+}
+
+// Whoever unmaps it last frees all of it.
+TEST_F(Damaged, LongerThanAnyIs) {
+  const Fd file = publish(identity(), 8 << 20);
+  expect_refused("too long");
 }
 
 TEST_F(Damaged, AChangeWithoutEnd) {

@@ -1,4 +1,5 @@
 // A server whose own process, machine or sandbox is in the way says so, to whoever can see it, and goes on when it can.
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <fcntl.h>
@@ -7,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <memory>
 #include <string>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -21,6 +23,7 @@
 #include "address.hpp"
 #include "channel.hpp"
 #include "message.hpp"
+#include "support/lingering.hpp"
 #include "support/pair.hpp"
 
 namespace memif {
@@ -118,6 +121,25 @@ TEST(OutOfDescriptors, AListenerThatIsNotLetByASandboxNeitherSpinsNorIsSilent) {
   ASSERT_TRUE(WIFEXITED(status));
   if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no system call can be refused here";
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// Who waits in its backlog, with something that takes minutes to close, does not hold up its end.
+TEST(OutOfDescriptors, AListenerEndsAtOnceAllTheSame) {
+  std::array<test::Lingering, 3> lingering;
+  std::vector<Fd> visitors;
+  auto server = std::make_unique<Server>();
+  for (test::Lingering& one : lingering) {
+    Channel channel(server->visitor());
+    channel.send(message::emit(message::AddRegion{.index = 0, .size = 4096}), one.fd());
+    visitors.emplace_back(::fcntl(channel.fd(), F_DUPFD_CLOEXEC, 0));
+    one.close();  // another is on its way
+  }
+  const auto before = Clock::now();
+  {
+    const NoMoreDescriptors limit;
+    server.reset();
+  }
+  EXPECT_LT(Clock::now() - before, 10s);
 }
 
 // What a client sends cannot be taken: that is not the client's fault.
