@@ -11,7 +11,7 @@
 namespace memif {
 namespace {
 
-constexpr std::size_t max_name = 32, max_secret = 24;  // field widths: docs/protocol.md, "Messages"
+constexpr std::size_t name_width = 32, secret_width = 24;  // field widths: docs/protocol.md, "Messages"
 constexpr unsigned max_queues = 256;
 constexpr std::uint32_t min_ring = 2, max_ring = 16384;
 constexpr std::uint32_t max_buffer = 1u << 20, memory_unit = 64;
@@ -182,8 +182,8 @@ Status validate(const InterfaceConfig& config) {
   for (const auto check : {check_enums, check_socket, check_queues, check_memory, check_durations}) {
     if (Status status = check(config); !status) return status;
   }
-  if (Status status = check_text("secret", config.secret.size(), max_secret); !status) return status;
-  return check_text("name", config.name.size(), max_name);
+  if (Status status = check_text("secret", config.secret.size(), secret_width); !status) return status;
+  return check_text("name", config.name.size(), name_width);
 }
 
 }  // namespace memif

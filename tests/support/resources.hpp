@@ -7,7 +7,7 @@ namespace memif::test {
 
 // Not counting what the library is about to close, on threads that end by themselves.
 std::size_t open_descriptors();
-std::size_t shared_mappings();   // of memory files
+std::size_t shared_mappings();  // of memory files
 
 struct Resources {
   std::size_t descriptors = 0;

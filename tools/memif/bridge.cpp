@@ -25,10 +25,6 @@ using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 using Time = BridgePort::Time;
 
-// However busy the ports are, links and signals are looked after this often.
-constexpr auto control_period = 1ms;
-constexpr auto long_wait = 1s;  // for a peer
-
 struct BridgeOptions {
   std::vector<std::string> words;
   std::string age = "300s", interval, time;

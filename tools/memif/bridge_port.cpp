@@ -2,12 +2,9 @@
 
 #include <algorithm>
 
+#include "codec.hpp"
+
 namespace memif::tool {
-namespace {
-
-constexpr std::size_t ethernet_header = 14;
-
-}  // namespace
 
 Frames BridgePort::receive() {
   frames_.clear();

@@ -20,9 +20,9 @@
 namespace memif::tool {
 namespace {
 
-constexpr std::size_t tap_burst = 64;                      // frames, and what the last packet makes of them
-constexpr std::size_t longest_read = 65536 + 64;           // an IP packet, Ethernet's header, and tags of VLANs
-constexpr std::size_t memory_size = std::size_t{2} << 20;  // of a burst
+constexpr std::size_t tap_burst = 64;                       // frames, and what the last packet makes of them
+constexpr std::size_t longest_read = 65536 + 64;            // an IP packet, Ethernet's header, and tags of VLANs
+constexpr std::size_t burst_memory = std::size_t{2} << 20;  // of a burst
 
 [[noreturn]] void fail(const std::string& what, int error) {
   const char* advice = error == EPERM || error == EACCES ? " (needs CAP_NET_ADMIN: run as root)"
@@ -177,7 +177,7 @@ class TapPort final : public BridgePort {
   Fd fd_;
   bool offload_;
   Joiner joiner_;
-  std::vector<std::uint8_t> memory_ = std::vector<std::uint8_t>(memory_size);
+  std::vector<std::uint8_t> memory_ = std::vector<std::uint8_t>(burst_memory);
 };
 
 }  // namespace

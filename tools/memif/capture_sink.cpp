@@ -42,7 +42,7 @@ CaptureConditions ring_conditions(const CaptureOptions& options) {
   return ring;
 }
 
-const char* to_string(CaptureEnd end) {
+const char* end_name(CaptureEnd end) {
   constexpr std::array names{"signal", "packets", "filesize", "files", "duration", "end_of_file", "link_down"};
   return names[static_cast<std::size_t>(end)];
 }
@@ -188,7 +188,7 @@ void CaptureSink::report_json(CaptureEnd end, std::uint64_t received, std::uint6
                                 {"received", received},
                                 {"captured", captured_},
                                 {"dropped", dropped},
-                                {"ended_by", to_string(end)}};
+                                {"ended_by", end_name(end)}};
   report["duration_s"] = std::chrono::duration<double>(Clock::now() - begin_).count();
   report["file_bytes"] = files_ ? files_->bytes() : 0;
   report["files"] = nlohmann::ordered_json::array();

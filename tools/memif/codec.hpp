@@ -18,6 +18,7 @@ namespace memif::tool {
 using View = std::span<const std::uint8_t>;
 using Bytes = std::vector<std::uint8_t>;
 
+inline constexpr std::size_t ethernet_header = 14;  // bytes
 namespace ethertype {
 inline constexpr std::uint16_t ipv4 = 0x0800, arp = 0x0806, vlan = 0x8100, ipv6 = 0x86dd, qinq = 0x88a8;
 }

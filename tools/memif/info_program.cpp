@@ -13,11 +13,13 @@
 namespace memif::tool {
 namespace {
 
-using Time = std::chrono::system_clock::time_point;
+using WallTime = std::chrono::system_clock::time_point;
 
-void line(std::string_view label, const std::string& text) { print_line(fmt::format("  {:<12} {}", label, text)); }
+void indented_line(std::string_view label, const std::string& text) {
+  print_line(fmt::format("  {:<12} {}", label, text));
+}
 
-std::string when(Time time) {
+std::string when(WallTime time) {
   return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(std::chrono::system_clock::to_time_t(time)));
 }
 
@@ -50,47 +52,48 @@ std::string counters(std::initializer_list<std::pair<const char*, std::uint64_t>
 void print_queues(const ObservedInterface& seen) {
   for (std::size_t i = 0; i < seen.rx.size(); ++i) {
     const RxTotals& n = seen.rx[i].totals;
-    line(fmt::format("receive {}", i), ring_text(seen.rx[i].ring));
-    line("", counters({{"packets", n.packets},
-                       {"bytes", n.bytes},
-                       {"bursts", n.bursts},
-                       {"dropped for a bad descriptor", n.dropped_descriptor},
-                       {"dropped for too many buffers", n.dropped_long},
-                       {"dropped for too many bytes", n.dropped_oversize},
-                       {"interrupts", n.interrupts},
-                       {"sleeps", n.sleeps}}));
+    indented_line(fmt::format("receive {}", i), ring_text(seen.rx[i].ring));
+    indented_line("", counters({{"packets", n.packets},
+                                {"bytes", n.bytes},
+                                {"bursts", n.bursts},
+                                {"dropped for a bad descriptor", n.dropped_descriptor},
+                                {"dropped for too many buffers", n.dropped_long},
+                                {"dropped for too many bytes", n.dropped_oversize},
+                                {"interrupts", n.interrupts},
+                                {"sleeps", n.sleeps}}));
   }
   for (std::size_t i = 0; i < seen.tx.size(); ++i) {
     const TxTotals& n = seen.tx[i].totals;
-    line(fmt::format("transmit {}", i), ring_text(seen.tx[i].ring));
-    line("", counters({{"packets", n.packets},
-                       {"bytes", n.bytes},
-                       {"bursts", n.bursts},
-                       {"times the ring was full", n.ring_full},
-                       {"posted buffers that cannot be used", n.dropped_buffer},
-                       {"rejected", n.rejected},
-                       {"interrupts", n.interrupts}}));
+    indented_line(fmt::format("transmit {}", i), ring_text(seen.tx[i].ring));
+    indented_line("", counters({{"packets", n.packets},
+                                {"bytes", n.bytes},
+                                {"bursts", n.bursts},
+                                {"times the ring was full", n.ring_full},
+                                {"posted buffers that cannot be used", n.dropped_buffer},
+                                {"rejected", n.rejected},
+                                {"interrupts", n.interrupts}}));
   }
 }
 
 void print_interface(const ObservedInterface& seen) {
   print_line(fmt::format("{} on {} id {}, {}, {} mode", seen.name, seen.socket, seen.id, to_string(seen.role),
                          to_string(seen.mode)));
-  line("process", process_text(seen.program));
-  line("application", seen.app_name);
-  line("state", fmt::format("{}, since {}", state(seen), when(seen.changed)));
+  indented_line("process", process_text(seen.program));
+  indented_line("application", seen.app_name);
+  indented_line("state", fmt::format("{}, since {}", state(seen), when(seen.changed)));
   if (seen.peer) {
     const Credentials& peer = seen.peer->credentials;
-    line("peer", fmt::format("pid {}, uid {}, gid {}, version {}", peer.pid, peer.uid, peer.gid,
-                             version_text(seen.peer->version)));
+    indented_line("peer", fmt::format("pid {}, uid {}, gid {}, version {}", peer.pid, peer.uid, peer.gid,
+                                      version_text(seen.peer->version)));
   }
-  line("history", fmt::format("{} connects, {} disconnects, {} refusals since {}{}", seen.connects, seen.disconnects,
-                              seen.refusals, when(seen.started),
-                              seen.peer && seen.last_reason ? "; last: " + seen.last_reason->text : std::string()));
+  indented_line("history",
+                fmt::format("{} connects, {} disconnects, {} refusals since {}{}", seen.connects, seen.disconnects,
+                            seen.refusals, when(seen.started),
+                            seen.peer && seen.last_reason ? "; last: " + seen.last_reason->text : std::string()));
   for (std::size_t i = 0; i < seen.regions.size(); ++i)
-    line(fmt::format("region {}", i),
-         fmt::format("{} bytes{}{}", seen.regions[i].size, seen.regions[i].external ? ", external" : "",
-                     seen.regions[i].sealed ? ", sealed" : ", not sealed"));
+    indented_line(fmt::format("region {}", i),
+                  fmt::format("{} bytes{}{}", seen.regions[i].size, seen.regions[i].external ? ", external" : "",
+                              seen.regions[i].sealed ? ", sealed" : ", not sealed"));
   print_queues(seen);
 }
 

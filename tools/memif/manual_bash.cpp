@@ -9,7 +9,7 @@ namespace {
 
 // Readline's words end at '=' and ':' too. What comes after those in an option is its value, and in a port's word a
 // file.
-constexpr auto beginning = R"(# bash completion for memif, made from the texts of its --help
+constexpr auto bash_beginning = R"(# bash completion for memif, made from the texts of its --help
 
 _memif() {
   local word=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD - 1]}
@@ -23,7 +23,7 @@ _memif() {
   case $command in
 )";
 
-constexpr auto ending = R"(  esac
+constexpr auto bash_ending = R"(  esac
   [[ $option != -* && ${COMP_WORDS[COMP_CWORD - 1]}${COMP_WORDS[COMP_CWORD]} == *[=:]* ]] && offer=FILE
   COMPREPLY=()
   if [[ $word == -* ]]; then
@@ -71,9 +71,9 @@ std::string branch(const ManualCommand& command, const std::string& pattern) {
 }  // namespace
 
 std::string bash_completion(const ManualCommand& root) {
-  std::string result = beginning + branch(root, "''");
+  std::string result = bash_beginning + branch(root, "''");
   for (const ManualCommand& command : root.commands) result += branch(command, command.name);
-  return result + ending;
+  return result + bash_ending;
 }
 
 }  // namespace memif::tool

@@ -10,7 +10,7 @@
 namespace memif::tool {
 namespace {
 
-using Row = std::vector<std::string>;
+using TableRow = std::vector<std::string>;
 
 // A table must fit the page of a terminal of 80 columns, where text begins 7 columns in and ends 2 before.
 constexpr std::size_t page_width = 71, between_columns = 2;
@@ -29,8 +29,8 @@ std::size_t number_length(std::string_view line) {
   return digits != 0 && line.substr(digits).starts_with(". ") ? digits + 2 : 0;
 }
 
-Row cells(std::string_view line) {
-  Row result;
+TableRow cells(std::string_view line) {
+  TableRow result;
   line = trim(line);
   line.remove_prefix(1);
   std::string cell;
@@ -46,7 +46,7 @@ Row cells(std::string_view line) {
   return result;
 }
 
-bool rule(const Row& row) {
+bool rule(const TableRow& row) {
   return std::all_of(row.begin(), row.end(),
                      [](const auto& cell) { return cell.find_first_not_of("-:") == cell.npos; });
 }
@@ -69,9 +69,9 @@ std::size_t longest_word(std::string_view text) {
 
 // Widths of columns for which the page is too narrow: each has room for its longest word, and the rest goes to those
 // that want it, a column at a time.
-std::vector<std::size_t> column_widths(const std::vector<Row>& table) {
+std::vector<std::size_t> column_widths(const std::vector<TableRow>& table) {
   std::vector<std::size_t> wanted, widths;
-  for (const Row& row : table) {
+  for (const TableRow& row : table) {
     wanted.resize(std::max(wanted.size(), row.size()));
     widths.resize(wanted.size());
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -108,7 +108,7 @@ class Converter {
   std::string introduction_;  // empty once written
   std::string pending_;       // a paragraph or an item so far
   std::string label_;         // of the item; empty for a paragraph
-  std::vector<Row> table_;
+  std::vector<TableRow> table_;
   std::string code_;
   bool in_code_ = false;
 };
@@ -173,7 +173,7 @@ void Converter::write_table() {
     format += fmt::format("{}lw({}n)", format.empty() ? "" : fmt::format("{} ", between_columns), width);
   page_.space();
   page_.line(".TS\n" + format + ".");
-  for (const Row& row : table_) {
+  for (const TableRow& row : table_) {
     std::string line;
     for (std::size_t i = 0; i < widths.size(); ++i) {
       const std::string plain = i < row.size() ? row[i] : std::string();

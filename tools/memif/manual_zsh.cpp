@@ -6,7 +6,7 @@
 namespace memif::tool {
 namespace {
 
-constexpr auto beginning = R"(#compdef memif
+constexpr auto zsh_beginning = R"(#compdef memif
 # zsh completion for memif, made from the texts of its --help
 
 # The words that a port can begin with; after those, a file.
@@ -25,7 +25,7 @@ _memif() {
   typeset -A opt_args
 )";
 
-constexpr auto ending = R"(      esac
+constexpr auto zsh_ending = R"(      esac
       ;;
   esac
 }
@@ -87,7 +87,7 @@ std::string specifications(const ManualCommand& command) {
 }  // namespace
 
 std::string zsh_completion(const ManualCommand& root) {
-  std::string result = beginning;
+  std::string result = zsh_beginning;
   result += "  commands=(\n";
   for (const ManualCommand& command : root.commands)
     result += fmt::format("    '{}:{}'\n", command.name, escape(command.summary));
@@ -99,7 +99,7 @@ std::string zsh_completion(const ManualCommand& root) {
             "      case $words[1] in\n";
   for (const ManualCommand& command : root.commands)
     result += fmt::format("        {}) _arguments{} ;;\n", command.name, specifications(command));
-  return result + ending;
+  return result + zsh_ending;
 }
 
 }  // namespace memif::tool

@@ -13,9 +13,9 @@ namespace memif::tool {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Time = std::chrono::system_clock::time_point;
+using WallTime = std::chrono::system_clock::time_point;
 
-double seconds(Time time) { return std::chrono::duration<double>(time.time_since_epoch()).count(); }
+double unix_time(WallTime time) { return std::chrono::duration<double>(time.time_since_epoch()).count(); }
 
 auto key(const ObservedInterface& seen) { return std::tie(seen.program.pid, seen.socket, seen.id, seen.role); }
 
@@ -111,9 +111,9 @@ Json to_json(const ObservedInterface& seen) {
             {"id", seen.id},
             {"role", to_string(seen.role)},
             {"mode", to_string(seen.mode)},
-            {"started_unix_s", seconds(seen.started)},
+            {"started_unix_s", unix_time(seen.started)},
             {"connected", seen.connected},
-            {"changed_unix_s", seconds(seen.changed)},
+            {"changed_unix_s", unix_time(seen.changed)},
             {"connects", seen.connects},
             {"disconnects", seen.disconnects},
             {"refusals", seen.refusals}};

@@ -25,12 +25,12 @@ class Option {
   Option& type_name(const std::string& name);  // what its value is called
   Option& group(const std::string& name);      // the heading that it stands under; empty: it is hidden
   Option& default_str(const std::string& text);
-  Option& capture_default_str();        // what the variable holds now is the default that the help shows
+  Option& capture_default_str();  // what the variable holds now is the default that the help shows
   Option& excludes(const Option& other);
-  Option& expected(int min, int max);   // so many values
-  Option& one_value_each();             // given again for each value of a list
-  Option& delimiter(char character);    // between the values of a list
-  Option& first_counts();               // of several, where only one is wanted
+  Option& expected(int min, int max);  // so many values
+  Option& one_value_each();            // given again for each value of a list
+  Option& delimiter(char character);   // between the values of a list
+  Option& first_counts();              // of several, where only one is wanted
 
   // Whole decimal numbers within the limits. CLI11 by itself takes "-1" for a very large number, "010" for 8, and what
   // is too large for the largest.

@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
 
 constexpr std::size_t burst_packets = 64;
-constexpr auto long_wait = 10s;  // for the next packet: whoever waits should know
+constexpr auto long_pause = 10s;  // for the next packet: whoever waits should know
 
 struct ReplayOptions {
   PortOptions port;
@@ -163,7 +163,7 @@ void ReplayCommand::send_all(Session& session, Port& port) {
 
 // Until the next packet is due. A capture may say that this is in years.
 void ReplayCommand::tell_of_wait(nanoseconds left) {
-  if (left < long_wait || std::exchange(told_of_, source_.read()) == source_.read()) return;
+  if (left < long_pause || std::exchange(told_of_, source_.read()) == source_.read()) return;
   const bool recorded = options_.plan.packet_rate.empty() && options_.plan.bit_rate.empty();
   notice(fmt::format("packet {} is due in {}, {}; waiting", source_.read(), format_duration(left),
                      recorded ? "by the times of the capture (--topspeed, --pps and --mbps pay no heed to them)"

@@ -8,7 +8,7 @@
 namespace memif::tool {
 namespace {
 
-using Packet = std::span<std::uint8_t>;
+using WritableView = std::span<std::uint8_t>;
 
 constexpr std::size_t none = ~std::size_t{0};
 
@@ -18,7 +18,7 @@ std::uint8_t mask(unsigned length, std::size_t i) noexcept {
   return static_cast<std::uint8_t>(0xff00u >> bits);
 }
 
-bool matches(const Prefix& network, Packet address) noexcept {
+bool matches(const Prefix& network, WritableView address) noexcept {
   const auto wanted = network.address.bytes();
   if (wanted.size() != address.size()) return false;
   for (std::size_t i = 0; i < address.size(); ++i)
@@ -27,9 +27,9 @@ bool matches(const Prefix& network, Packet address) noexcept {
 }
 
 // Changes one address; `sums` are the places in `packet` of the checksums that cover it.
-void rewrite_address(const std::vector<AddressMap>& maps, Packet packet, std::size_t at, std::size_t size,
+void rewrite_address(const std::vector<AddressMap>& maps, WritableView packet, std::size_t at, std::size_t size,
                      std::span<const std::size_t> sums) noexcept {
-  const Packet address = packet.subspan(at, size);
+  const WritableView address = packet.subspan(at, size);
   const auto map =
       std::find_if(maps.begin(), maps.end(), [&](const AddressMap& m) { return matches(m.from, address); });
   if (map == maps.end()) return;
@@ -46,7 +46,7 @@ void rewrite_address(const std::vector<AddressMap>& maps, Packet packet, std::si
 }
 
 // Where the checksum of the transport header at `at` is, if it covers addresses and the packet has it.
-std::size_t transport_checksum(Packet packet, std::size_t at, std::uint8_t upper, bool v6) noexcept {
+std::size_t transport_checksum(WritableView packet, std::size_t at, std::uint8_t upper, bool v6) noexcept {
   std::size_t sum = none;
   if (upper == protocol::tcp)
     sum = at + 16;
@@ -59,7 +59,7 @@ std::size_t transport_checksum(Packet packet, std::size_t at, std::uint8_t upper
   return upper == protocol::udp && get16(packet, sum) == 0 ? none : sum;
 }
 
-void rewrite_both(const Rewrite& rewrite, Packet packet, std::size_t at, std::size_t size, std::uint8_t upper,
+void rewrite_both(const Rewrite& rewrite, WritableView packet, std::size_t at, std::size_t size, std::uint8_t upper,
                   std::span<const std::size_t, 2> sums) noexcept {
   rewrite_address(rewrite.addresses, packet, at, size, sums);
   rewrite_address(rewrite.addresses, packet, at + size, size, sums);
@@ -67,7 +67,7 @@ void rewrite_both(const Rewrite& rewrite, Packet packet, std::size_t at, std::si
   if (upper == protocol::udp && sums[1] != none && get16(packet, sums[1]) == 0) put16(packet, sums[1], 0xffff);
 }
 
-void rewrite_ipv4(const Rewrite& rewrite, Packet packet) noexcept {
+void rewrite_ipv4(const Rewrite& rewrite, WritableView packet) noexcept {
   if (packet.size() < 20) return;
   const std::size_t header = (packet[0] & std::size_t{0x0f}) * 4;
   if (header < 20) return;
@@ -77,7 +77,7 @@ void rewrite_ipv4(const Rewrite& rewrite, Packet packet) noexcept {
   rewrite_both(rewrite, packet, 12, 4, upper, sums);
 }
 
-void rewrite_ipv6(const Rewrite& rewrite, Packet packet) noexcept {
+void rewrite_ipv6(const Rewrite& rewrite, WritableView packet) noexcept {
   constexpr std::uint8_t hop_by_hop = 0, routing = 43, fragment = 44, destination_options = 60;
   if (packet.size() < 40) return;
   std::uint8_t next = packet[6];
@@ -94,13 +94,13 @@ void rewrite_ipv6(const Rewrite& rewrite, Packet packet) noexcept {
   rewrite_both(rewrite, packet, 8, 16, next, sums);
 }
 
-void rewrite_arp(const Rewrite& rewrite, Packet packet) noexcept {
+void rewrite_arp(const Rewrite& rewrite, WritableView packet) noexcept {
   if (!parse_arp(packet)) return;
   rewrite_address(rewrite.addresses, packet, 14, 4, {});
   rewrite_address(rewrite.addresses, packet, 24, 4, {});
 }
 
-void rewrite_ip(const Rewrite& rewrite, Packet packet) noexcept {
+void rewrite_ip(const Rewrite& rewrite, WritableView packet) noexcept {
   if (packet.empty()) return;
   if (packet[0] >> 4 == 4) rewrite_ipv4(rewrite, packet);
   if (packet[0] >> 4 == 6) rewrite_ipv6(rewrite, packet);

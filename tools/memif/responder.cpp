@@ -5,7 +5,6 @@
 namespace memif::tool {
 namespace {
 
-constexpr std::size_t ethernet_header = 14;
 constexpr std::uint8_t fresh_hop_limit = 64;
 
 Answer make_answer(Answer::Kind kind, View head, std::size_t size) {

@@ -15,12 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// However busy the queues are, signals and links are looked after this often.
-constexpr auto control_period = 1ms;
-
-// A peer that has not come by then may never come: whoever waits should know.
-constexpr auto long_wait = 1s;
-
 timespec until_timeout(Clock::time_point until) {
   const auto left = std::max<std::chrono::nanoseconds>(until - Clock::now(), 0ns);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);

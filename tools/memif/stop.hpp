@@ -2,9 +2,17 @@
 // the start (nohup) stays so.
 #pragma once
 
+#include <chrono>
+
 #include <memif/context.hpp>
 
 namespace memif::tool {
+
+// However busy the queues are, signals and links are looked after this often.
+inline constexpr std::chrono::milliseconds control_period{1};
+
+// A peer that has not come by then may never come: whoever waits should know.
+inline constexpr std::chrono::seconds long_wait{1};
 
 // Installs the handlers and wakes `context` when a signal comes. One at a time; main thread.
 class StopSignals {
