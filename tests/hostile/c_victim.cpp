@@ -1,9 +1,12 @@
 #include "c_victim.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <poll.h>
+#include <sstream>
 #include <stdexcept>
 #include <sys/socket.h>
 
@@ -13,6 +16,7 @@ namespace memif::hostile {
 namespace {
 
 using namespace std::chrono_literals;
+using Region = CVictim::Region;
 
 memif_conn_args_t attacked(Role role) {
   memif_conn_args_t args{};
@@ -31,15 +35,42 @@ memif_conn_args_t bystanding(bool master) {
   return args;
 }
 
-void check(int code) {
+// Of an interface's details. Generation 2.0 has neither.
+struct Told {
+  std::vector<Region> regions;
+  std::string error;
+};
+
+Told ask([[maybe_unused]] memif_conn_handle_t connection) {
+  Told told;
+#if GENERATION >= 21
+  memif_details_t details{};
+  std::vector<char> text(std::size_t{64} * 1024);
+  const int code = memif_get_details(connection, &details, text.data(), static_cast<ssize_t>(text.size()));
   if (code != MEMIF_ERR_SUCCESS) throw std::runtime_error(memif_strerror(code));
+  for (unsigned i = 0; i < details.regions_num; ++i)
+    told.regions.push_back({reinterpret_cast<std::uintptr_t>(details.regions[i].addr), details.regions[i].size});
+  told.error = reinterpret_cast<const char*>(details.error);
+#endif
+  return told;
 }
 
-memif_details_t details(memif_conn_handle_t connection, std::vector<char>& text) {
-  memif_details_t details{};
-  text.resize(64 * 1024);
-  check(memif_get_details(connection, &details, text.data(), static_cast<ssize_t>(text.size())));
-  return details;
+std::vector<Region> shared_memory() {
+  std::vector<Region> regions;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t begin = 0, end = 0;
+    char dash;
+    std::istringstream(line) >> std::hex >> begin >> dash >> end;
+    if (line.find("/memfd:") != std::string::npos) regions.push_back({begin, end - begin});
+  }
+  return regions;
+}
+
+// What peers have sent is closed by the library's threads, which end then. What are left are this and the bystander's.
+bool all_is_closed() {
+  const std::filesystem::directory_iterator threads("/proc/self/task");
+  return std::distance(begin(threads), end(threads)) == 2;
 }
 
 // Without the peers' own that take long to close, which are sockets of a network: these are to be gone when the peer
@@ -68,46 +99,6 @@ const char* words(Errc code) {
 
 }  // namespace
 
-// --- CEnd
-
-CEnd::CEnd(const std::string& path, const memif_conn_args_t& args, bool interrupts)
-    : args_(args), on_interrupt_(interrupts ? on_interrupt : nullptr) {
-  memif_socket_args_t socket{};
-  path.copy(socket.path, sizeof socket.path - 1);
-  check(memif_create_socket(&socket_, &socket, nullptr));
-  args_.socket = socket_;
-  create();
-}
-
-CEnd::~CEnd() {
-  memif_delete(&connection_);
-  memif_delete_socket(&socket_);
-}
-
-void CEnd::create() { check(memif_create(&connection_, &args_, on_connect, on_disconnect, on_interrupt_, this)); }
-
-void CEnd::renew() {
-  check(memif_delete(&connection_));
-  create();
-}
-
-int CEnd::on_connect(memif_conn_handle_t connection, void* self) {
-  memif_refill_queue(connection, 0, UINT16_MAX, 0);
-  ++static_cast<CEnd*>(self)->connects_;
-  return 0;
-}
-
-int CEnd::on_disconnect(memif_conn_handle_t, void* self) {
-  ++static_cast<CEnd*>(self)->disconnects_;
-  return 0;
-}
-
-int CEnd::on_interrupt(memif_conn_handle_t, void* self, std::uint16_t) {
-  auto* const end = static_cast<CEnd*>(self);
-  end->stray_interrupts_ += end->up() ? 0 : 1;
-  return 0;
-}
-
 // --- CBystander
 
 CBystander::CBystander()
@@ -124,7 +115,7 @@ CBystander::~CBystander() {
 
 void CBystander::run() {
   for (; !stop_; next_round()) {
-    there_.poll(1ms);
+    polls_alone ? there_.poll(1ms) : std::this_thread::sleep_for(1ms);
     if (!connected()) continue;
     exchange(here_, there_);
     exchange(there_, here_);
@@ -149,7 +140,9 @@ CVictim::CVictim(Role role, Setup)
     : role_(role), path_(unique_socket("c-attacked")), end_(path_, attacked(role), true) {}
 
 void CVictim::prepare() {
-  if (descriptors_ == 0) descriptors_ = test::open_descriptors();
+  if (descriptors_ != 0) return;
+  turn_until(all_is_closed);
+  descriptors_ = test::open_descriptors();
 }
 
 void CVictim::one_turn(std::chrono::milliseconds wait) {
@@ -180,7 +173,7 @@ std::uint64_t CVictim::count(const Expected& expected) const {
 // channel of one that timed out until the server has greeted it or is gone: docs/protocol.md, "Leaving".
 bool CVictim::tells(const Expected& expected, std::uint64_t before) const {
   const std::string text = last_reason(expected).text;
-  const bool told = !text.empty() && text.find(words(expected.code)) != std::string::npos;
+  const bool told = !details_tell_more || (!text.empty() && text.find(words(expected.code)) != std::string::npos);
   if (expected.outcome == Outcome::lost) return count(expected) > before && told;
   if (expected.outcome == Outcome::refused && role_ == Role::client && expected.code == Errc::timed_out)
     return !end_.up() && told && kept_descriptors() <= descriptors_ + 1;
@@ -189,31 +182,34 @@ bool CVictim::tells(const Expected& expected, std::uint64_t before) const {
   return true;
 }
 
-Reason CVictim::last_reason(const Expected&) const {
-  std::vector<char> text;
-  const auto* const error = reinterpret_cast<const char*>(details(end_.connection(), text).error);
-  return {{}, false, error};
-}
+Reason CVictim::last_reason(const Expected&) const { return {{}, false, ask(end_.connection()).error}; }
 
-bool CVictim::settled() const { return !end_.up() && test::open_descriptors() == descriptors_; }
+bool CVictim::settled() const { return !end_.up() && test::open_descriptors() == descriptors_ && all_is_closed(); }
 
 // What a data call has returned.
 void CVictim::called(int code) {
   if (!end_.up() && code != MEMIF_ERR_DISCONNECTED) ++mistaken_;
 }
 
-void CVictim::learn_regions() {
-  std::vector<char> text;
-  const memif_details_t now = details(end_.connection(), text);
-  regions_.assign(now.regions, now.regions + now.regions_num);
+void CVictim::connect() {
+  if (GENERATION == 20 && !settled()) return;  // it would give up the attempt that is under way
+  end_.connect();
 }
 
-bool CVictim::inside(const memif_buffer_t& buffer) const {
-  for (const memif_region_details_t& region : regions_) {
-    const auto offset = reinterpret_cast<std::uintptr_t>(buffer.data) - reinterpret_cast<std::uintptr_t>(region.addr);
-    if (offset <= region.size && buffer.len <= region.size - offset) return true;
-  }
-  return false;
+void CVictim::learn_regions() {
+  if (details_tell_more) regions_ = ask(end_.connection()).regions;
+}
+
+// Generation 2.0 tells no regions: there it is all memory that this process shares.
+bool CVictim::inside(const memif_buffer_t& buffer) {
+  const auto within = [&](const Region& region) {
+    const auto offset = reinterpret_cast<std::uintptr_t>(buffer.data) - region.begin;
+    return offset <= region.size && buffer.len <= region.size - offset;
+  };
+  if (std::any_of(regions_.begin(), regions_.end(), within)) return true;
+  if (details_tell_more) return false;
+  regions_ = shared_memory();
+  return std::any_of(regions_.begin(), regions_.end(), within);
 }
 
 void CVictim::receive() {

@@ -41,7 +41,8 @@ class Trial {
     const test::Resources after = test::resources();
     EXPECT_EQ(after.descriptors, before.descriptors);
     EXPECT_LE(after.mappings, before.mappings + 2);
-    EXPECT_LE(after.heap, before.heap + test::heap_noise());
+    // The C library keeps something of each of the up to 32 threads that have closed what the peer sent.
+    EXPECT_LE(after.heap, before.heap + 4 * test::heap_noise());
   }
 
   // The peer has let go of everything. So does the victim.
