@@ -46,25 +46,22 @@ int make_lingering(RawChannel& owner) {
   return fd;
 }
 
-// The victim, which started this process, stands still meanwhile: it must not be done with a descriptor before this
+// The victim stands still meanwhile: it must not be done with a descriptor before this
 // process has closed its own, or this one would be who waits.
 class Frozen {
  public:
   Frozen() {
-    ::kill(victim_, SIGSTOP);
-    until("the victim stands still", [this] {
-      std::ifstream stat("/proc/" + std::to_string(victim_) + "/stat");
+    ::kill(attacked_process, SIGSTOP);
+    until("the victim stands still", [] {
+      std::ifstream stat("/proc/" + std::to_string(attacked_process) + "/stat");
       std::string text;
       std::getline(stat, text);
       return text.compare(text.rfind(')') + 2, 1, "T") == 0;
     });
   }
-  ~Frozen() { ::kill(victim_, SIGCONT); }
+  ~Frozen() { ::kill(attacked_process, SIGCONT); }
   Frozen(const Frozen&) = delete;
   Frozen& operator=(const Frozen&) = delete;
-
- private:
-  pid_t victim_ = ::getppid();
 };
 
 // Sends it away for good.

@@ -1,7 +1,8 @@
-// The attacker's process: hostile_peer <server|client> <attack> <socket>, driven over standard input and output.
-// a: attack, once; answers 'r' when it listens (attacks on a client) and 'd' when done. h: the same, but behave.
-// c: let go of everything; answers 'c'.
+// The attacker's process: hostile_peer <server|client> <attack> <socket> [<pid>], driven over standard input and
+// output. a: attack, once; answers 'r' when it listens (attacks on a client) and 'd' when done. h: the same, but
+// behave. c: let go of everything; answers 'c'.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <unistd.h>
@@ -57,7 +58,8 @@ int serve(const std::vector<AttackBy<Peer>>& attacks, const std::string& name, c
 
 int main(int argc, char** argv) {
   using namespace memif::hostile;
-  if (argc != 4) return 2;
+  if (argc != 4 && argc != 5) return 2;
+  if (argc == 5) attacked_process = std::atoi(argv[4]);
   return std::strcmp(argv[1], "server") == 0 ? serve(with(attacks_on_server(), deaths_of_client()), argv[2], argv[3])
                                              : serve(with(attacks_on_client(), deaths_of_server()), argv[2], argv[3]);
 }

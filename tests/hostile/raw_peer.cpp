@@ -43,6 +43,8 @@ std::byte* map(int fd, std::size_t size) {
 
 }  // namespace
 
+pid_t attacked_process = ::getppid();
+
 void fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 void until(const char* what, const std::function<bool()>& done) {

@@ -61,6 +61,9 @@ void fence();
 void until(const char* what, const std::function<bool()>& done);
 [[noreturn]] void give_up(const std::string& why);
 
+// The process under attack: the one that has started this one, unless it is named.
+extern pid_t attacked_process;
+
 // A connected control channel, and all that is to be closed with it.
 class RawChannel {
  public:
