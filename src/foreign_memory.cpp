@@ -82,7 +82,7 @@ Result<ForeignFile> ForeignFile::open(pid_t pid, int fd, Kind kind) {
   ForeignFile file(pid, fd);
   if (kind == Kind::publication && is_this_process(pid)) return file;
   const std::string path = "/proc/self/fd/" + std::to_string(handle.get());
-  file.own_ = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  file.own_ = Fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // else a lease would make it wait
   if (!file.own_) return system_error(errno, "a memory file of another process");
   return file;
 }

@@ -396,6 +396,34 @@ TEST_F(Forged, AFileOfAPeersIsNotBelievedAndBlindsNobody) {
   EXPECT_THAT(seen.why->message, HasSubstr("did not publish itself"));
 }
 
+// A lease makes whoever opens the file wait for its holder, 45 seconds at most for each.
+TEST(Observe, NobodyWaitsForALease) {
+  int ready[2];
+  ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGIO, SIG_IGN);
+    const int made = ::memfd_create(published::file_name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    const int file = ::open(("/proc/self/fd/" + std::to_string(made)).c_str(), O_RDWR | O_CLOEXEC);
+    ::close(made);
+    const bool leased = ::ftruncate(file, 4096) == 0 && ::fcntl(file, F_SETLEASE, F_WRLCK) == 0;
+    static_cast<void>(!::write(ready[1], leased ? "y" : "n", 1));
+    ::pause();
+    ::_exit(0);
+  }
+  char leased = 0;
+  EXPECT_EQ(::read(ready[0], &leased, 1), 1);
+  const auto began = std::chrono::steady_clock::now();
+  const auto seen = observe(child);
+  const auto took = std::chrono::steady_clock::now() - began;
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  for (const int end : ready) ::close(end);
+  EXPECT_TRUE(seen);
+  EXPECT_LT(took, std::chrono::seconds(10));
+  if (leased != 'y') GTEST_SKIP() << "no leases here";
+}
+
 // What is spent on looking at a program is its user's, also if the program has more rights, as `su` has.
 TEST(Observe, AProgramIsItsRealUsers) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
