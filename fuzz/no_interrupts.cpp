@@ -4,8 +4,8 @@
 namespace memif {
 
 Result<Fd> make_interrupt() { return Fd(); }
-Result<Fd> adopt_interrupt(Fd fd) { return fd; }
-void signal_interrupt(int) noexcept {}
+Result<SharedFd> adopt_interrupt(SharedFd fd) { return fd; }
+void signal_interrupt(int, uid_t) noexcept {}
 bool drain_interrupt(int) noexcept { return true; }
 
 }  // namespace memif

@@ -68,6 +68,15 @@ count_fds (void)
   return count;
 }
 
+/* What a peer had as well is closed a moment later, by a thread of the library's. */
+static inline int
+fds_come_to (int count)
+{
+  for (int tries = 0; tries < 10000 && count_fds () != count; tries++)
+    poll (NULL, 0, 1);
+  return count_fds () == count;
+}
+
 /* A socket path that nobody else has. */
 static inline const char *
 unique_path (void)
