@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include <memif/uncancelled.hpp>
+
 #include "signals_blocked.hpp"
 
 namespace memif::deferred {
@@ -30,7 +32,8 @@ constexpr std::size_t max_pending = 4096;
 // A user's that may wait before no more is taken from it, once a call of its has taken so long; and all users'.
 constexpr std::size_t most_of_a_user = 64, most_of_all = 1024;
 constexpr auto long_for_a_close = 100ms;
-constexpr auto idle_time = 20ms;  // after which a thread ends
+constexpr auto idle_time = 20ms;    // after which a thread ends
+constexpr auto longest_end = 50ms;  // that a program\'s end waits for them
 constexpr std::size_t stack_size = std::size_t{128} << 10;
 
 enum class Call { none, close, signal, unmap };
@@ -43,6 +46,11 @@ struct Job {
   void* address = nullptr;  // to be unmapped
   std::size_t size = 0;
 };
+
+timespec in(Clock::duration time) noexcept {
+  const auto end = (Clock::now() + time).time_since_epoch();
+  return {.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(end).count(), .tv_nsec = (end % 1s).count()};
+}
 
 bool has_room(int fd) noexcept {
   pollfd entry{fd, POLLOUT, 0};
@@ -104,6 +112,9 @@ class Pool {
   bool full() noexcept;
   std::size_t count() noexcept;
 
+  // The program ends: so do threads that wait for nothing.
+  void end() noexcept;
+
   // Around fork(): a child has the descriptors, and none of the threads.
   void lock() noexcept { mutex_.lock(); }
   void unlock() noexcept { mutex_.unlock(); }
@@ -112,17 +123,21 @@ class Pool {
  private:
   struct Worker {
     bool taken = false;  // by a thread
+    bool ended = false;  // which waits to be joined
+    pthread_t thread{};
     Job job;
     bool close_it = false;  // and then the same descriptor is to be closed
     Clock::time_point since{};
   };
-  static void* run(void*) noexcept;
+  static void* run(void* worker) noexcept;
   void add(const Job& job, Lock& lock) noexcept;
   void remove(std::size_t index) noexcept { jobs_[index] = jobs_[--pending_]; }
   std::size_t find_signal(int fd) const noexcept;
   Worker* signalling(int fd) noexcept;
   bool is_signalling(int fd) const noexcept { return const_cast<Pool*>(this)->signalling(fd) != nullptr; }
-  void work() noexcept;
+  void work(Worker& self) noexcept;
+  bool start(Worker& worker) noexcept;
+  void join_ended() noexcept;
   bool take(Worker& worker) noexcept;
   bool is_overloaded(uid_t user) const noexcept;
   const Job* next() const noexcept;
@@ -135,6 +150,8 @@ class Pool {
 
   std::mutex mutex_;
   pthread_cond_t added_ = PTHREAD_COND_INITIALIZER;
+  pthread_cond_t ended_ = PTHREAD_COND_INITIALIZER;
+  bool ending_ = false;
   std::array<Job, max_pending> jobs_{};
   std::size_t pending_ = 0;
   std::array<Worker, max_threads> workers_{};
@@ -146,6 +163,13 @@ constinit Pool pool;
 // Before the program runs: a fork() while another thread is about to do it would find the mutex locked for good.
 const bool forks_prepared =
     ::pthread_atfork([] { pool.lock(); }, [] { pool.unlock(); }, [] { pool.forget_threads(); }) == 0;
+
+struct AtExit {
+  AtExit() noexcept = default;
+  AtExit(const AtExit&) = delete;
+  AtExit& operator=(const AtExit&) = delete;
+  ~AtExit() { pool.end(); }
+} at_exit;
 
 std::size_t Pool::busy() const noexcept {
   return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(),
@@ -238,29 +262,49 @@ void Pool::start_thread(Lock& lock) noexcept {
     return;
   }
   if (threads_ == max_threads || next() == nullptr) return;
+  join_ended();
+  Worker& worker = *std::find_if(workers_.begin(), workers_.end(), [](const Worker& one) { return !one.taken; });
+  worker.taken = true;
   ++threads_;
-  lock.unlock();
-  const bool started = [] {
-    const SignalsBlocked blocked;
-    pthread_t thread;
-    pthread_attr_t attributes;
-    if (::pthread_attr_init(&attributes) != 0) return false;
-    ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    ::pthread_attr_setstacksize(&attributes, stack_size);
-    int error = ::pthread_create(&thread, &attributes, &Pool::run, nullptr);
-    if (error == EINVAL) {  // a program whose thread-local variables need more
-      ::pthread_attr_destroy(&attributes);
-      ::pthread_attr_init(&attributes);
-      ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-      error = ::pthread_create(&thread, &attributes, &Pool::run, nullptr);
-    }
-    ::pthread_attr_destroy(&attributes);
-    return error == 0;
-  }();
-  lock.lock();
-  if (started) return;
+  if (start(worker)) return;
+  worker.taken = false;
   --threads_;
   if (threads_ == 0) perform_harmless(lock);
+}
+
+bool Pool::start(Worker& worker) noexcept {
+  const SignalsBlocked blocked;
+  pthread_attr_t attributes;
+  if (::pthread_attr_init(&attributes) != 0) return false;
+  ::pthread_attr_setstacksize(&attributes, stack_size);
+  int error = ::pthread_create(&worker.thread, &attributes, &Pool::run, &worker);
+  ::pthread_attr_destroy(&attributes);
+  // A program whose thread-local variables need more.
+  if (error == EINVAL) error = ::pthread_create(&worker.thread, nullptr, &Pool::run, &worker);
+  return error == 0;
+}
+
+// They have nothing more to do but to end.
+void Pool::join_ended() noexcept {
+  const Uncancelled uncancelled;
+  for (Worker& worker : workers_) {
+    if (!worker.ended) continue;
+    ::pthread_join(worker.thread, nullptr);
+    worker = {};
+  }
+}
+
+// Those that wait for somebody are left to the system, after a moment.
+void Pool::end() noexcept {
+  const Lock lock(mutex_);
+  ending_ = true;
+  ::pthread_cond_broadcast(&added_);
+  const timespec until = in(longest_end);
+  while (threads_ != 0 &&
+         ::pthread_cond_clockwait(&ended_, mutex_.native_handle(), CLOCK_MONOTONIC, &until) != ETIMEDOUT) {
+  }
+  join_ended();
+  ending_ = false;
 }
 
 // No thread can be had (a limit of the system's, a sandbox). Everything stays until one can, or until it is too much:
@@ -280,16 +324,14 @@ void Pool::perform_harmless(Lock& lock) noexcept {
   }
 }
 
-void* Pool::run(void*) noexcept {
+void* Pool::run(void* worker) noexcept {
   ::pthread_setname_np(::pthread_self(), "memif-close");
-  pool.work();
+  pool.work(*static_cast<Worker*>(worker));
   return nullptr;
 }
 
-void Pool::work() noexcept {
+void Pool::work(Worker& self) noexcept {
   Lock lock(mutex_);
-  Worker& self = *std::find_if(workers_.begin(), workers_.end(), [](const Worker& one) { return !one.taken; });
-  self.taken = true;
   for (;;) {
     if (take(self)) {
       start_thread(lock);  // for the next, in case that this one waits
@@ -307,16 +349,16 @@ void Pool::work() noexcept {
       self.job = {};
       continue;
     }
-    const auto end = (Clock::now() + idle_time).time_since_epoch();
-    const timespec until{.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(end).count(),
-                         .tv_nsec = (end % 1s).count()};
+    if (ending_) break;
+    const timespec until = in(idle_time);
     ++idle_;
     const int waited = ::pthread_cond_clockwait(&added_, mutex_.native_handle(), CLOCK_MONOTONIC, &until);
     --idle_;
     if (waited == ETIMEDOUT && next() == nullptr) break;
   }
-  self.taken = false;
+  self.ended = true;
   --threads_;
+  ::pthread_cond_signal(&ended_);
 }
 
 bool Pool::is_overloaded(uid_t user) const noexcept {
@@ -355,6 +397,8 @@ void Pool::forget_threads() noexcept {
   workers_ = {};
   threads_ = idle_ = 0;
   added_ = PTHREAD_COND_INITIALIZER;
+  ended_ = PTHREAD_COND_INITIALIZER;
+  ending_ = false;
   mutex_.unlock();
 }
 

@@ -89,7 +89,7 @@ library_polling (void)
   CHECK_ERR (memif_tx_burst (slave.conn, 0, bufs, 1, &n), MEMIF_ERR_DISCONNECTED);
   /* Cleaning up takes along what is left. */
   OK (memif_cleanup ());
-  CHECK (fds_come_to (fds));
+  CHECK (fds_come_down_to (fds));
 }
 
 static void
@@ -200,7 +200,7 @@ allocators_may_fail (void)
           CHECK ((err == MEMIF_ERR_SUCCESS) == (end.conn != NULL));
           OK (memif_cleanup ());
         }
-      CHECK (live_blocks == 0 && fds_come_to (fds));
+      CHECK (live_blocks == 0 && fds_come_down_to (fds));
     }
   OK (err);
   CHECK (fail_after > 4);

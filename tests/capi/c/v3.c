@@ -157,7 +157,7 @@ instances_side_by_side (void)
   OK (memif_per_thread_cleanup (&slave.instance));
   CHECK (slave.instance == NULL);
   OK (memif_cleanup ()); /* with an interface and a socket that are left */
-  CHECK (live_blocks == 0 && fds_come_to (fds));
+  CHECK (live_blocks == 0 && fds_come_down_to (fds));
 }
 
 static int epoll_fd, watched[1024], context_seen;

@@ -149,7 +149,7 @@ run_cases (const case_t *cases, size_t count, int argc, char **argv)
       fprintf (stderr, "%s\n", cases[i].name);
       const int fds = count_fds ();
       cases[i].run ();
-      CHECK (fds_come_to (fds));
+      CHECK (fds_come_down_to (fds));
       ran++;
     }
   CHECK (ran != 0);

@@ -158,9 +158,9 @@ no_descriptors_left (void)
           break;
         }
       CHECK_ERR (err, MEMIF_ERR_PROC_FILE_LIMIT);
-      CHECK (fds_come_to (before));
+      CHECK (fds_come_down_to (before));
     }
-  CHECK (fds_come_to (before));
+  CHECK (fds_come_down_to (before));
 }
 
 static const case_t cases[] = {
