@@ -17,9 +17,9 @@ dependencies=(build)
 scripts/install-deps.sh "${dependencies[@]}"
 echo "Building, which takes a minute or two the first time (it is told to build/demo.log) ..."
 mkdir -p build
-{ cmake --preset release && cmake --build build/release --target memif; } >build/demo.log 2>&1 ||
+{ cmake --preset demo && cmake --build build/demo --target memif; } >build/demo.log 2>&1 ||
   { cat build/demo.log; exit 1; }
-memif=build/release/tools/memif
+memif=build/demo/tools/memif
 
 dir=$(mktemp -d)
 socket=$dir/demo.sock
