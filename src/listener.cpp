@@ -84,7 +84,11 @@ void Listener::on_ready() try {
     const std::error_code code = socket ? std::error_code() : socket.error().code;
     if (passes(code)) continue;
     const bool none = says(code, {EAGAIN});
-    if (!socket && !none) return rest(accept_words(socket.error()));
+    if (!socket && !none) {
+      rest(accept_words(socket.error()));
+      if (says(code, {EMFILE})) evict();
+      return;
+    }
     recovered();
     if (none) return;
     accept_one(Channel(std::move(*socket)));
@@ -95,15 +99,19 @@ void Listener::on_ready() try {
 
 void Listener::accept_one(Channel channel) {
   ++stats_.accepted;
-  if (silent_.size() >= context_.config().max_silent_connections && !silent_.empty()) {
-    ++stats_.evicted;
-    silent_.front()->disconnect(Errc::evicted, "dropped for newer connections: nothing was said on this one");
-  }
+  if (silent_.size() >= context_.config().max_silent_connections) evict();
   auto owned = std::make_unique<ServerConnection>(context_, *this, std::move(channel));
   ServerConnection& connection = *owned;
   connections_.emplace(&connection, std::move(owned));
   silent_.splice(silent_.end(), connection.silence);
   connection.start();
+}
+
+// Silence must not keep others out, also where descriptors are fewer than the silent connections that are allowed.
+void Listener::evict() {
+  if (silent_.empty()) return;
+  ++stats_.evicted;
+  silent_.front()->disconnect(Errc::evicted, "dropped for newer connections: nothing was said on this one");
 }
 
 // Whatever is in the way, the backlog stays readable, so that listening to it would spin. What was told once is not
@@ -185,9 +193,13 @@ std::unique_ptr<Connection> Listener::take(ServerConnection& connection) noexcep
   return owned;
 }
 
+// It leaves a descriptor, which is what accept() may have lacked: one more try for each that ends. If those that came
+// with it found no room, they will when it comes again.
 void Listener::refused(const Reason& reason) {
   ++stats_.refused;
   stats_.last_refusal = copy_of(reason);
+  if (stats_.trouble && says(stats_.trouble->code, {EMFILE})) resume_.set(Clock::now());
+  if (says(reason.code, {EMFILE})) evict();
   context_.log(LogLevel::info, address_.text, ": connection ended: ", reason.text);
 }
 

@@ -47,6 +47,7 @@ class Listener final : public Handler {
   static void widen(handshake::ServerIdentity& identity, const InterfaceConfig& config);
   bool clear_backlog() noexcept;
   void accept_one(Channel channel);
+  void evict();
   void rest(Reason why);
   void recovered();
   void resume();

@@ -66,6 +66,7 @@ class Worker {
     }
   }
   void receive() {
+    interface_.rx(0).wait(1ms);
     const RxBurst burst = interface_.rx(0).receive(buffers_);
     for (const Packet packet : burst)
       for (const Buffer& buffer : packet.buffers())
@@ -100,6 +101,7 @@ class Worker {
       context.poll(5ms);
       if (!interface.connected() || worker.started()) continue;
       if (victim.signals_blocked) interface.rx(0).renew(), interface.tx(0).renew();
+      if (victim.confine_later && !victim.confine_later()) ::_exit(2);
       worker.start();
     }
     const InterfaceInfo info = interface.info();

@@ -21,6 +21,7 @@ struct Report {
 struct LimitedVictim {
   InterfaceConfig config{};
   std::function<bool()> confine = [] { return true; };  // in the victim, first; false: cannot be done here
+  std::function<bool()> confine_later{};                // when the first link is up
   // The data thread blocks every signal. It takes its queues over from another one, which has used them on this link.
   bool signals_blocked = false;
 };
