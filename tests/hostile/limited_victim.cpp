@@ -93,7 +93,9 @@ class Worker {
   if (!victim.confine()) ::_exit(77);
   Report report;
   {
-    Context context;
+    Context context({.log = [&](LogLevel, std::string_view line) {
+      report.told += !victim.words.empty() && line.find(victim.words) != line.npos ? 1 : 0;
+    }});
     Interface& interface = context.add(victim.config);
     Worker worker(interface, victim.signals_blocked);
     if (::write(tell, "r", 1) != 1) ::_exit(1);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <sys/types.h>
 
 #include <memif/memif.hpp>
@@ -13,6 +14,7 @@ namespace memif::hostile {
 // What the victim has to tell at its end.
 struct Report {
   std::uint64_t connects = 0, packets = 0;
+  std::uint64_t told = 0;              // how often it has logged LimitedVictim::words
   std::uint64_t longest_resident = 0;  // bytes
   int code = 0;                        // of the last reason, memif's own
   std::array<char, 200> text{};
@@ -22,6 +24,7 @@ struct LimitedVictim {
   InterfaceConfig config{};
   std::function<bool()> confine = [] { return true; };  // in the victim, first; false: cannot be done here
   std::function<bool()> confine_later{};                // when the first link is up
+  std::string words{};
   // The data thread blocks every signal. It takes its queues over from another one, which has used them on this link.
   bool signals_blocked = false;
 };
