@@ -167,12 +167,13 @@ Report outlive(const LimitedVictim& wanted, const std::function<void(const std::
   return report;
 }
 
-// Version 2 has one tree for all kinds of limits, version 1 one for each.
+// Version 2 has one tree for all kinds of limits, version 1 one for each, in a directory where anything can be made.
 MemoryGroup::MemoryGroup(std::uint64_t bytes) {
   const std::string name = "/memifpp-test-" + std::to_string(::getpid());
   const std::string size = std::to_string(bytes);
   for (const bool second : {true, false}) {
     const std::string tree = second ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+    if (::access((tree + "/cgroup.procs").c_str(), F_OK) != 0) continue;
     if (second) write_file(tree + "/cgroup.subtree_control", "+memory");
     directory_ = tree + name;
     if (::mkdir(directory_.c_str(), 0755) != 0) continue;
