@@ -96,6 +96,7 @@ class Siege {
   void run(const std::vector<Attack>& attacks) {
     const auto up = [](const auto& station) { return station->connected(); };
     ASSERT_TRUE(turn_until([&] { return std::all_of(neighbours_.begin(), neighbours_.end(), up); }));
+    ASSERT_TRUE(turn_until([&] { return metrics_->count(socket_, Outcome::harmless) == 0; }));  // published
     ASSERT_NO_FATAL_FAILURE(withstand(attacks.front()));  // what is made once and kept, is made now
     const Holdings before(*victim_), of_metrics(metrics_->command());
     for (const Attack& attack : attacks) {
