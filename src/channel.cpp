@@ -101,7 +101,7 @@ void Channel::close() noexcept {
 // The message is looked at first, and then taken without its descriptors. So the kernel closes none: where it did, this
 // thread would wait for that. Those that are received are the same files once more.
 Result<Channel::Receive> Channel::receive(Datagram& into) {
-  const Result<Receive> seen = look(into);
+  Result<Receive> seen = look(into);
   if (seen && *seen == Receive::message && into.left == Datagram::Left::none) discard();
   return seen;
 }
