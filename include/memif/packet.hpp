@@ -134,12 +134,12 @@ class Packet {
     return true;
   }
 
-  // Copies as much as fits; returns the bytes copied.
+  // Copies as much as fits; returns the bytes copied. What a peer sent may overlap with what it posted to be filled.
   std::size_t copy_to(std::span<std::byte> target) const noexcept {
     std::size_t done = 0;
     for (const Buffer& buffer : buffers_) {
       const std::size_t n = std::min<std::size_t>(buffer.size(), target.size() - done);
-      std::memcpy(target.data() + done, buffer.data(), n);
+      std::memmove(target.data() + done, buffer.data(), n);
       done += n;
     }
     return done;
@@ -148,7 +148,7 @@ class Packet {
     std::size_t done = 0;
     for (const Buffer& buffer : buffers_) {
       const std::size_t n = std::min<std::size_t>(buffer.size(), source.size() - done);
-      std::memcpy(buffer.data(), source.data() + done, n);
+      std::memmove(buffer.data(), source.data() + done, n);
       done += n;
     }
     return done;
