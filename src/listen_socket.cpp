@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "deferred.hpp"
+
 namespace memif {
 namespace {
 
@@ -129,6 +131,7 @@ Result<ListenSocket> ListenSocket::open(const Address& address, const SocketFile
   for (int left = 20;; --left) {
     Result<ListenSocket> opened = address.abstract ? open_abstract(address, file) : open_path(address, file);
     if (opened || opened.error().code != Errc::address_in_use || left == 0) return opened;
+    static_cast<void>(deferred::full());  // it may be one of this process's own that is still to be closed
     ::poll(nullptr, 0, 5);
   }
 }

@@ -98,12 +98,12 @@ struct Setting {
 };
 
 constexpr std::array settings{
-    Setting{
-        "socket", "--socket", "PATH",
-        "socket of the listener: a path (or unix:PATH), or abstract:NAME[,netns_name=NS|,netns_pid=PID] (or @NAME...) "
-        "for an abstract one; needs write permission as a client, and write permission for its directory as a server",
-        [](PortOptions& o, std::string_view v) { o.config.socket = v; },
-        [](const PortOptions& o) { return o.config.socket; }},
+    Setting{"socket", "--socket", "PATH",
+            "socket of the listener: a path, or abstract:NAME[,netns_name=NS] for an abstract one (memif(7) has all "
+            "forms); "
+            "needs write permission as a client, and write permission for its directory as a server",
+            [](PortOptions& o, std::string_view v) { o.config.socket = v; },
+            [](const PortOptions& o) { return o.config.socket; }},
     Setting{"id", "--id", "N", "number of the interface on the socket",
             [](PortOptions& o, std::string_view v) {
               o.config.id = static_cast<std::uint32_t>(parse_number(v, 0, std::numeric_limits<std::uint32_t>::max()));
