@@ -113,7 +113,7 @@ class Program {
                                 .secret = "a secret",
                                 .ring_size = 16,
                                 .reconnect = 1ms,
-                                .handshake_timeout = 20ms});
+                                .handshake_timeout = 80ms});
   }
 
   void await_link() {

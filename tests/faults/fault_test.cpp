@@ -34,7 +34,7 @@ InterfaceConfig config_of(Role role, Heard& heard) {
                          .name = "an interface with a long name",
                          .ring_size = 16,
                          .reconnect = 1ms,
-                         .handshake_timeout = 20ms,
+                         .handshake_timeout = 80ms,
                          .prefault = true,
                          .allowed_users = {::getuid()}};
   if (role == Role::server) config.socket_file.mode = 0600;
