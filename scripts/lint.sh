@@ -12,13 +12,30 @@ echo "layers"
 scripts/check-layers.sh
 echo "documents"
 scripts/check-docs.sh
+echo "includes"
+twice=$(git ls-files 'src/*.[ch]pp' 'include/*.hpp' 'tools/*.[ch]pp' | while read -r file; do
+  grep -oE '^ *#include *[<"][^>"]+' "$file" | sort | uniq -d | sed "s|^|$file: twice: |"
+done)
+[[ -z $twice ]] || { echo "$twice"; exit 1; }
 echo "clang-tidy"
-# A build that has the sources of the library and of the command once, one by one: clang-tidy looks at a file as often as
-# it is compiled, and a file that lacks an include fails here though a batch of files hides it (MEMIF_FAST).
+# Looks at batches of files (MEMIF_FAST), since most of its time goes to what they include; it takes functions for ours
+# only in the file that it is given, so each batch becomes one file.
 build=build/lint
-cmake --preset asan -B "$build" -DMEMIF_FAST=OFF -DMEMIF_CAPI=OFF -DMEMIF_TESTS=OFF -DMEMIF_EXAMPLES=OFF >/dev/null
+cmake --preset clang -B "$build" -DMEMIF_FAST=ON -DMEMIF_INSTALL=OFF -DMEMIF_CAPI=OFF -DMEMIF_TESTS=OFF \
+  -DMEMIF_EXAMPLES=OFF >/dev/null
+for batch in "$build"/*/CMakeFiles/*/Unity/*.cxx; do
+  sed -nE 's|^#include "(/.*)"$|\1|p' "$batch" | while read -r file; do
+    echo "#line 1 \"$file\""
+    cat "$file"
+  done >"$batch.whole"
+  mv "$batch.whole" "$batch"
+done
 log=$build/clang-tidy.log
-if ! run-clang-tidy -quiet -j "$(nproc)" -p "$build" >"$log" 2>&1; then
+# The analyzer does not go into the standard library's own functions, and gives up one of ours after a third of the
+# paths that it takes by itself, which found as much in a third of the time.
+analyzer=(-Xclang -analyzer-config -Xclang "max-nodes=75000,c++-stdlib-inlining=false")
+if ! run-clang-tidy -quiet -j "$(nproc)" -p "$build" -checks=-readability-duplicate-include \
+  "${analyzer[@]/#/-extra-arg=}" >"$log" 2>&1; then
   sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -E '(warning|error|note): |^ ' || cat "$log"
   exit 1
 fi
