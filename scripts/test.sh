@@ -43,9 +43,9 @@ for preset in "${presets[@]}"; do
   echo "== $preset: built in $((SECONDS - started)) s"
   started=$SECONDS
   rm -f "$build/results.xml"
-  # Most tests wait for most of their time, so that a processor can have three.
+  # Most tests wait for most of their time, so that a processor can have two.
   # shellcheck disable=SC2086
-  "${steady[@]}" ctest --test-dir "$build" ${selection[$preset]} -j $((3 * $(nproc))) --output-on-failure --no-tests=ignore \
+  "${steady[@]}" ctest --test-dir "$build" ${selection[$preset]} -j $((2 * $(nproc))) --output-on-failure --no-tests=ignore \
     --output-junit results.xml </dev/null || status=1
   echo "== $preset: tested in $((SECONDS - started)) s"
 done
