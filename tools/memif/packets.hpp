@@ -28,7 +28,7 @@ inline View copy_head(const Packet& packet, std::span<std::uint8_t> room) {
   return room.first(packet.copy_to(std::as_writable_bytes(room)));
 }
 
-// As much of `from` as fits into `to`.
+// As much of `from` as fits into `to`. A peer may have laid one over the other.
 inline void copy_packet(const Packet& from, const Packet& to) {
   const auto targets = to.buffers();
   std::size_t target = 0, at = 0;
@@ -36,7 +36,7 @@ inline void copy_packet(const Packet& from, const Packet& to) {
     for (auto source = buffer.bytes(); !source.empty() && target < targets.size();) {
       const auto room = targets[target].bytes().subspan(at);
       const std::size_t n = std::min(source.size(), room.size());
-      std::memcpy(room.data(), source.data(), n);
+      std::memmove(room.data(), source.data(), n);
       source = source.subspan(n);
       at += n;
       if (n == room.size()) {
