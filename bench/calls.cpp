@@ -10,7 +10,7 @@
 
 #include "capi_end.hpp"
 #include "library_end.hpp"
-#include "message.hpp"
+#include "protocol/message.hpp"
 
 namespace {
 

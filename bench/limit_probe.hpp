@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include <memif/wire.hpp>
+#include <memif/detail/wire.hpp>
 
 #include "harness.hpp"
 

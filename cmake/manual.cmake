@@ -1,7 +1,7 @@
 # Manual pages and shell completions, which the command's own texts and docs/ are made into by a program that is built
 # for it. Where that program cannot run (cross-compiling) or would run slowly and now and then not at all (sanitizers),
 # they are left out.
-add_executable(memif-manual ${CMAKE_CURRENT_SOURCE_DIR}/memif/manual_main.cpp)
+add_executable(memif-manual ${CMAKE_CURRENT_SOURCE_DIR}/memif/manual/main.cpp)
 target_link_libraries(memif-manual PRIVATE memif_tool memif_options)
 if(MEMIF_SANITIZE OR (CMAKE_CROSSCOMPILING AND NOT CMAKE_CROSSCOMPILING_EMULATOR))
   return()

@@ -7,10 +7,10 @@
 
 #include <memif/fd.hpp>
 
-#include "capture_reader.hpp"
-#include "command.hpp"
-#include "describe.hpp"
-#include "filter.hpp"
+#include "capture/describe.hpp"
+#include "capture/filter.hpp"
+#include "capture/reader.hpp"
+#include "common/command.hpp"
 #include "input.hpp"
 
 namespace {

@@ -1,12 +1,12 @@
 // Sequences of everything that can happen to the two handshake machines: each against the fuzzer, and both joined with
 // the fuzzer on the wire and in the hosts, where any action can fail.
-#include "handshake.hpp"
+#include "protocol/handshake.hpp"
 
 #include <deque>
 #include <optional>
 #include <vector>
 
-#include <memif/wire.hpp>
+#include <memif/detail/wire.hpp>
 
 #include "input.hpp"
 

@@ -1,5 +1,5 @@
 // Control messages: whatever parses is written and parsed again to the same.
-#include "message.hpp"
+#include "protocol/message.hpp"
 
 #include <algorithm>
 #include <string_view>

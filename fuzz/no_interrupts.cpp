@@ -1,5 +1,5 @@
 // Stands in for interrupt.cpp: system calls are not what these fuzzers look at, and cost most of their time.
-#include "interrupt.hpp"
+#include "memory/interrupt.hpp"
 
 namespace memif {
 

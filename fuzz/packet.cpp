@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <vector>
 
-#include "bridge_offload.hpp"
-#include "describe.hpp"
+#include "bridge/offload.hpp"
+#include "capture/describe.hpp"
 #include "input.hpp"
-#include "reassembly.hpp"
-#include "replay_rewrite.hpp"
-#include "responder.hpp"
+#include "net/reassembly.hpp"
+#include "ping/responder.hpp"
+#include "replay/rewrite.hpp"
 
 namespace {
 

@@ -3,12 +3,12 @@
 #include <string>
 #include <string_view>
 
-#include "bridge_word.hpp"
-#include "command.hpp"
+#include "bridge/word.hpp"
+#include "common/command.hpp"
+#include "common/port_options.hpp"
+#include "common/units.hpp"
 #include "input.hpp"
-#include "port_options.hpp"
-#include "replay_rewrite.hpp"
-#include "units.hpp"
+#include "replay/rewrite.hpp"
 
 namespace {
 

@@ -1,7 +1,7 @@
 #include "world.hpp"
 
 #include "../tests/support/load_hook.hpp"
-#include "link.hpp"
+#include "data/link.hpp"
 
 namespace memif::fuzz {
 namespace {

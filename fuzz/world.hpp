@@ -8,9 +8,9 @@
 
 #include <memif/queue.hpp>
 
+#include "data/queues.hpp"
 #include "input.hpp"
 #include "memory.hpp"
-#include "port.hpp"
 
 namespace memif::fuzz {
 

@@ -1,4 +1,4 @@
-/* Links that change hands: include/memif/queue_base.hpp, Port::set_link() and Queue::adopt_link().
+/* Links that change hands: include/memif/detail/queue.hpp, Port::set_link() and Queue::adopt_link().
  *
  * The control thread puts another link, or none, in the place of the present one, and raises the queue's attention;
  * the queue's thread keeps the link that it works on alive by a reference of its own, and changes at its next burst.

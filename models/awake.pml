@@ -1,4 +1,4 @@
-/* Sleeping and staying awake: pairings B and C of include/memif/ring.hpp.
+/* Sleeping and staying awake: pairings B and C of include/memif/detail/ring.hpp.
  *
  * A sender publishes its index and then looks whether the receiver asks for interrupts; a receiver asks for them and
  * then looks at the index again (B). A receiver that means to poll promises so in its flags. A sender that has seen the

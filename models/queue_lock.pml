@@ -1,4 +1,4 @@
-/* The lock of a queue in the C API: capi/common/queue_lock.hpp.
+/* The lock of a queue in the C API: capi/core/queue_lock.hpp.
  *
  * Two threads make data calls, so many each; whoever has the queue in turn may become its owner at the end of that call,
  * as if it had taken it often in a row. What a call leaves behind, DATA, is for the next one to see. Memory is that of

@@ -1,4 +1,4 @@
-/* One ring: pairing A of include/memif/ring.hpp, and the arithmetic of indices that wrap.
+/* One ring: pairing A of include/memif/detail/ring.hpp, and the arithmetic of indices that wrap.
  *
  * `sent` is the sender's index (head of an S2M ring, tail of an M2S ring), `returned` the receiver's. Descriptors and
  * packet bytes are one value a slot: the full index it was written for, so that a stale or an early value shows. Memory

@@ -1,62 +1,77 @@
 #!/usr/bin/env bash
-# Includes point downward only (docs/architecture.md). Every file of the library belongs to a part, every part to a
-# layer. A file may include files of its own part and of lower layers, and of its own layer where `siblings` lists it.
+# Includes point downward only (docs/architecture.md, "Layers"): folders are layers, and this is their order. A file may
+# include files of its own folder and of those that come before it here; of folders in one word, only its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-shopt -s globstar nullglob extglob
 
-# A part is a pattern of file names without their extensions.
-layers=(
-  "error fd shared_fd deferred signals_blocked shortage usdt uncancelled this_thread"
-  "wire config stats published sigbus message address packet layout remote_fence"
-  "ring private_directory"
-  "handshake* channel listen_socket region @(event|epoll)_loop interrupt foreign_memory"
-  "link?(_*) port?(_*) ?([rt]x_)queue?(_*) publication reactor"
-  "connection probe observe context?(_*) interface?(_*) listener?(_*)"
-  "memif"
+library=(base memory protocol observe data control)
+command=(common net capture bridge,dump,manual,observe,perf,ping,replay)
+c_api=(core v2,v21,v3,v4)
+
+# The public headers are in folders for their users. These are their layers.
+declare -A layer_of=(
+  [error]=base [fd]=base [config]=base [stats]=base [event_loop]=base
+  [detail/this_thread]=base [detail/uncancelled]=base [detail/usdt]=base
+  [detail/wire]=memory [detail/asymmetric_fence]=memory [detail/ring]=memory
+  [observe]=observe
+  [packet]=data [queue]=data [rx_queue]=data [tx_queue]=data [detail/queue]=data [detail/rx_queue_rest]=data
+  [detail/rx_queue_run]=data [detail/tx_queue_client]=data [detail/tx_queue_server]=data
+  [context]=control [memif]=control
 )
-siblings=" 0 1 4 5 "
-
-# Prints "layer part" for a file name's stem.
-place() {
-  local i part parts
-  for i in "${!layers[@]}"; do
-    read -ra parts <<<"${layers[i]}"
-    for part in "${parts[@]}"; do
-      # shellcheck disable=SC2053 # a pattern
-      [[ $1 == $part ]] && { echo "$i $part"; return; }
-    done
-  done
-  return 1
-}
 
 failures=0
 complain() { echo "$1:$2: $3" >&2; failures=$((failures + 1)); }
 
-# Prints "file line kind name" for every include of the project's own headers; kind is < or ".
+# Prints "file line kind name" for every include of the project's own headers in files below a folder; kind is < or ".
 includes() {
-  (($#)) || return 0
-  grep -HnoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*(<memif/[^>]+>|"[^"]+")' "$@" |
-    sed -E 's/^([^:]+):([0-9]+):[^<"]*(["<])([^">]*).*/\1 \2 \3 \4/' || true
+  grep -rHnoE --include='*.[ch]pp' '^[[:space:]]*#[[:space:]]*include[[:space:]]*(<memif/[^>]+>|"[^"]+")' "$@" |
+    sed -E 's/^([^:]+):([0-9]+):[^<"]*(["<])([^">]*).*/\1 \2 \3 \4/'
 }
-stem() { local name=${1##*/}; echo "${name%.*}"; }
 
-while read -r file line _ included; do
-  from=$(stem "$file") to=$(stem "$included")
-  read -r low low_part < <(place "$to") || { complain "$file" "$line" "'$to' has no layer in $0"; continue; }
-  read -r high high_part < <(place "$from") || { complain "$file" "$line" "'$from' has no layer in $0"; continue; }
-  ((low < high)) && continue
-  [[ $low_part == "$high_part" || $low == "$high" && $siblings == *" $low "* ]] && continue
-  complain "$file" "$line" "'$from' must not include '$to'"
-done < <(includes src/**/*.cpp src/**/*.hpp include/memif/**/*.hpp)
+# Whether a file of folder $1 may include one of folder $2, in the order of the others.
+may_include() {
+  local from=$1 to=$2 folders
+  [[ $from == "$to" ]] && return
+  for folders in "${@:3}"; do
+    [[ ,$folders, == *,$from,* ]] && return 1
+    [[ ,$folders, == *,$to,* ]] && return
+  done
+  return 1
+}
 
-# Programs use the public headers and their own.
+# The folder of an include <memif/...> or "folder/file".
+folder() {
+  local name=${2#memif/}
+  if [[ $1 == '<' ]]; then echo "${layer_of[${name%.hpp}]:-unknown}"; else echo "${2%%/*}"; fi
+}
+
 while read -r file line kind included; do
-  if [[ $kind == '"' && ! -f ${file%/*}/$included ]] || [[ $included == *..* ]]; then
-    complain "$file" "$line" "\"$included\" is neither <memif/...> nor a header of its own"
-  elif [[ $kind == '<' && ! -f include/$included ]]; then
+  from=${file#src/} from=${from%%/*}
+  [[ $file == include/* ]] && from=$(folder '<' "${file#include/}")
+  to=$(folder "$kind" "$included")
+  may_include "$from" "$to" "${library[@]}" || complain "$file" "$line" "$from must not include $included ($to)"
+done < <(includes src include)
+
+while read -r file line kind included; do
+  [[ $kind == '"' && $file == */memif/*/* ]] || continue
+  from=${file#tools/memif/} from=${from%%/*}
+  may_include "$from" "${included%%/*}" "${command[@]}" || complain "$file" "$line" "$from must not include $included"
+done < <(includes tools)
+
+while read -r file line kind included; do
+  from=${file#capi/} from=${from%%/*}
+  to=$(find capi -name "$included" -printf '%P\n' | grep -E "^($from|core)/" | head -1)
+  [[ $kind == '<' ]] || may_include "$from" "${to%%/*}" "${c_api[@]}" ||
+    complain "$file" "$line" "$from must not include $included"
+done < <(includes capi)
+
+# Programs use what users have: no header of the library's inside.
+while read -r file line kind included; do
+  if [[ $kind == '<' && ($included == memif/detail/* || ! -f include/$included) ]]; then
     complain "$file" "$line" "<$included> is not a public header"
+  elif [[ $kind == '"' && ! -f ${file%/*}/$included && ! -f tools/memif/$included ]] || [[ $included == *..* ]]; then
+    complain "$file" "$line" "\"$included\" is neither <memif/...> nor a header of its own"
   fi
-done < <(includes tools/**/*.[ch]pp examples/**/*.[ch]pp)
+done < <(includes tools examples)
 
 ((failures == 0))

@@ -23,6 +23,8 @@ class EventLoop;
 enum class Role : std::uint8_t { client, server };
 enum class Mode : std::uint8_t { ethernet = 0, ip = 1, punt_inject = 2 };
 
+inline constexpr std::uint16_t max_queues = 256;  // each way; docs/protocol.md, "HELLO"
+
 // How a receiver waits. polling never makes a system call and never asks for interrupts; interrupt sleeps at once;
 // adaptive spins for a while and then sleeps; the while is shorter, down to none, where packets come further apart.
 enum class RxMode : std::uint8_t { polling, interrupt, adaptive };

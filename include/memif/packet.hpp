@@ -9,7 +9,7 @@
 #include <iterator>
 #include <span>
 
-#include <memif/wire.hpp>
+#include <memif/detail/wire.hpp>
 
 namespace memif {
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <utility>
 
-#include <memif/queue_base.hpp>
+#include <memif/detail/queue.hpp>
 
 namespace memif {
 
@@ -323,5 +323,5 @@ RxQueue::Run RxQueue::take_run(std::uint16_t first, std::size_t count, std::size
 
 }  // namespace memif
 
-#include <memif/rx_queue_rest.hpp>
-#include <memif/rx_queue_run.hpp>
+#include <memif/detail/rx_queue_rest.hpp>
+#include <memif/detail/rx_queue_run.hpp>

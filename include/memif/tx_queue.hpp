@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <span>
 
-#include <memif/queue_base.hpp>
+#include <memif/detail/queue.hpp>
 #include <memif/rx_queue.hpp>
 
 namespace memif {
@@ -421,5 +421,5 @@ bool TxQueue::hold(std::size_t count, Source source) noexcept {
 
 }  // namespace memif
 
-#include <memif/tx_queue_client.hpp>
-#include <memif/tx_queue_server.hpp>
+#include <memif/detail/tx_queue_client.hpp>
+#include <memif/detail/tx_queue_server.hpp>

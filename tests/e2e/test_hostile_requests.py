@@ -15,7 +15,7 @@ from support import MEMIF, PATIENCE, E2ETest, wait_until
 
 REQUESTS = int(os.environ.get("MEMIF_HOSTILE_REQUESTS", "2000"))
 CLIENTS = 8
-MOST_CONNECTIONS = 32  # as tools/memif/metrics_server.cpp has it
+MOST_CONNECTIONS = 32  # as tools/memif/observe/metrics_server.cpp has it
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 SEEDS = [

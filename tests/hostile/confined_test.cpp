@@ -1,6 +1,6 @@
 // A victim to whom the system refuses something, in either role: it serves a peer that behaves, or says what it lacks;
 // attacks do not end it; and it serves the next peer as before. What a server does without accept4 is in
-// tests/unit/out_of_descriptors_test.cpp, and what any side does whose mmap() fails in tests/faults.
+// tests/unit/control/out_of_descriptors_test.cpp, and what any side does whose mmap() fails in tests/faults.
 #include <algorithm>
 #include <array>
 #include <cerrno>

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 #include <vector>
 
-#include "message.hpp"
+#include "protocol/message.hpp"
 
 namespace memif::hostile {
 

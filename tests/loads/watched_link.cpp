@@ -1,6 +1,6 @@
 #include "watched_link.hpp"
 
-#include "link.hpp"
+#include "data/link.hpp"
 #include "support/load_hook.hpp"
 
 namespace memif::test {

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <memory>
 
-#include "port.hpp"
+#include "data/queues.hpp"
 
 namespace memif::test {
 

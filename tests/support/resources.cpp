@@ -10,7 +10,7 @@
 // Present when AddressSanitizer is: its heap does not show in mallinfo2().
 extern "C" [[gnu::weak]] std::size_t __sanitizer_get_current_allocated_bytes();
 
-// Present when the library is: src/deferred.hpp.
+// Present when the library is: src/base/deferred.hpp.
 namespace memif::deferred {
 [[gnu::weak]] std::size_t outstanding() noexcept;
 }

@@ -1,9 +1,9 @@
 // The memif command: finds the subcommand and runs it.
 #include <string>
 
-#include "app.hpp"
-#include "output.hpp"
-#include "program.hpp"
+#include "common/app.hpp"
+#include "common/output.hpp"
+#include "common/program.hpp"
 
 namespace {
 

@@ -1,0 +1,123 @@
+// What receive and transmit queues have in common: the hold on a link, and how it changes hands.
+//
+// A link (one per connection) owns the mappings; each queue keeps its own reference to the link that it works on. When
+// the control thread replaces the link it raises the queue's `attention`, one word in process-local memory that each
+// burst loads once. The queue then lets go of the old link, adopts the new one, or goes on with none. So memory is
+// never unmapped under a running burst, and nobody waits for a thread that does not come back. docs/architecture.md,
+// "Links".
+//
+// The word is the thread that uses the queue, so a thread that takes over from another pays attention as well: it has
+// to be ready for memory that vanishes (src/memory/sigbus.hpp).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <memif/config.hpp>
+#include <memif/detail/ring.hpp>
+#include <memif/detail/this_thread.hpp>
+#include <memif/detail/usdt.hpp>
+#include <memif/packet.hpp>
+#include <memif/stats.hpp>
+
+namespace memif::detail {
+
+// The burst loops: calls step(0), step(1) and so on, up to `count` of them or to the first that returns false. Returns
+// how many returned true. Four a turn with addresses that differ by constants: compilers that unroll a loop with an
+// exit count every address on, for each packet. `left` serves the result only, which is then computed only at an exit.
+template <class Step>
+[[gnu::always_inline]] inline std::size_t run_of(std::size_t count, Step step) noexcept {
+  std::size_t i = 0;
+  std::size_t left = count;
+  for (; left >= 4; left -= 4, i += 4) {
+    if (!step(i)) [[unlikely]]
+      return count - left;
+    if (!step(i + 1)) [[unlikely]]
+      return count - left + 1;
+    if (!step(i + 2)) [[unlikely]]
+      return count - left + 2;
+    if (!step(i + 3)) [[unlikely]]
+      return count - left + 3;
+  }
+  while (left != 0 && step(i)) {
+    --left;
+    ++i;
+  }
+  return count - left;
+}
+
+class Port;
+struct Link;
+struct LinkRing;
+
+// Where a region is mapped. Made once, when the link is built; the peer cannot change it.
+struct RegionView {
+  std::byte* base = nullptr;
+  std::uint64_t size = 0;
+
+  RegionView() = default;
+  RegionView(std::byte* at, std::uint64_t bytes) noexcept : base(at), size(bytes) {}
+};
+
+class Queue {
+ public:
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  // Whether the queue's thread has a link to work on, as of the queue's last call.
+  bool up() const noexcept { return link_ != nullptr; }
+
+ protected:
+  friend class Port;
+
+  Queue(Port& port, std::uint16_t index) noexcept;
+  ~Queue();
+
+  // True once after each change of link, mode or thread. The load pairs with the release in Port::raise().
+  bool attention() const noexcept { return !is_this_thread(user_.load(std::memory_order_acquire)); }
+
+  // Lowers it. True if link or mode have changed; false if only the thread has.
+  bool pay_attention() noexcept;
+
+  // The peer did what no correct peer does: the link goes down with that reason, the queue at once.
+  void broken(const char* what) noexcept;
+
+  // Lets go of the present link for the port's, if that is another one. True if it was.
+  bool adopt_link() noexcept;
+  // Points the queue at its ring of the link that it has, or at none.
+  void attach(LinkRing* ring) noexcept;
+
+  // A region of the present link, or nothing.
+  const RegionView* region(std::uint16_t index) const noexcept {
+    return index < region_count_ ? &regions_[index] : nullptr;
+  }
+
+  std::atomic<const void*> user_{nullptr};  // the thread that paid attention last; none when it is raised
+  bool client_ = false;  // this side allocated the memory: its own tables are believed, not the descriptors
+  std::uint16_t index_;
+  std::uint16_t next_ = 0;   // the next slot to take
+  std::uint16_t limit_ = 0;  // slots before this one may be taken: the private copy of what the peer published
+  Ring ring_;
+
+  // Client: where each slot's buffer starts in the buffer region, bytes; so a server that rewrites descriptors
+  // misleads nobody. Buffers are `buffer_size_` long.
+  std::uint32_t* offsets_ = nullptr;
+  std::byte* base_ = nullptr;
+  std::uint32_t buffer_size_ = 0;
+
+  // Server: the region that the last descriptor named, and the table of all.
+  std::uint32_t tag_ = ~0u;
+  RegionView view_;
+  const RegionView* regions_ = nullptr;
+  std::uint32_t region_count_ = 0;
+
+  std::uint32_t epoch_ = 0;  // counts adoptions: a burst of an older link is recognised by it
+  int event_fd_ = -1;
+  std::shared_ptr<Link> link_;
+  Port& port_;
+};
+
+}  // namespace memif::detail

@@ -1,0 +1,231 @@
+#include "control/interface_impl.hpp"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "base/out_of_memory.hpp"
+#include "control/context_impl.hpp"
+
+namespace memif::detail {
+namespace {
+
+constexpr auto first_backoff = std::chrono::milliseconds(10);
+// A link that lasted less is not reconnected at once: a peer that fails right after connecting would be hammered.
+constexpr auto settled = std::chrono::milliseconds(100);
+
+// Nobody can look at an interface that cannot publish, but it works.
+std::optional<Publication> make_publication(const ContextImpl& context, const InterfaceConfig& config) {
+  if (!context.config().publish) return std::nullopt;
+  Result<Publication> made = Publication::create(context.config().app_name, config);
+  if (made) return std::move(*made);
+  context.log(LogLevel::warning, config.name + ": not published: " + made.error().message);
+  return std::nullopt;
+}
+
+}  // namespace
+
+InterfaceImpl::InterfaceImpl(ContextImpl& context, InterfaceConfig config, Address address)
+    : context_(context),
+      config_(std::move(config)),
+      address_(std::move(address)),
+      port_(std::make_shared<Port>(config_, make_publication(context, config_),
+                                   [waker = context.waker()] { waker->wake(waker->alarm); })),
+      reconnect_(context.reactor(), [this] { connect(); }),
+      rings_(all_rings()) {
+  face_.impl_ = this;
+  publish();
+}
+
+InterfaceImpl::~InterfaceImpl() = default;
+
+void InterfaceImpl::connect() { static_cast<void>(try_connect()); }
+
+Status InterfaceImpl::try_connect() {
+  if (is_server() || closing_) return Nothing{};
+  if (connection_ != nullptr) return Error{Errc::already_connected, config_.name + ": connected or connecting"};
+  reconnect_.set(std::nullopt);
+  Status begun = begin_connection();
+  if (begun) return begun;
+  const Reason reason{begun.error().code, false, std::move(begun.error().message)};
+  note(reason, nullptr);
+  context_.log(LogLevel::debug, config_.name, ": ", reason.text);
+  retry();
+  return Error{reason.code, copy_of(reason).text};
+}
+
+// The connection may be over when this returns.
+Status InterfaceImpl::begin_connection() try {
+  auto owned = std::make_unique<ClientConnection>(context_, *this, rings_);
+  Result<Fd> socket = connect_to(address_);
+  if (!socket) return std::move(socket.error());
+  ClientConnection& connection = *owned;
+  connection_ = std::move(owned);
+  connection.start(std::move(*socket));
+  return Nothing{};
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
+}
+
+// Immediately, then less and less often, up to the configured period.
+void InterfaceImpl::retry() noexcept {
+  const Clock::duration period = config_.reconnect;
+  if (is_server() || closing_ || period == Clock::duration::zero()) return;
+  reconnect_.set(Clock::now() + backoff_);
+  backoff_ = std::min<Clock::duration>(std::max<Clock::duration>(2 * backoff_, first_backoff), period);
+}
+
+void InterfaceImpl::disconnect(const std::string& why) {
+  if (connection_ == nullptr) return;
+  backoff_ = config_.reconnect;
+  connection_->disconnect(Errc::closed, why);
+}
+
+void InterfaceImpl::shut_down() {
+  closing_ = true;
+  reconnect_.set(std::nullopt);
+  if (context_.reactor().abandoned()) return abandon();
+  if (connection_ != nullptr) connection_->disconnect(Errc::closed, "interface removed");
+  port_->set_link(nullptr);
+  if (Publication* const publication = port_->publication()) publication->withdraw();
+}
+
+// In a child of fork(). Its parent's threads may have been anywhere in the port, and locks that they held stay locked
+// in this copy: it is never touched again, nor freed.
+void InterfaceImpl::abandon() noexcept {
+  if (connection_ != nullptr) context_.reactor().bury(std::move(connection_));
+  static_cast<void>(new (std::nothrow) std::shared_ptr<Port>(port_));
+}
+
+void InterfaceImpl::admitted(std::unique_ptr<Connection> connection) { connection_ = std::move(connection); }
+
+void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
+  up_since_ = Clock::now();
+  rings_ = all_rings();
+  context_.log(LogLevel::info, config_.name, ": connected to ", peer.app_name, " (", peer.interface_name, ")");
+  {
+    const std::lock_guard lock(mutex_);
+    ++info_.connects;
+    info_.connected = true;
+    info_.peer = std::move(peer);
+  }
+  MEMIF_PROBE(connect, port_.get(), config_.name.c_str(), config_.id, info_.peer->credentials.pid);
+  port_->set_link(std::move(link));
+  publish();
+  if (config_.on_connected) config_.on_connected(face_);
+}
+
+void InterfaceImpl::ended(const Reason& reason, bool was_up) {
+  if (connection_ != nullptr) context_.see_off(std::move(connection_));
+  // Kept until the callback has returned: it can still stop watching the link's descriptors.
+  const std::shared_ptr<Link> last = port_->link();
+  port_->set_link(nullptr);
+  note(reason, was_up ? &InterfaceInfo::disconnects : &InterfaceInfo::refusals);
+  context_.log(LogLevel::info, config_.name, was_up ? ": disconnected: " : ": not connected: ", reason.text);
+  MEMIF_PROBE(disconnect, port_.get(), config_.name.c_str(), reason.text.c_str(), was_up ? 1 : 0);
+  if (was_up && reason.code != Errc::closed)
+    backoff_ = Clock::now() - up_since_ > settled ? Clock::duration::zero() : first_backoff;
+  else if (backoff_ == Clock::duration::zero())
+    backoff_ = first_backoff;
+  retry();
+  if (was_up && !closing_ && config_.on_disconnected) config_.on_disconnected(face_, reason);
+}
+
+void InterfaceImpl::refused(const Reason& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++info_.refusals;
+    if (!info_.connected) info_.last_reason = copy_of(reason);
+  }
+  publish();
+}
+
+// Each direction is settled once before a link: a server that refuses more and more rings is just a server that
+// refuses.
+bool InterfaceImpl::settles_for(handshake::RingCounts fewer, const Reason& reason) {
+  const handshake::RingCounts all = all_rings();
+  const bool settled_before =
+      (fewer.s2m != rings_.s2m && rings_.s2m != all.s2m) || (fewer.m2s != rings_.m2s && rings_.m2s != all.m2s);
+  rings_ = settled_before ? all : fewer;
+  if (settled_before || closing_) return false;
+  context_.log(LogLevel::info, config_.name, ": the server says: ", reason.text, "; asking for ",
+               std::to_string(fewer.s2m), " rings to it and ", std::to_string(fewer.m2s), " from it");
+  context_.see_off(std::move(connection_));
+  reconnect_.set(Clock::now() + first_backoff);
+  return true;
+}
+
+void InterfaceImpl::blocked(const Reason& reason) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!info_.connected) info_.last_reason = copy_of(reason);
+  }
+  publish();
+}
+
+void InterfaceImpl::unblocked(const Reason& reason) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (info_.last_reason && info_.last_reason->code == reason.code) info_.last_reason.reset();
+  }
+  publish();
+}
+
+void InterfaceImpl::note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (counter != nullptr) ++(info_.*counter);
+    info_.connected = false;
+    info_.peer.reset();
+    info_.last_reason = copy_of(reason);
+  }
+  publish();
+}
+
+// What has changed, for observers. Short of memory, they see it with the next change.
+void InterfaceImpl::publish() const noexcept try {
+  if (Publication* const publication = port_->publication()) publication->update(info());
+} catch (const std::bad_alloc&) {
+}
+
+bool InterfaceImpl::check_port() {
+  if (connection_ == nullptr) return false;
+  const auto report = port_->take_report();
+  if (report) connection_->disconnect(report->code, report->what);
+  return report.has_value();
+}
+
+InterfaceInfo InterfaceImpl::info() const {
+  InterfaceInfo info;
+  {
+    const std::lock_guard lock(mutex_);
+    info = info_;
+  }
+  const std::shared_ptr<Link> link = port_->link();
+  if (link == nullptr) return info;
+  link->prepare_thread();
+  for (const Region& region : link->regions)
+    info.regions.push_back({.index = static_cast<std::uint16_t>(info.regions.size()),
+                            .size = region.size(),
+                            .address = region.data(),
+                            .fd = region.fd(),
+                            .external = region.external(),
+                            .sealed = region.sealed()});
+  const auto describe = [&](const LinkRing& ring) {
+    const RingSnapshot now = snapshot(*ring.header);
+    return RingInfo{.queue = ring.spec.index,
+                    .ring_size = 1u << ring.spec.log2_size,
+                    .buffer_size = link->buffer_size,
+                    .region = ring.spec.region,
+                    .offset = ring.spec.offset,
+                    .head = now.head,
+                    .tail = now.tail,
+                    .flags = now.flags,
+                    .event_fd = ring.interrupt.get()};
+  };
+  for (const LinkRing& ring : link->rx) info.rx.push_back(describe(ring));
+  for (const LinkRing& ring : link->tx) info.tx.push_back(describe(ring));
+  return info;
+}
+
+}  // namespace memif::detail

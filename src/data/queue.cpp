@@ -1,0 +1,73 @@
+#include <memif/detail/queue.hpp>
+
+#include "data/queues.hpp"
+#include "memory/interrupt.hpp"
+
+namespace memif {
+namespace {
+
+// What a ring without memory points at. Nobody writes it: every path that writes has found a slot or a link first.
+struct {
+  wire::RingHeader header{};
+  wire::Descriptor descriptors[1]{};
+} no_ring;
+
+}  // namespace
+
+Ring::Ring() noexcept : Ring(&no_ring.header, 0, true) {}
+
+namespace detail {
+
+Queue::Queue(Port& port, std::uint16_t index) noexcept : index_(index), port_(port) {}
+Queue::~Queue() = default;
+
+void Queue::broken(const char* what) noexcept {
+  port_.report(link_, what);
+  user_.store(nullptr, std::memory_order_relaxed);
+}
+
+bool Queue::pay_attention() noexcept {
+  const bool raised = user_.exchange(this_thread(), std::memory_order_acq_rel) == nullptr;
+  if (link_ != nullptr) link_->prepare_thread();
+  return raised;
+}
+
+// After pay_attention(): a change that comes between the two raises it again.
+bool Queue::adopt_link() noexcept {
+  std::shared_ptr<Link> link = port_.link();
+  if (link != nullptr && link->failed.load(std::memory_order_relaxed)) link = nullptr;
+  if (link == link_) return false;
+  link_ = std::move(link);
+  if (link_ != nullptr) link_->prepare_thread();
+  ++epoch_;
+  return true;
+}
+
+void Queue::attach(LinkRing* ring) noexcept {
+  next_ = limit_ = 0;
+  tag_ = ~0u;
+  view_ = {};
+  if (ring == nullptr) {
+    link_ = nullptr;
+    ring_ = Ring();
+    client_ = false;
+    offsets_ = nullptr;
+    base_ = nullptr;
+    buffer_size_ = 0;
+    regions_ = nullptr;
+    region_count_ = 0;
+    event_fd_ = -1;
+    return;
+  }
+  ring_ = Ring(ring->header, ring->spec.log2_size, link_->client);
+  client_ = link_->client;
+  offsets_ = ring->offsets.get();
+  base_ = client_ ? link_->views[link_->buffer_region].base : nullptr;
+  buffer_size_ = link_->buffer_size;
+  regions_ = link_->views.data();
+  region_count_ = static_cast<std::uint32_t>(link_->views.size());
+  event_fd_ = ring->interrupt.get();
+}
+
+}  // namespace detail
+}  // namespace memif

@@ -1,0 +1,80 @@
+// A port: where an interface's control side and its queues' threads meet.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <memif/queue.hpp>
+
+#include "data/link.hpp"
+#include "observe/publication.hpp"
+
+namespace memif::detail {
+
+// Owns the queues and names the present link. The control thread sets the link; queues take it at their own pace.
+// Shared by the interface and by threads that outlive it.
+class Port final : public FaultObserver {
+ public:
+  // `alarm` is called on a queue's thread when it finds its peer broken; it must only wake the control thread.
+  // With a publication, the queues count where observers see it.
+  Port(const InterfaceConfig& config, std::optional<Publication> publication, std::function<void()> alarm);
+  ~Port();
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+
+  RxQueue& rx(std::size_t index) { return *rx_.at(index); }
+  TxQueue& tx(std::size_t index) { return *tx_.at(index); }
+  std::size_t rx_count() const noexcept { return rx_.size(); }
+  std::size_t tx_count() const noexcept { return tx_.size(); }
+
+  // Any thread.
+  std::shared_ptr<Link> link() const noexcept;
+  std::size_t rx_rings() const noexcept;
+  std::size_t tx_rings() const noexcept;
+  bool connected() const noexcept;
+
+  // Control thread. Makes `link` (or none) the present one, tells every queue, and wakes those that wait.
+  void set_link(std::shared_ptr<Link> link) noexcept;
+
+  // Control thread; nullptr: nobody is to see it.
+  Publication* publication() noexcept { return publication_ ? &*publication_ : nullptr; }
+
+  // Queue threads. The first report about the present link counts.
+  void report(const std::shared_ptr<Link>& link, const char* what) noexcept;
+  // Control thread: what is wrong with the present link, once.
+  struct Report {
+    Errc code;
+    const char* what;
+  };
+  std::optional<Report> take_report() noexcept;
+  // The present link's memory is not what it was: every queue is to look, and the control thread. Signal handlers.
+  void memory_vanished() noexcept override;
+
+  // Queue threads: sleeps until `queue` has attention to pay, or the time is over.
+  void wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout) noexcept;
+  // Queue threads, around a sleep on the queue's interrupt, which only then is what wakes them. False: there is
+  // attention to pay instead.
+  bool fall_asleep(RxQueue& queue) noexcept;
+  void wake_up(RxQueue& queue) noexcept;
+  // Any thread: makes one receive queue look at its mode.
+  void raise(RxQueue& queue) noexcept;
+
+ private:
+  void raise_locked(Queue& queue) noexcept;
+  void raise_and_wake_locked(RxQueue& queue) noexcept;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<Link> link_;
+  const char* report_ = nullptr;
+  std::function<void()> alarm_;
+  std::optional<Publication> publication_;
+  std::vector<std::unique_ptr<RxQueue>> rx_;
+  std::vector<std::unique_ptr<TxQueue>> tx_;
+};
+
+}  // namespace memif::detail

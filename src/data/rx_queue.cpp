@@ -1,0 +1,279 @@
+#include <ctime>
+#include <poll.h>
+
+#include <memif/detail/uncancelled.hpp>
+#include <memif/rx_queue.hpp>
+
+#include "data/queues.hpp"
+#include "memory/interrupt.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace memif {
+namespace {
+
+using std::chrono::nanoseconds;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+void relax() noexcept {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Negative and far-away time-outs are "never".
+std::optional<SteadyTime> deadline_after(nanoseconds timeout) noexcept {
+  if (timeout < nanoseconds::zero() || timeout > std::chrono::hours(24 * 365)) return std::nullopt;
+  return std::chrono::steady_clock::now() + timeout;
+}
+
+nanoseconds left_until(const std::optional<SteadyTime>& deadline) noexcept {
+  if (!deadline) return nanoseconds(-1);
+  return std::max<nanoseconds>(*deadline - std::chrono::steady_clock::now(), nanoseconds::zero());
+}
+
+}  // namespace
+
+RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept
+    : Queue(port, index),
+      max_packet_(config.max_packet),
+      headroom_(config.headroom),
+      mode_(config.rx_mode),
+      spin_(config.spin),
+      spin_now_(config.spin),
+      counters_(published != nullptr ? *published : own_counters_) {}
+
+void RxQueue::refresh() noexcept {
+  if (!pay_attention()) return;
+  const Uncancelled uncancelled;  // letting go of a link closes descriptors
+  if (adopt_link()) {
+    detail::LinkRing* ring = link_ != nullptr && index_ < link_->rx.size() ? &link_->rx[index_] : nullptr;
+    attach(ring);
+    released_ = publish_offset_ = 0;
+    live_bursts_ = 0;
+    dropped_ = nullptr;
+    dropped_count_ = 0;
+    unfinished_ = false;
+    pieces_ = 0;
+    if (ring != nullptr) {
+      dropped_ = ring->dropped.get();
+      if (client_) {
+        headroom_ = link_->posted_headroom;
+        shortest_room_ = buffer_size_ - headroom_;
+        posted_word0_ = RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), shortest_room_);
+        publish_offset_ = static_cast<std::uint16_t>(ring_.size());
+        // Seen from the receiving end, buffers not yet posted are buffers held.
+        if (!link_->posted) released_ = static_cast<std::uint16_t>(-static_cast<int>(ring_.size()));
+      }
+    }
+    limit_singles();
+  }
+  idle_interrupts_ = 0;
+  waits_awake_ = 0;
+  armed_ = false;
+  if (!up()) return;
+  // A queue on interrupts is armed from the start, so that a loop around event_fd() needs no first call.
+  if (mode() == RxMode::interrupt)
+    static_cast<void>(ring_.unmask_and_look());
+  else
+    mask_interrupts();
+}
+
+// A queue whose mode is polling has no reason to sleep, unless its application does so by itself.
+void RxQueue::mask_interrupts() noexcept {
+  if (mode() == RxMode::polling && !armed_)
+    ring_.stay_awake();
+  else
+    ring_.mask_interrupts();
+}
+
+// An adaptive one has none as long as packets keep coming.
+void RxQueue::found_awake() noexcept {
+  constexpr std::uint32_t enough = 64;
+  if (++waits_awake_ == enough && mode() == RxMode::adaptive) ring_.stay_awake();
+}
+
+std::byte* RxQueue::resolve(const RawDescriptor& descriptor, std::uint16_t index) noexcept {
+  const std::uint32_t length = descriptor.length();
+  if (client_) return length - 1 < room(index) ? base_ + offsets_[ring_.slot(index)] : nullptr;
+  const detail::RegionView* view = region(descriptor.region());
+  const std::uint64_t offset = descriptor.offset;
+  if (view == nullptr || length == 0 || offset + length > view->size) return nullptr;
+  tag_ = RawDescriptor::make_tag(descriptor.region(), false);
+  view_ = *view;
+  limit_singles();
+  return view->base + offset;
+}
+
+// Client: offsets have headroom in them; buffers lie one stride apart from the first.
+std::uint32_t RxQueue::buffer_start(std::uint32_t offset) const noexcept {
+  if (link_->placed) return offset;
+  const std::uint64_t first = link_->first_buffer;
+  return static_cast<std::uint32_t>(first + (offset - first) / link_->buffer_stride * link_->buffer_stride);
+}
+
+std::uint32_t RxQueue::room(std::uint16_t index) const noexcept {
+  const std::uint32_t offset = offsets_[ring_.slot(index)];
+  return buffer_size_ - (offset - buffer_start(offset));
+}
+
+void RxQueue::count_drop(Drop why, std::size_t buffers) noexcept {
+  Counter* const counters[] = {&counters_.dropped_descriptor, &counters_.dropped_long, &counters_.dropped_oversize};
+  counters[static_cast<int>(why)]->add(1);
+  MEMIF_PROBE(rx_drop, &port_, index_, buffers, static_cast<int>(why));
+}
+
+// Slots taken that nobody will release: marked, and given back with what is before them.
+void RxQueue::drop(std::uint16_t first, std::size_t count) noexcept {
+  dropped_count_ += count;
+  for (; count != 0; --count, ++first) {
+    const std::uint16_t slot = ring_.slot(first);
+    dropped_[slot / 64] |= std::uint64_t{1} << (slot % 64);
+  }
+}
+
+bool RxQueue::take_drop_mark(std::uint16_t index) noexcept {
+  const std::uint16_t slot = ring_.slot(index);
+  const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+  if (dropped_count_ == 0 || (dropped_[slot / 64] & bit) == 0) return false;
+  dropped_[slot / 64] &= ~bit;
+  --dropped_count_;
+  return true;
+}
+
+// Client: what the slot's descriptor must say for its buffer to be filled `headroom_` bytes after its start.
+void RxQueue::post(std::uint16_t index) noexcept {
+  std::uint32_t& offset = offsets_[ring_.slot(index)];
+  if (!link_->placed) offset = buffer_start(offset) + headroom_;
+  ring_.update(index, posted_word0_, offset);
+}
+
+void RxQueue::change_headroom(std::uint32_t headroom) noexcept {
+  if (!client_ || headroom >= buffer_size_) return;
+  headroom_ = headroom;
+  posted_word0_ =
+      RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), buffer_size_ - headroom);
+  shortest_room_ = std::min(shortest_room_, buffer_size_ - headroom);
+  limit_singles();
+}
+
+// What was dropped before, between and right after the oldest `count` buffers that were handed out goes back with them.
+std::size_t RxQueue::give_back_singly(std::size_t count) noexcept {
+  std::size_t released = 0;
+  for (; released_ != next_; ++released_) {
+    if (!take_drop_mark(released_)) {
+      if (released == count) break;
+      ++released;
+    }
+    if (reposts()) post(released_);
+  }
+  publish();
+  return released;
+}
+
+bool RxQueue::more_published() noexcept {
+  const std::uint16_t before = limit_;
+  look();
+  if (limit_ != before) unfinished_ = false;
+  return limit_ != before;
+}
+
+bool RxQueue::arm() noexcept {
+  if (pending()) return false;
+  if (!up()) return true;
+  armed_ = true;
+  waits_awake_ = 0;
+  if (ring_.unmask_and_look() == limit_) return true;
+  mask_interrupts();
+  return false;
+}
+
+void RxQueue::disarm() noexcept {
+  if (attention()) refresh();
+  if (!up()) return;
+  mask_interrupts();
+  if (drain_interrupt(event_fd_)) count_interrupt();
+}
+
+// A correct peer interrupts at most once for each time that it moves its index. One that does not stop (its eventfd may
+// be a semaphore with a count of 2^64) would keep this thread from ever sleeping.
+void RxQueue::count_interrupt() noexcept {
+  constexpr std::uint32_t most_idle_interrupts = 1000;
+  counters_.interrupts.add(1);
+  if (limit_ != std::exchange(interrupted_at_, limit_)) idle_interrupts_ = 0;
+  if (++idle_interrupts_ == most_idle_interrupts) broken("the peer interrupts without end and sends nothing");
+}
+
+void RxQueue::sleep(nanoseconds timeout) noexcept {
+  if (!arm()) return;
+  if (!up()) {
+    port_.wait_for_change(*this, timeout);
+    return;
+  }
+  if (!port_.fall_asleep(*this)) return;
+  counters_.sleeps.add(1);
+  pollfd descriptor{.fd = event_fd_, .events = POLLIN, .revents = 0};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
+  const bool signalled = ::ppoll(&descriptor, 1, timeout < nanoseconds::zero() ? nullptr : &limit, nullptr) > 0;
+  port_.wake_up(*this);
+  mask_interrupts();
+  if (signalled && drain_interrupt(event_fd_)) count_interrupt();
+}
+
+bool RxQueue::wait(nanoseconds timeout) noexcept {
+  if (pending()) {
+    found_awake();
+    return true;
+  }
+  if (timeout == nanoseconds::zero()) return false;
+  const std::uint32_t epoch = epoch_;
+  const std::optional<SteadyTime> deadline = deadline_after(timeout);
+  const SteadyTime start = std::chrono::steady_clock::now();
+  const auto waited = [start] { return std::chrono::steady_clock::now() - start; };
+  bool slept = false;
+  do {
+    const RxMode how = mode();
+    if (!up() || how == RxMode::interrupt) {
+      sleep(left_until(deadline));
+    } else {
+      constexpr int looks_per_clock_read = 32;
+      for (int i = 0; i < looks_per_clock_read && !pending(); ++i) relax();
+      if (how == RxMode::adaptive && !pending() && waited() >= spin_now_) {
+        sleep(left_until(deadline));
+        slept = true;
+      }
+    }
+  } while (!pending() && epoch == epoch_ && (!deadline || std::chrono::steady_clock::now() < *deadline));
+  const bool found = pending();
+  if (slept)
+    adapt(waited(), found);
+  else if (found)
+    found_awake();
+  return found;
+}
+
+// After a wait that slept: if the longest spin would have found something, spinning is worth while at this load; if
+// not, less and less.
+void RxQueue::adapt(nanoseconds waited, bool found) noexcept {
+  if (waited > spin_)
+    spin_now_ /= 2;
+  else if (found)
+    spin_now_ = spin_;
+}
+
+int RxQueue::event_fd() const noexcept {
+  const std::shared_ptr<detail::Link> link = port_.link();
+  return link != nullptr && index_ < link->rx.size() ? link->rx[index_].interrupt.get() : -1;
+}
+
+void RxQueue::set_mode(RxMode mode) noexcept {
+  mode_.store(mode, std::memory_order_relaxed);
+  port_.raise(*this);
+}
+
+}  // namespace memif

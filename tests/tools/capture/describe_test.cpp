@@ -1,0 +1,36 @@
+#include "capture/describe.hpp"
+
+#include <cstdlib>
+#include <ctime>
+#include <gtest/gtest.h>
+#include <limits>
+
+#include "capture/filter.hpp"
+
+namespace memif::tool {
+namespace {
+
+CaptureTime at(std::int64_t ns) { return CaptureTime(std::chrono::nanoseconds(ns)); }
+
+// A capture can name any time.
+TEST(DescribeTime, OfTheFirstAndTheLastThatThereIs) {
+  ::setenv("TZ", "UTC", 1);
+  ::tzset();
+  EXPECT_EQ(describe(at(std::numeric_limits<std::int64_t>::min())), "00:12:43.145224");
+  EXPECT_EQ(describe(at(std::numeric_limits<std::int64_t>::min() + 145'224'191)), "00:12:43.290448");
+  EXPECT_EQ(describe(at(-1)), "23:59:59.999999");
+  EXPECT_EQ(describe(at(-1'000'000'000)), "23:59:59.000000");
+  EXPECT_EQ(describe(at(0)), "00:00:00.000000");
+  EXPECT_EQ(describe(at(1'700'000'000'123'456'789)), "22:13:20.123456");
+  EXPECT_EQ(describe(at(std::numeric_limits<std::int64_t>::max())), "23:47:16.854775");
+}
+
+TEST(Filter, OfAPacketThatIsLongerThan32BitsTell) {
+  const Filter filter("greater 1000", Mode::ethernet);
+  const Bytes head(64);
+  EXPECT_TRUE(filter.matches(head, (std::size_t{1} << 32) + 64));
+  EXPECT_FALSE(filter.matches(head, 64));
+}
+
+}  // namespace
+}  // namespace memif::tool

@@ -1,0 +1,45 @@
+#include "bridge/switch.hpp"
+
+#include <cstring>
+
+namespace memif::tool {
+
+bool Switch::run(BridgePort::Time now) {
+  bool busy = false;
+  for (std::size_t from = 0; from < ports_.size(); ++from) {
+    const Frames frames = ports_[from]->receive();
+    if (!frames.empty()) {
+      busy = true;
+      if (ports_.size() == 2)
+        ports_[1 - from]->send(frames);
+      else
+        distribute(from, frames, now);
+    }
+    ports_[from]->release();
+  }
+  return busy;
+}
+
+// Addresses are copied before they are looked at: a peer may write to its frame meanwhile.
+void Switch::distribute(std::size_t from, Frames frames, BridgePort::Time now) {
+  outgoing_.resize(ports_.size());
+  struct {
+    Mac destination, source;
+  } header;
+  for (const Frame& frame : frames) {
+    std::memcpy(&header, frame.data(), sizeof header);
+    table_.learn(header.source, from, now);
+    if (const auto to = table_.find(header.destination, now)) {
+      if (*to != from) outgoing_[*to].push_back(frame);
+    } else {
+      for (std::size_t port = 0; port < ports_.size(); ++port)
+        if (port != from) outgoing_[port].push_back(frame);
+    }
+  }
+  for (std::size_t port = 0; port < ports_.size(); ++port) {
+    if (!outgoing_[port].empty()) ports_[port]->send(outgoing_[port]);
+    outgoing_[port].clear();
+  }
+}
+
+}  // namespace memif::tool

@@ -1,0 +1,214 @@
+#include "capture/sink.hpp"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+#include <utility>
+
+#include "capture/describe.hpp"
+#include "common/output.hpp"
+#include "common/units.hpp"
+#include "net/packets.hpp"
+
+namespace memif::tool {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto tick_period = 100ms;
+constexpr auto progress_period = 500ms;
+
+std::size_t parse_snap_length(const std::string& text) {
+  const std::uint64_t length = parse_size(text);
+  return length == 0 ? max_packet : std::min<std::uint64_t>(length, max_packet);
+}
+
+CaptureConditions stop_conditions(const CaptureOptions& options) {
+  CaptureConditions stop = parse_conditions("-a", options.stop_conditions);
+  if (options.count != 0) stop.packets = stop.packets == 0 ? options.count : std::min(stop.packets, options.count);
+  if (stop.bytes != 0 && options.file.empty()) throw UsageError("-a filesize: needs a file (-w)");
+  if (stop.files != 0 && options.ring_conditions.empty()) throw UsageError("-a files: needs several files (-b)");
+  if (options.json && options.file == "-") throw UsageError("--json and -w - both want standard output");
+  return stop;
+}
+
+CaptureConditions ring_conditions(const CaptureOptions& options) {
+  CaptureConditions ring = parse_conditions("-b", options.ring_conditions);
+  if (options.ring_conditions.empty()) return ring;
+  if (!ring.change_file()) throw UsageError("-b files: needs another -b that says when a file is full, as filesize:");
+  if (options.file.empty() || options.file == "-") throw UsageError("-b needs the name of a file (-w)");
+  return ring;
+}
+
+const char* end_name(CaptureEnd end) {
+  constexpr std::array names{"signal", "packets", "filesize", "files", "duration", "end_of_file", "link_down"};
+  return names[static_cast<std::size_t>(end)];
+}
+
+}  // namespace
+
+CaptureSink::CaptureSink(const CaptureOptions& options, std::vector<CaptureSource> sources)
+    : options_(options),
+      stop_(stop_conditions(options)),
+      snap_length_(parse_snap_length(options.snap_length)),
+      sources_(std::move(sources)),
+      on_screen_(options.file.empty() && !options.quiet),
+      start_(capture_now()) {
+  const CaptureConditions ring = ring_conditions(options);
+  const std::string expression = fmt::format("{}", fmt::join(options.filter, " "));
+  std::vector<pcapng::Description> interfaces;
+  for (const CaptureSource& source : sources_) {
+    filters_.push_back(std::make_unique<Filter>(expression, source.mode));
+    interfaces.push_back({pcapng::file_link_type(link_type(source.mode)), static_cast<std::uint32_t>(snap_length_),
+                          source.name, expression});
+  }
+  if (options.file.empty()) {
+    copy_.resize(max_packet);
+    return;
+  }
+  files_.emplace(options.file, ring, interfaces, [this] {
+    std::vector<pcapng::Statistics> result;
+    for (const CaptureSource& source : sources_)
+      result.push_back({start_, capture_now(), source.received + source.dropped, source.dropped, source.captured});
+    return result;
+  });
+}
+
+std::span<std::uint8_t> CaptureSink::room() noexcept {
+  const auto whole = files_ ? files_->room() : std::span(copy_);
+  // A filter may look further into the packet than what is kept of it. All have the same expression.
+  return filters_.front()->all() ? whole.first(snap_length_) : whole;
+}
+
+void CaptureSink::take(std::size_t source, CaptureTime time, std::size_t size, std::size_t total, Direction direction) {
+  const View bytes = room().first(size);
+  ++sources_[source].received;
+  if (!filters_[source]->matches(bytes, total)) return;
+  ++sources_[source].captured;
+  ++captured_;
+  const pcapng::PacketRecord packet{static_cast<std::uint32_t>(source), time, std::min(size, snap_length_), total,
+                                    direction};
+  if (files_) files_->packet(packet);
+  if (on_screen_) print(source, packet, bytes.first(packet.size));
+}
+
+void CaptureSink::print(std::size_t source, const pcapng::PacketRecord& packet, View bytes) const {
+  const std::string what = describe(bytes, packet.original_size, sources_[source].mode);
+  if (options_.json) {
+    nlohmann::ordered_json line{{"schema", "memif-dump-packet/1"},
+                                {"time_unix_ns", packet.time.time_since_epoch().count()},
+                                {"interface", source},
+                                {"length", packet.original_size},
+                                {"captured", packet.size},
+                                {"description", what}};
+    if (options_.hex) line["bytes"] = fmt::format("{:02x}", fmt::join(bytes, ""));
+    print_json(line, -1);
+    return;
+  }
+  const std::string from = sources_.size() > 1 ? sources_[source].name + " " : std::string();
+  print_line(fmt::format("{} {}{:>5} {}", describe(packet.time), from, packet.original_size, what));
+  if (options_.hex) print_line(hex_dump(bytes));
+}
+
+void CaptureSink::start() {
+  if (stop_.duration && deadline_ == Clock::time_point::max()) deadline_ = Clock::now() + *stop_.duration;
+}
+
+bool CaptureSink::enough() const noexcept {
+  return (stop_.packets != 0 && captured_ >= stop_.packets) || (stop_.bytes != 0 && files_->bytes() >= stop_.bytes) ||
+         (stop_.files != 0 && files_->finished() >= stop_.files);
+}
+
+std::optional<CaptureEnd> CaptureSink::end() const noexcept {
+  if (stop_.packets != 0 && captured_ >= stop_.packets) return CaptureEnd::packets;
+  if (stop_.files != 0 && files_->finished() >= stop_.files) return CaptureEnd::files;
+  if (stop_.bytes != 0 && files_->bytes() >= stop_.bytes) return CaptureEnd::file_size;
+  if (expired()) return CaptureEnd::duration;
+  return std::nullopt;
+}
+
+void CaptureSink::tick() {
+  const auto now = Clock::now();
+  if (now < next_tick()) return;
+  last_tick_ = now;
+  if (files_) {
+    files_->flush();
+    files_->check_reader();
+  }
+  flush_output();
+  progress();
+}
+
+Clock::time_point CaptureSink::next_tick() const noexcept {
+  const auto tick = std::min(last_tick_ + tick_period, deadline_);
+  return files_ ? std::min(tick, files_->due()) : tick;
+}
+
+// A line that rewrites itself, where only a count can be seen.
+void CaptureSink::progress() {
+  if (on_screen_ || options_.quiet || !terminal(STDERR_FILENO)) return;
+  const auto now = Clock::now();
+  if (now < last_progress_ + progress_period) return;
+  last_progress_ = now;
+  progress_shown_ = true;
+  show_progress(fmt::format("{} packets", captured_));
+}
+
+void CaptureSink::close() {
+  if (files_) files_->close();
+}
+
+void CaptureSink::report(CaptureEnd end) {
+  if (progress_shown_) show_progress("");
+  std::uint64_t received = 0, dropped = 0;
+  for (const CaptureSource& source : sources_) {
+    received += source.received;
+    dropped += source.dropped;
+  }
+  if (options_.json)
+    report_json(end, received, dropped);
+  else
+    report_text(received, dropped);
+}
+
+void CaptureSink::report_text(std::uint64_t received, std::uint64_t dropped) const {
+  const std::string all =
+      filters_.front()->all() ? std::string() : fmt::format("{} received by the filter, ", received);
+  notice(fmt::format("{}{} packets captured, {} dropped", all, captured_, dropped));
+  for (const CaptureSource& source : sources_)
+    if (source.passes_on)
+      notice(fmt::format("from {}: {} packets, {} passed on, {} not", source.name, source.received, source.passed_on,
+                         source.not_passed_on));
+}
+
+void CaptureSink::report_json(CaptureEnd end, std::uint64_t received, std::uint64_t dropped) const {
+  nlohmann::ordered_json report{{"schema", "memif-dump/1"},
+                                {"received", received},
+                                {"captured", captured_},
+                                {"dropped", dropped},
+                                {"ended_by", end_name(end)}};
+  report["duration_s"] = std::chrono::duration<double>(Clock::now() - begin_).count();
+  report["file_bytes"] = files_ ? files_->bytes() : 0;
+  report["files"] = nlohmann::ordered_json::array();
+  if (files_)
+    for (const std::string& name : files_->names()) report["files"].push_back(name);
+  report["interfaces"] = nlohmann::ordered_json::array();
+  for (const CaptureSource& source : sources_) {
+    nlohmann::ordered_json interface {
+      {"name", source.name}, {"mode", memif::to_string(source.mode)}, {"received", source.received},
+          {"captured", source.captured}, {
+        "dropped", source.dropped
+      }
+    };
+    if (source.passes_on) {
+      interface["passed_on"] = source.passed_on;
+      interface["not_passed_on"] = source.not_passed_on;
+    }
+    report["interfaces"].push_back(interface);
+  }
+  print_json(report, -1);
+}
+
+}  // namespace memif::tool

@@ -1,0 +1,159 @@
+#include "observe/observed.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "common/command.hpp"
+#include "common/options.hpp"
+#include "observe/process.hpp"
+
+namespace memif::tool {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using WallTime = std::chrono::system_clock::time_point;
+
+double unix_time(WallTime time) { return std::chrono::duration<double>(time.time_since_epoch()).count(); }
+
+auto key(const ObservedInterface& seen) { return std::tie(seen.program.pid, seen.socket, seen.id, seen.role); }
+
+void append(Observation& to, Observation more) {
+  std::move(more.interfaces.begin(), more.interfaces.end(), std::back_inserter(to.interfaces));
+  to.skipped += more.skipped;
+  if (!to.why) to.why = std::move(more.why);
+}
+
+Observation look_at(pid_t pid) {
+  auto seen = observe(pid);
+  if (!seen) {
+    const bool denied = seen.error().code == std::errc::permission_denied;
+    throw Failure(
+        denied ? exit_failed : exit_no_peer,
+        denied ? seen.error().message + " (only its own user and root can observe it)" : seen.error().message);
+  }
+  if (seen->interfaces.empty() && seen->why) throw Failure(exit_no_peer, seen->why->message);
+  if (seen->interfaces.empty())
+    throw Failure(exit_no_peer,
+                  fmt::format("process {} publishes no interface (programs of the C API and this command publish when "
+                              "they are started with MEMIF_PUBLISH=1)",
+                              pid));
+  return std::move(*seen);
+}
+
+// The members that every queue has.
+Json queue_json(std::size_t queue, const std::optional<ObservedRing>& ring, std::uint64_t packets, std::uint64_t bytes,
+                std::uint64_t bursts, std::uint64_t interrupts) {
+  Json json{{"queue", queue}, {"up", ring.has_value()}, {"packets", packets},
+            {"bytes", bytes}, {"bursts", bursts},       {"interrupts", interrupts}};
+  if (!ring) return json;
+  json["ring_size"] = ring->ring_size;
+  json["buffer_size_bytes"] = ring->buffer_size;
+  json["region"] = ring->region;
+  json["offset_bytes"] = ring->offset;
+  if (ring->live) {
+    json["head"] = ring->live->head;
+    json["tail"] = ring->live->tail;
+    json["flags"] = ring->live->flags;
+    json["used"] = ring->live->used;
+  }
+  return json;
+}
+
+// A server may have very many queues that no client ever used: those behind the last one that has, or had, a ring.
+template <class Queue>
+void leave_out_unused(std::vector<Queue>& queues) {
+  while (queues.size() > 1 && !queues.back().ring && queues.back().totals.bursts == 0) queues.pop_back();
+}
+
+}  // namespace
+
+Option add_pid_option(Command command, std::vector<pid_t>& pids, const std::string& help) {
+  return command.add_option("--pid", pids, help)
+      .type_name("PID")
+      .delimiter(',')
+      .whole_number(1, std::numeric_limits<pid_t>::max());
+}
+
+Observation look(const std::vector<pid_t>& pids) {
+  Observation result;
+  for (const pid_t pid : pids) append(result, look_at(pid));
+  if (pids.empty()) result = observe_all();
+  auto& all = result.interfaces;
+  for (ObservedInterface& one : all) {
+    leave_out_unused(one.rx);
+    leave_out_unused(one.tx);
+  }
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return std::make_tuple(key(a), !a.connected) < std::make_tuple(key(b), !b.connected);
+  });
+  all.erase(std::unique(all.begin(), all.end(), [](const auto& a, const auto& b) { return key(a) == key(b); }),
+            all.end());
+  return result;
+}
+
+std::string program_name(const ObservedInterface& seen) {
+  std::string name = process_name(seen.program.pid);
+  return name.empty() ? seen.app_name : name;
+}
+
+std::optional<std::uint32_t> used(const std::optional<ObservedRing>& ring) {
+  if (!ring || !ring->live) return std::nullopt;
+  return ring->live->used;
+}
+
+Json to_json(const ObservedInterface& seen) {
+  Json json{{"process", process_json(seen.program)},
+            {"app_name", seen.app_name},
+            {"name", seen.name},
+            {"socket", seen.socket},
+            {"id", seen.id},
+            {"role", to_string(seen.role)},
+            {"mode", to_string(seen.mode)},
+            {"started_unix_s", unix_time(seen.started)},
+            {"connected", seen.connected},
+            {"changed_unix_s", unix_time(seen.changed)},
+            {"connects", seen.connects},
+            {"disconnects", seen.disconnects},
+            {"refusals", seen.refusals}};
+  if (seen.peer)
+    json["peer"] = {{"app_name", seen.peer->app_name},
+                    {"interface_name", seen.peer->interface_name},
+                    {"version", version_text(seen.peer->version)},
+                    // As the program sees it: in a container, another process may have that pid here.
+                    {"process",
+                     {{"pid", seen.peer->credentials.pid},
+                      {"uid", seen.peer->credentials.uid},
+                      {"gid", seen.peer->credentials.gid}}}};
+  if (seen.last_reason)
+    json["last_reason"] = {{"from_peer", seen.last_reason->from_peer}, {"text", seen.last_reason->text}};
+  json["regions"] = Json::array();
+  for (std::size_t i = 0; i < seen.regions.size(); ++i)
+    json["regions"].push_back({{"index", i},
+                               {"size_bytes", seen.regions[i].size},
+                               {"external", seen.regions[i].external},
+                               {"sealed", seen.regions[i].sealed}});
+  json["rx"] = Json::array();
+  for (std::size_t i = 0; i < seen.rx.size(); ++i) {
+    const RxTotals& totals = seen.rx[i].totals;
+    Json queue = queue_json(i, seen.rx[i].ring, totals.packets, totals.bytes, totals.bursts, totals.interrupts);
+    queue["dropped_descriptor"] = totals.dropped_descriptor;
+    queue["dropped_long"] = totals.dropped_long;
+    queue["dropped_oversize"] = totals.dropped_oversize;
+    queue["sleeps"] = totals.sleeps;
+    json["rx"].push_back(std::move(queue));
+  }
+  json["tx"] = Json::array();
+  for (std::size_t i = 0; i < seen.tx.size(); ++i) {
+    const TxTotals& totals = seen.tx[i].totals;
+    Json queue = queue_json(i, seen.tx[i].ring, totals.packets, totals.bytes, totals.bursts, totals.interrupts);
+    queue["ring_full"] = totals.ring_full;
+    queue["dropped_buffer"] = totals.dropped_buffer;
+    queue["rejected"] = totals.rejected;
+    json["tx"].push_back(std::move(queue));
+  }
+  return json;
+}
+
+}  // namespace memif::tool
