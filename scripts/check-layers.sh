@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 library=(base memory protocol observe data control)
-command=(common net capture bridge,dump,manual,observe,perf,ping,replay)
-c_api=(core v2,v21,v3,v4)
+command=(common net capture bridge/dump/manual/observe/perf/ping/replay)
+c_api=(core v2/v21/v3/v4)
 
 # The public headers are in folders for their users. These are their layers.
 declare -A layer_of=(
@@ -33,8 +33,8 @@ may_include() {
   local from=$1 to=$2 folders
   [[ $from == "$to" ]] && return
   for folders in "${@:3}"; do
-    [[ ,$folders, == *,$from,* ]] && return 1
-    [[ ,$folders, == *,$to,* ]] && return
+    [[ /$folders/ == */$from/* ]] && return 1
+    [[ /$folders/ == */$to/* ]] && return
   done
   return 1
 }
