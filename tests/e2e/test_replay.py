@@ -251,6 +251,15 @@ class ReplayFailureTest(E2ETest):
         source = write_pcap(self.dir / "in.pcap", [udp_frame(0)])
         self.assert_exit(self.replay("--topspeed", "--pps", "5", source), 2)
 
+    def test_a_file_of_empty_packets_ends_at_once_although_it_is_to_be_sent_for_ever(self):
+        source = write_pcap(self.dir / "in.pcap", [b""] * 5)
+        self.listening(self.memif("dump", "-q", role="server"))
+        replay = self.replay("--loop", "0", "--json", source)
+        self.assert_exit(replay, 1)
+        self.assertIn("5 packets could not be sent: 0 longer than the whole ring, 5 empty", replay.stderr)
+        report = json.loads(replay.stdout)
+        self.assertEqual((report["read"], report["sent"], report["not_sent"], report["loops"]), (5, 0, 5, 1))
+
     def test_signal_ends_it_with_a_report(self):
         source = write_pcap(self.dir / "in.pcap", [udp_frame(0)])
         dump = self.listening(self.memif("dump", role="server"))

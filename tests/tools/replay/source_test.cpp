@@ -1,7 +1,10 @@
 #include "replay/source.hpp"
 
+#include <cstdio>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <limits>
+#include <unistd.h>
 
 #include "common/command.hpp"
 
@@ -82,6 +85,49 @@ TEST(Pace, WhatIsTooFarAwayIsInTheFuture) {
 TEST(Pace, RefusesARateOfNothing) {
   EXPECT_THROW(Pace(with_rates("0", "")), UsageError);
   EXPECT_THROW(Pace(with_rates("", "0")), UsageError);
+}
+
+// --- Packets that cannot be sent ---
+
+class ReplayOfEmptyPackets : public testing::Test {
+ protected:
+  // A capture of so many, and the source that sends it so many times.
+  ReplaySource source(int packets, std::uint64_t loops) {
+    std::ofstream file(path_, std::ios::binary);
+    const auto put = [&](std::initializer_list<std::uint32_t> words) {
+      for (const std::uint32_t word : words) file.write(reinterpret_cast<const char*>(&word), sizeof word);
+    };
+    put({0xa1b23c4d, 0x00040002, 0, 0, 262144, 1});
+    for (int i = 0; i < packets; ++i) put({0, 0, 0, 0});
+    file.close();
+    ReplayPlan plan;
+    plan.file = path_;
+    plan.topspeed = true;
+    plan.loops = loops;
+    return {plan, Mode::ethernet};
+  }
+  ~ReplayOfEmptyPackets() override { std::remove(path_.c_str()); }
+
+  const std::string path_ = testing::TempDir() + "memif-empty-" + std::to_string(::getpid());
+};
+
+TEST_F(ReplayOfEmptyPackets, GivesWayToItsCallerNowAndThen) {
+  ReplaySource many = source(5000, 1);
+  EXPECT_FALSE(many.load());
+  EXPECT_FALSE(many.finished());
+  EXPECT_FALSE(many.waits());
+  EXPECT_LT(many.read(), 5000u);
+  for (int calls = 0; !many.finished() && calls < 100; ++calls) EXPECT_FALSE(many.load());
+  EXPECT_TRUE(many.finished());
+  EXPECT_EQ(many.empty(), 5000u);
+}
+
+TEST_F(ReplayOfEmptyPackets, EndsWithTheFirstLoop) {
+  ReplaySource empty = source(3, 0);
+  EXPECT_FALSE(empty.load());
+  EXPECT_TRUE(empty.finished());
+  EXPECT_EQ(empty.loops(), 1u);
+  EXPECT_EQ(empty.empty(), 3u);
 }
 
 }  // namespace

@@ -149,7 +149,7 @@ void ReplayCommand::send_all(Session& session, Port& port) {
     drain(port);
     progress();
     if (!source_.load()) {
-      if (!source_.finished()) session.wait(Clock::time_point::max(), source_.fd());
+      if (!source_.finished()) session.wait(source_.waits() ? Clock::time_point::max() : Clock::now(), source_.fd());
       continue;
     }
     if (!start_) continue;  // the first came just now

@@ -12,6 +12,8 @@ namespace {
 
 using std::chrono::nanoseconds;
 
+constexpr int most_records = 1024;  // to look at in one call: signals and the link are served between two
+
 constexpr std::uint64_t far = std::uint64_t{1} << 61;  // ns: 73 years, and still a time when it is added to now
 
 double positive(double rate, const char* option) {
@@ -60,13 +62,15 @@ ReplaySource::ReplaySource(const ReplayPlan& plan, Mode mode)
 }
 
 bool ReplaySource::load() {
-  while (!loaded_ && !finished_) {
+  waits_ = false;
+  for (int records = 0; !loaded_ && !finished_ && records < most_records; ++records) {
     try {
       switch (feed_.next()) {
         case CaptureFeed::Next::packet:
           prepare(feed_.packet());
           break;
         case CaptureFeed::Next::later:
+          waits_ = true;
           return false;
         case CaptureFeed::Next::end:
           end_loop();
@@ -82,7 +86,6 @@ bool ReplaySource::load() {
 
 void ReplaySource::prepare(const CapturedPacket& packet) {
   ++read_;
-  ++loop_packets_;
   due_ = pace_.due(packet.time);
   pace_.passed(packet.data.size());
   if (packet.data.size() < packet.original_size) ++shortened_;
@@ -90,6 +93,7 @@ void ReplaySource::prepare(const CapturedPacket& packet) {
     ++empty_;
     return;
   }
+  ++loop_packets_;
   packet_.assign(packet.data.begin(), packet.data.end());
   if (!rewrite_.nothing()) rewrite_.apply(packet_, mode_);
   loaded_ = true;

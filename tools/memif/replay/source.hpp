@@ -45,13 +45,15 @@ class ReplaySource {
   ReplaySource(const ReplayPlan& plan, Mode mode);
 
   // Makes sure that there is a packet; false when there are no more, which is finished(), or none yet: fd() becomes
-  // readable then. What cannot be read any further has come to its end as well: see damage(). Throws Failure and
-  // UsageError where the constructor could not, since the capture comes through a pipe.
+  // readable then if it waits(), else the next call goes on, since many in a row had nothing to send. What cannot be
+  // read any further has come to its end as well: see damage(). Throws Failure and UsageError where the constructor
+  // could not, since the capture comes through a pipe.
   bool load();
   bool loaded() const noexcept { return loaded_; }
   const Bytes& packet() const noexcept { return packet_; }
   std::chrono::nanoseconds due() const noexcept { return due_; }
-  void take() noexcept { loaded_ = false; }  // the packet is done with
+  void take() noexcept { loaded_ = false; }       // the packet is done with
+  bool waits() const noexcept { return waits_; }  // for what comes through a pipe
   int fd() const noexcept { return feed_.fd(); }
 
   bool finished() const noexcept { return finished_; }  // nothing comes after packet()
@@ -76,9 +78,10 @@ class ReplaySource {
   Rewrite rewrite_;
   Bytes packet_;
   std::chrono::nanoseconds due_{0};
-  bool loaded_ = false, finished_ = false;
+  bool loaded_ = false, waits_ = false, finished_ = false;
   std::optional<std::string> damage_;
-  std::uint64_t loops_ = 0, loop_packets_ = 0, read_ = 0, empty_ = 0, shortened_ = 0;
+  std::uint64_t loops_ = 0, loop_packets_ = 0;  // of this loop, those that can be sent
+  std::uint64_t read_ = 0, empty_ = 0, shortened_ = 0;
 };
 
 }  // namespace memif::tool
