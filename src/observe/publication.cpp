@@ -71,6 +71,15 @@ void store_words(std::byte* to, const void* from, std::size_t bytes) noexcept {
   }
 }
 
+// By this lock observers know that this process made the file. It goes with any descriptor of the file that this
+// process closes: so it opens no other. But a peer of the same user can, and send it here.
+bool lock(int fd) {
+  struct flock mine {};
+  mine.l_type = F_WRLCK;
+  mine.l_whence = SEEK_SET;
+  return ::fcntl(fd, F_SETLK, &mine) == 0;
+}
+
 }  // namespace
 
 Result<Publication> Publication::create(const std::string& app_name, const InterfaceConfig& config) {
@@ -80,12 +89,7 @@ Result<Publication> Publication::create(const std::string& app_name, const Inter
   if (!region) return region.error();
   // The file has no path but /proc/PID/fd, which is for this user and root only; this says the same once more.
   if (::fchmod(region->fd(), S_IRUSR) != 0) return system_error(errno, "cannot restrict the file of an interface");
-  // By this lock observers know that this process made the file. It goes with any descriptor of the file that this
-  // process closes: so no other may ever be opened.
-  struct flock mine {};
-  mine.l_type = F_WRLCK;
-  mine.l_whence = SEEK_SET;
-  if (::fcntl(region->fd(), F_SETLK, &mine) != 0) return system_error(errno, "cannot lock the file of an interface");
+  if (!lock(region->fd())) return system_error(errno, "cannot lock the file of an interface");
 
   std::byte* const base = region->data();
   Identity& identity = *new (base) Identity{};
@@ -119,6 +123,7 @@ TxCounters& Publication::tx(std::size_t queue) const noexcept {
 State& Publication::state() const noexcept { return *reinterpret_cast<State*>(region_.data() + sizeof(Identity)); }
 
 void Publication::update(const InterfaceInfo& info) {
+  static_cast<void>(lock(region_.fd()));  // again, if it was lost
   if (changed_ns_ == 0 || was_connected_ != info.connected) changed_ns_ = now_ns();
   was_connected_ = info.connected;
   State next{};
