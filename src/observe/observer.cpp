@@ -3,14 +3,13 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <tuple>
 #include <unistd.h>
@@ -21,143 +20,92 @@
 
 #include "observe/process_memory.hpp"
 #include "observe/published.hpp"
+#include "observe/purse.hpp"
 
 namespace memif {
 namespace {
 
 using namespace published;
 
+using detail::Allowance;
+using detail::ForeignFile;
+using detail::Purse;
 using std::chrono::nanoseconds;
 using namespace std::chrono_literals;
 
 Error damaged(const std::string& why) { return {Errc::bad_region, "what the program publishes cannot be: " + why}; }
 
-// --- Limits ---
+// --- Limits: docs/observing.md ---
 
-// What it may cost to look at one program, or at all programs of one user: who publishes a lot holds nobody up.
-struct Allowance {
-  std::size_t files;     // with the name of a publication
-  std::size_t bytes;     // of publications
-  nanoseconds cpu;       // of this thread's
-  nanoseconds patience;  // with changes that have begun and do not end
-};
-constexpr Allowance per_program{1024, std::size_t{1} << 20, 200ms, 50ms};
-constexpr Allowance per_user{4096, std::size_t{2} << 20, 1s, 200ms};
-constexpr Allowance of_all{16384, std::size_t{16} << 20, 3s, 400ms};  // somebody may have many users
+constexpr Allowance per_program{1024, std::size_t{1} << 20, 200ms, 1s, 50ms};
+constexpr Allowance per_user{4096, std::size_t{2} << 20, 1s, 2s, 200ms};
+constexpr Allowance first_share{128, std::size_t{1} << 17, 50ms, 100ms, 10ms};  // of each user's, before anybody's rest
+constexpr Allowance of_all{16384, std::size_t{16} << 20, 3s, 6s, 400ms};        // somebody may have many users
 
-Allowance smaller(const Allowance& a, const Allowance& b) {
-  return {std::min(a.files, b.files), std::min(a.bytes, b.bytes), std::min(a.cpu, b.cpu),
-          std::min(a.patience, b.patience)};
-}
-
-nanoseconds thread_time() {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return std::chrono::seconds(now.tv_sec) + nanoseconds(now.tv_nsec);
-}
-
-// An allowance being spent.
-class Purse {
- public:
-  explicit Purse(const Allowance& allowance) : left_(allowance) {}
-
-  bool take_file() { return time_left() && left_.files != 0 && left_.files-- != 0; }
-  bool take_bytes(std::size_t bytes) {
-    if (bytes > left_.bytes) return false;
-    left_.bytes -= bytes;
-    return true;
-  }
-  bool time_left() const { return thread_time() - began_ < left_.cpu; }
-  nanoseconds& patience() { return left_.patience; }
-
-  // Of an allowance that was at least as large: what is left after this.
-  Allowance rest_of(const Allowance& whole, const Allowance& given) const {
-    return {whole.files - (given.files - left_.files), whole.bytes - (given.bytes - left_.bytes),
-            std::max(0ns, whole.cpu - (thread_time() - began_)),
-            std::max(0ns, whole.patience - (given.patience - left_.patience))};
-  }
-
- private:
-  Allowance left_;
-  nanoseconds began_ = thread_time();
-};
-
-// --- Copying: each word of the publication is read once, into memory of our own ---
+// --- Reading: into memory of our own, since what is mapped can make whoever touches it wait ---
 
 constexpr std::size_t longest_page = 65536;  // files are as long as whole pages
 
-// A read-only view of a publication that cannot be cut short.
-class Mapping {
+// How long a file is that could be a publication.
+Result<std::size_t> size_of(const ForeignFile& file) {
+  struct stat status {};
+  const int seals = ::fcntl(file.get(), F_GET_SEALS);
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || ::fstat(file.get(), &status) != 0)
+    return damaged("its memory file could shrink");
+  constexpr Layout smallest(1, 1), largest(wire::max_rings, wire::max_rings);
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size < smallest.size) return damaged("it is too short");
+  if (size > largest.size + longest_page) return damaged("it is too long");
+  return size;
+}
+
+bool read_at(const ForeignFile& file, void* to, std::size_t size, std::uint64_t at) {
+  return ::pread(file.get(), to, size, static_cast<off_t>(at)) == static_cast<ssize_t>(size);
+}
+
+// A publication as it was read: whole words of 8 bytes, each read once.
+class Copy {
  public:
-  static Result<Mapping> open(const detail::ForeignFile& file) {
-    struct stat status {};
-    const int seals = ::fcntl(file.get(), F_GET_SEALS);
-    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || ::fstat(file.get(), &status) != 0)
-      return damaged("its memory file could shrink");
-    constexpr Layout smallest(1, 1), largest(wire::max_rings, wire::max_rings);
-    const auto size = static_cast<std::size_t>(status.st_size);
-    if (size < smallest.size) return damaged("it is too short");
-    if (size > largest.size + longest_page) return damaged("it is too long");
-    void* const data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
-    if (data == MAP_FAILED) return system_error(errno, "cannot map what a program publishes");
-    return Mapping(static_cast<std::byte*>(data), size);
-  }
-  Mapping(Mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
-  Mapping& operator=(Mapping&&) = delete;
-  ~Mapping() {
-    if (data_ != nullptr) ::munmap(data_, size_);
-  }
+  explicit Copy(std::size_t size) : words_(size / 8) {}
 
-  std::size_t size() const noexcept { return size_; }
+  bool read(const ForeignFile& file) { return read_at(file, words_.data(), words_.size() * 8, 0); }
 
-  // Pairs with the publisher's releases: docs/observing.md, "Layout".
-  std::uint64_t word(std::size_t at) const noexcept {
-    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(data_ + at)).load(std::memory_order_acquire);
-  }
   template <class T>
-  T copy(std::size_t at) const noexcept {
+  T at(std::size_t offset) const noexcept {
     static_assert(sizeof(T) % 8 == 0 && std::is_trivially_copyable_v<T>);
     T value;
-    for (std::size_t done = 0; done != sizeof value; done += 8) {
-      const std::uint64_t part = word(at + done);
-      std::memcpy(reinterpret_cast<std::byte*>(&value) + done, &part, 8);
-    }
+    std::memcpy(static_cast<void*>(&value), words_.data() + offset / 8, sizeof value);
     return value;
   }
 
  private:
-  Mapping(std::byte* data, std::size_t size) noexcept : data_(data), size_(size) {}
-
-  std::byte* data_;
-  std::size_t size_;
+  std::vector<std::uint64_t> words_;
 };
 
-// What the control thread wrote, from between two of its changes. One that dies in the middle leaves none.
-struct Control {
-  State state;
-  std::vector<RingState> rings;
-};
-std::optional<Control> read_control(const Mapping& mapping, const Layout& layout, std::size_t queues,
-                                    nanoseconds& patience) {
+// Reads what the control thread wrote from between two of its changes; the counters are of that moment or later. False
+// if it died in the middle of one.
+bool read_between_changes(const ForeignFile& file, Copy& copy, nanoseconds& patience) {
   // A change takes microseconds, and more if its thread loses the processor meanwhile: then it is given time and turns
-  // to come back.
-  constexpr int turns = 4;  // also without patience
+  // to come back, while there is patience.
+  constexpr int turns = 4;  // also without
   const auto began = std::chrono::steady_clock::now();
   nanoseconds waited = 0ns;
-  std::optional<Control> control;
-  for (int turn = 0; !control && (turn < turns || waited < patience); ++turn) {
-    if (turn != 0) ::sched_yield();
-    const std::uint64_t before = mapping.word(sizeof(Identity));
+  bool whole = false;
+  for (int turn = 0; !whole && (turn < turns || waited < patience); ++turn) {
+    if (turn != 0 && waited < patience) ::sched_yield();
+    std::uint64_t before = 1, after = 1;
+    if (!read_at(file, &before, sizeof before, sizeof(Identity))) break;
+    // The fences pair with the publisher's releases: docs/observing.md, "Layout".
+    std::atomic_thread_fence(std::memory_order_acquire);
     if (before % 2 == 0) {
-      control = Control{mapping.copy<State>(sizeof(Identity)), {}};
-      for (std::size_t queue = 0; queue < queues; ++queue)
-        control->rings.push_back(mapping.copy<RingState>(layout.rings + queue * sizeof(RingState)));
-      if (mapping.word(sizeof(Identity)) != before) control.reset();
+      if (!copy.read(file)) break;
+      std::atomic_thread_fence(std::memory_order_acquire);
+      whole = read_at(file, &after, sizeof after, sizeof(Identity)) && before == after;
     }
     waited = std::chrono::steady_clock::now() - began;
   }
   patience -= std::min(patience, waited);
-  return control;
+  return whole;
 }
 
 // --- Words of the copy as values ---
@@ -190,12 +138,8 @@ PeerInfo peer_of(const State& state) {
           .credentials = {.pid = state.peer_pid, .uid = state.peer_uid, .gid = state.peer_gid}};
 }
 
-// The counters, in the order in which they lie there.
+// Totals are read in the order in which the counters lie there.
 static_assert(sizeof(RxTotals) == sizeof(RxCounters) && sizeof(TxTotals) == sizeof(TxCounters));
-template <class Totals>
-Totals totals_at(const Mapping& mapping, std::size_t at) {
-  return mapping.copy<Totals>(at);
-}
 
 // --- A ring's indices, in the ring ---
 
@@ -203,7 +147,7 @@ Totals totals_at(const Mapping& mapping, std::size_t at) {
 // at any time.
 class Rings {
  public:
-  explicit Rings(pid_t pid) : pid_(pid) {}
+  Rings(pid_t pid, const Purse& purse) : pid_(pid), purse_(purse) {}
 
   // `to_server`: client to server.
   std::optional<ObservedRing> look(const RingState& ring, bool to_server) {
@@ -218,17 +162,17 @@ class Rings {
 
  private:
   std::optional<ObservedRing::Live> read(const RingState& ring, bool to_server) {
+    if (!purse_.time_left()) return {};
     if (region_fd_ != ring.region_fd) {  // that of the ring before, as a rule
       region_fd_ = ring.region_fd;
-      Result<detail::ForeignFile> file =
-          detail::ForeignFile::open(pid_, ring.region_fd, detail::ForeignFile::Kind::region);
+      Result<ForeignFile> file = ForeignFile::open(pid_, ring.region_fd, ForeignFile::Kind::region);
       file_.reset();
       if (file) file_.emplace(std::move(*file));
     }
     wire::RingHeader header;
     if (!file_ || ring.offset > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max() - sizeof header))
       return {};
-    if (::pread(file_->get(), &header, sizeof header, static_cast<off_t>(ring.offset)) != sizeof header) return {};
+    if (!read_at(*file_, &header, sizeof header, ring.offset)) return {};
     const std::uint32_t ahead = static_cast<std::uint16_t>(header.head - header.tail);
     if (header.cookie != wire::ring_cookie || ahead > ring.ring_size) return {};
     return ObservedRing::Live{.head = header.head,
@@ -238,8 +182,9 @@ class Rings {
   }
 
   pid_t pid_;
+  const Purse& purse_;
   std::int32_t region_fd_ = -1;
-  std::optional<detail::ForeignFile> file_;
+  std::optional<ForeignFile> file_;
 };
 
 // --- Interfaces ---
@@ -249,9 +194,12 @@ Error beyond_limits(pid_t pid) {
 }
 
 // Nothing: the interface is gone, or not there yet.
-Result<std::optional<ObservedInterface>> read_interface(const Credentials& program, const Mapping& mapping,
+Result<std::optional<ObservedInterface>> read_interface(const Credentials& program, const ForeignFile& file,
                                                         Purse& purse) {
-  const auto identity = mapping.copy<Identity>(0);
+  const Result<std::size_t> size = size_of(file);
+  if (!size) return size.error();
+  Identity identity;
+  if (!read_at(file, &identity, sizeof identity, 0)) return damaged("it cannot be read");
   if (identity.magic != published::magic) return std::optional<ObservedInterface>();
   if (identity.version != published::version)
     return damaged("its layout is version " + std::to_string(identity.version) + ", and only " +
@@ -259,12 +207,12 @@ Result<std::optional<ObservedInterface>> read_interface(const Credentials& progr
   const std::size_t rx_queues = identity.rx_queues, tx_queues = identity.tx_queues;
   const Layout layout(rx_queues, tx_queues);
   if (identity.role > static_cast<int>(Role::server) || identity.mode > static_cast<int>(Mode::punt_inject) ||
-      rx_queues > wire::max_rings || tx_queues > wire::max_rings || layout.size > mapping.size())
+      rx_queues > wire::max_rings || tx_queues > wire::max_rings || layout.size > *size)
     return damaged("a role, a mode or a number of queues is out of range");
   if (!purse.take_bytes(layout.size)) return beyond_limits(program.pid);
-  const std::optional<Control> control = read_control(mapping, layout, rx_queues + tx_queues, purse.patience());
-  if (!control) return damaged("a change of it has begun and does not end");
-  const State& state = control->state;
+  Copy copy(layout.size);
+  if (!read_between_changes(file, copy, purse.patience())) return damaged("a change of it has begun and does not end");
+  const auto state = copy.at<State>(sizeof(Identity));
   if (state.removed != 0) return std::optional<ObservedInterface>();
 
   ObservedInterface seen;
@@ -288,51 +236,86 @@ Result<std::optional<ObservedInterface>> read_interface(const Credentials& progr
     seen.regions.push_back({region.size, region.external != 0, region.sealed != 0});
   }
   const bool client = seen.role == Role::client;
-  Rings rings(program.pid);
+  Rings rings(program.pid, purse);
+  const auto ring_of = [&](std::size_t queue, bool to_server) {
+    return rings.look(copy.at<RingState>(layout.rings + queue * sizeof(RingState)), to_server);
+  };
   for (std::size_t i = 0; i < rx_queues; ++i)
-    seen.rx.push_back(
-        {totals_at<RxTotals>(mapping, layout.rx + i * sizeof(RxSlot)), rings.look(control->rings[i], !client)});
+    seen.rx.push_back({copy.at<RxTotals>(layout.rx + i * sizeof(RxSlot)), ring_of(i, !client)});
   for (std::size_t i = 0; i < tx_queues; ++i)
-    seen.tx.push_back({totals_at<TxTotals>(mapping, layout.tx + i * sizeof(TxSlot)),
-                       rings.look(control->rings[rx_queues + i], client)});
+    seen.tx.push_back({copy.at<TxTotals>(layout.tx + i * sizeof(TxSlot)), ring_of(rx_queues + i, client)});
   return std::optional(std::move(seen));
 }
 
-// Appends what a program publishes. Errors: ESRCH, EACCES.
-Status look_at(const Credentials& program, Purse& purse, Observation& result) {
+// What was seen of a program.
+struct Look {
+  Credentials program;
+  Observation seen{};
+  Status listed = Nothing{};  // Errors: ESRCH, EACCES
+  bool whole = false;         // nothing was left for want of an allowance
+};
+
+Look look_at(const Credentials& program, Purse& purse) {
   const pid_t pid = program.pid;
-  const auto skip = [&result](const Error& why) {
-    ++result.skipped;
-    if (!result.why) result.why = why;
+  Look result{.program = program};
+  Observation& seen = result.seen;
+  const auto skip = [&seen](const Error& why) {
+    ++seen.skipped;
+    if (!seen.why) seen.why = why;
   };
-  const auto first = static_cast<std::ptrdiff_t>(result.interfaces.size());
   bool within = true;
   const auto look = [&](int fd) {
     within = within && purse.take_file();
     if (!within) return false;
-    const Result<detail::ForeignFile> file = detail::ForeignFile::open(pid, fd, detail::ForeignFile::Kind::publication);
+    const Result<ForeignFile> file = ForeignFile::open(pid, fd, ForeignFile::Kind::publication);
     if (!file) return true;  // closed meanwhile
     if (!file->locked_by_its_process()) {
       skip({Errc::bad_region, "process " + std::to_string(pid) + " has a memory file that is named as a publication " +
                                   "and that it did not publish itself"});
       return true;
     }
-    const Result<Mapping> mapping = Mapping::open(*file);
-    auto seen = mapping ? read_interface(program, *mapping, purse) : mapping.error();
-    if (!seen)
-      skip(seen.error());
-    else if (*seen)
-      result.interfaces.push_back(std::move(**seen));
+    auto one = read_interface(program, *file, purse);
+    if (!one)
+      skip(one.error());
+    else if (*one)
+      seen.interfaces.push_back(std::move(**one));
     return true;
   };
-  Status listed =
+  result.listed =
       detail::each_memory_file(pid, published::file_name, look, [&] { return within = within && purse.time_left(); });
   if (!within) skip(beyond_limits(pid));
-  std::sort(result.interfaces.begin() + first, result.interfaces.end(),
-            [](const ObservedInterface& a, const ObservedInterface& b) {
-              return std::tie(a.socket, a.id, a.role) < std::tie(b.socket, b.id, b.role);
-            });
-  return listed;
+  result.whole = within;
+  std::sort(seen.interfaces.begin(), seen.interfaces.end(), [](const ObservedInterface& a, const ObservedInterface& b) {
+    return std::tie(a.socket, a.id, a.role) < std::tie(b.socket, b.id, b.role);
+  });
+  return result;
+}
+
+// --- All programs ---
+
+std::vector<Look> all_programs() {
+  std::vector<Look> programs;
+  const std::unique_ptr<DIR, decltype([](DIR* directory) { ::closedir(directory); })> all(::opendir("/proc"));
+  while (const dirent* const entry = all != nullptr ? ::readdir(all.get()) : nullptr) {
+    const auto pid = static_cast<pid_t>(std::atol(entry->d_name));
+    if (const auto program = pid > 0 ? detail::credentials_of(pid) : Result<Credentials>(Error{}))
+      programs.push_back({.program = *program});
+  }
+  return programs;
+}
+
+// Looks at those that were not seen whole yet; each user may spend `share`.
+void look_again(std::vector<Look>& programs, const Allowance& share, Allowance& left_of_all) {
+  std::map<uid_t, Allowance> users;
+  for (Look& known : programs) {
+    if (known.whole) continue;
+    Allowance& left = users.try_emplace(known.program.uid, share).first->second;
+    Purse purse(smaller(smaller(left, left_of_all), per_program));
+    Look look = look_at(known.program, purse);  // of another user's, nothing is seen
+    if (look.whole || look.seen.interfaces.size() >= known.seen.interfaces.size()) known = std::move(look);
+    left = purse.rest_of(left);
+    left_of_all = purse.rest_of(left_of_all);
+  }
 }
 
 }  // namespace
@@ -341,41 +324,34 @@ Result<Observation> observe(pid_t pid) {
   const Result<Credentials> program = detail::credentials_of(pid);
   if (!program) return program.error();
   Purse purse(per_program);
-  Observation result;
-  if (Status looked = look_at(*program, purse, result); !looked) return looked.error();
-  return result;
+  Look look = look_at(*program, purse);
+  if (!look.listed) return look.listed.error();
+  return std::move(look.seen);
 }
 
+// First those that nobody else has made. Of what is left, somebody with many users could spend all on his own: so some
+// of everybody's comes before the rest of anybody's.
 Observation observe_all() {
-  std::vector<Credentials> programs;
-  {
-    const std::unique_ptr<DIR, decltype([](DIR* directory) { ::closedir(directory); })> all(::opendir("/proc"));
-    while (const dirent* const entry = all != nullptr ? ::readdir(all.get()) : nullptr) {
-      const auto pid = static_cast<pid_t>(std::atol(entry->d_name));
-      if (const auto program = pid > 0 ? detail::credentials_of(pid) : Result<Credentials>(Error{}))
-        programs.push_back(*program);
-    }
-  }
-  // First those that nobody else has made.
-  const auto trusted = [self = ::getuid()](const Credentials& one) { return one.uid == 0 || one.uid == self; };
-  std::sort(programs.begin(), programs.end(), [&](const Credentials& a, const Credentials& b) {
-    return std::tuple(!trusted(a), a.pid) < std::tuple(!trusted(b), b.pid);
+  std::vector<Look> programs = all_programs();
+  const auto others = std::stable_partition(programs.begin(), programs.end(), [self = ::getuid()](const Look& one) {
+    return one.program.uid == 0 || one.program.uid == self;
   });
-
-  Observation result;
+  std::vector<Look> of_others(std::make_move_iterator(others), std::make_move_iterator(programs.end()));
+  programs.erase(others, programs.end());
   Allowance left_of_all = of_all;
-  std::map<uid_t, Allowance> users;
-  for (const Credentials& program : programs) {
-    Allowance& left = users.try_emplace(program.uid, per_user).first->second;
-    const Allowance given = smaller(smaller(left, left_of_all), per_program);
-    Purse purse(given);
-    static_cast<void>(look_at(program, purse, result));  // of another user's, nothing is seen
-    left = purse.rest_of(left, given);
-    left_of_all = purse.rest_of(left_of_all, given);
+  look_again(programs, per_user, left_of_all);
+  look_again(of_others, first_share, left_of_all);
+  look_again(of_others, per_user, left_of_all);
+  programs.insert(programs.end(), std::make_move_iterator(of_others.begin()), std::make_move_iterator(of_others.end()));
+
+  std::sort(programs.begin(), programs.end(),
+            [](const Look& a, const Look& b) { return a.program.pid < b.program.pid; });
+  Observation result;
+  for (Look& look : programs) {
+    std::move(look.seen.interfaces.begin(), look.seen.interfaces.end(), std::back_inserter(result.interfaces));
+    result.skipped += look.seen.skipped;
+    if (!result.why) result.why = std::move(look.seen.why);
   }
-  std::stable_sort(
-      result.interfaces.begin(), result.interfaces.end(),
-      [](const ObservedInterface& a, const ObservedInterface& b) { return a.program.pid < b.program.pid; });
   return result;
 }
 

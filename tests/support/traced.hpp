@@ -23,7 +23,7 @@ int run_traced(Body body, AtStop at_stop) {
   }
   int status = 0;
   ::waitpid(pid, &status, 0);
-  if (WIFSTOPPED(status)) ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, PTRACE_O_EXITKILL);
+  if (WIFSTOPPED(status)) ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
   while (WIFSTOPPED(status)) {
     at_stop(pid);
     ::ptrace(PTRACE_SYSCALL, pid, nullptr, nullptr);

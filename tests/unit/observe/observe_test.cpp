@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "observe/process_memory.hpp"
 #include "observe/published.hpp"
 #include "support/pair.hpp"
+#include "support/traced.hpp"
 
 namespace memif {
 namespace {
@@ -325,6 +327,106 @@ TEST_F(Damaged, ChangesWithoutEndHoldNobodyUpTogether) {
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));  // one twentieth each were ten
 }
 
+// --- Whoever publishes slowly, or under many names ---
+
+// Whoever touches a mapping waits while somebody punches a hole into the file, which can take seconds.
+TEST(Observe, NothingOfAProgramIsMapped) {
+  Published pair;
+  ASSERT_TRUE(pair.connect());
+  unsigned mappings = 0, reads = 0;
+  const auto body = [program = ::getpid()] {
+    const Observation seen = observe(program).value();
+    const auto with_a_ring = std::count_if(
+        seen.interfaces.begin(), seen.interfaces.end(),
+        [](const ObservedInterface& one) { return !one.rx.empty() && one.rx[0].ring && one.rx[0].ring->live; });
+    return static_cast<int>(with_a_ring);
+  };
+  const int seen = test::run_traced(body, [&](pid_t observer) {
+    __ptrace_syscall_info call{};
+    ::ptrace(PTRACE_GET_SYSCALL_INFO, observer, sizeof call, &call);
+    if (call.op != PTRACE_SYSCALL_INFO_ENTRY) return;
+    mappings += call.entry.nr == SYS_mmap && (call.entry.args[3] & MAP_SHARED) != 0 ? 1 : 0;
+    reads += call.entry.nr == SYS_pread64 ? 1 : 0;
+  });
+  if (seen == test::cannot_be_traced) GTEST_SKIP() << "no tracing here";
+  EXPECT_EQ(seen, 2);
+  EXPECT_EQ(mappings, 0u);
+  EXPECT_GE(reads, 4u);
+}
+
+// What takes long without a processor's time, whatever makes it so.
+TEST_F(Damaged, ASlowLookEnds) {
+  constexpr int all = 200;
+  std::vector<Fd> files;
+  for (int i = 0; i < all; ++i) files.push_back(publish(identity()));
+  const auto body = [program = ::getpid()] {
+    const Observation seen = observe(program).value();
+    return seen.skipped == 1 && seen.why->message.find("more than is looked at") != std::string::npos
+               ? static_cast<int>(seen.interfaces.size())
+               : 255;
+  };
+  const int seen = test::run_traced(body, [](pid_t) { std::this_thread::sleep_for(std::chrono::milliseconds(2)); });
+  if (seen == test::cannot_be_traced) GTEST_SKIP() << "no tracing here";
+  EXPECT_LT(seen, all);
+}
+
+// Processes of other users that have `files` files each of that name, and one that publishes an interface.
+class ManyUsers : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "becoming other users needs root";
+    ASSERT_EQ(::pipe2(ready_.data(), O_CLOEXEC), 0);
+    ASSERT_EQ(::pipe2(end_.data(), O_CLOEXEC), 0);
+  }
+  ~ManyUsers() override {
+    for (const int end : {ready_[0], ready_[1], end_[0], end_[1]}) ::close(end);
+    for (const pid_t child : children_) ::waitpid(child, nullptr, 0);
+  }
+
+  template <class Body>
+  pid_t start(uid_t user, Body body) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::close(end_[1]);
+      char byte = 0;
+      if (::setresuid(user, user, user) == 0) {
+        const auto held = body();
+        static_cast<void>(!::write(ready_[1], &byte, 1));
+        static_cast<void>(!::read(end_[0], &byte, 1));
+      }
+      ::_exit(0);
+    }
+    children_.push_back(child);
+    char byte = 0;
+    EXPECT_EQ(::read(ready_[0], &byte, 1), 1);
+    return child;
+  }
+
+  std::array<int, 2> ready_{-1, -1}, end_{-1, -1};
+  std::vector<pid_t> children_;
+};
+
+TEST_F(ManyUsers, OfOnePersonLeaveSomethingForTheOthers) {
+  constexpr int files = 900;  // of a process: 1024 descriptors are what it may have
+  for (uid_t user = 63001; user <= 63005; ++user)
+    for (int process = 0; process < 5; ++process)
+      start(user, [] {
+        std::vector<Fd> held;
+        for (int i = 0; i < files; ++i) held.emplace_back(::memfd_create(published::file_name, MFD_CLOEXEC));
+        return held;
+      });
+  const pid_t victim = start(63010, [] {
+    auto context = std::make_unique<Context>(ContextConfig{.app_name = "victim", .publish = true});
+    context->add({.socket = "@nobody-listens-here"});
+    return context;
+  });
+  const Observation seen = observe_all();
+  EXPECT_EQ(std::count_if(seen.interfaces.begin(), seen.interfaces.end(),
+                          [&](const ObservedInterface& one) { return one.program.pid == victim; }),
+            1);
+  EXPECT_GT(seen.skipped, 1000u);  // far more than a share of each
+}
+
 // --- Publications of others ---
 
 // What a peer can do: a memory file with the name and all the contents of a publication, passed to this process.
@@ -465,6 +567,29 @@ TEST(Observe, AProcessThatLooksAtItselfIsSeenByOthersAsBefore) {
   int status = 0;
   ::waitpid(child, &status, 0);
   EXPECT_EQ(WEXITSTATUS(status), 2);
+}
+
+// As a peer of the same user makes it do, which sends it that descriptor.
+TEST(Observe, AProgramThatLostItsLockTakesItAgainWhenItsLinkChanges) {
+  Published pair({.socket = "", .reconnect = std::chrono::milliseconds(0)});
+  ASSERT_TRUE(pair.connect());
+  const auto seen_by_others = [] {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(static_cast<int>(observe(::getppid()).value().interfaces.size()));
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  const auto close_another = [](int fd) {
+    const Fd another(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_TRUE(another);
+    return true;
+  };
+  ASSERT_TRUE(detail::each_memory_file(::getpid(), published::file_name, close_another, [] { return true; }));
+  EXPECT_EQ(seen_by_others(), 0);
+  pair.client->disconnect();
+  ASSERT_TRUE(poll_until({&pair.context}, [&] { return !pair.server->connected(); }));
+  EXPECT_EQ(seen_by_others(), 2);
 }
 
 TEST_F(Damaged, ATextWithoutEndAndWithControlCharacters) {
