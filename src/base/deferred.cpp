@@ -7,11 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
-#include <fcntl.h>
 #include <mutex>
 #include <poll.h>
 #include <pthread.h>
-#include <span>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -19,33 +17,26 @@
 
 #include <memif/detail/uncancelled.hpp>
 
+#include "base/lane.hpp"
 #include "base/signals_blocked.hpp"
 
 namespace memif::deferred {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr std::size_t max_threads = 32, max_threads_of_a_user = 4;
-constexpr std::size_t max_pending = 4096;
-// A user's that may wait before no more is taken from it, once a call of its has taken so long; and all users'.
-constexpr std::size_t most_of_a_user = 64, most_of_all = 1024;
-constexpr auto long_for_a_close = 100ms;
-constexpr auto idle_time = 20ms;    // after which a thread ends
-constexpr auto longest_end = 50ms;  // that a program\'s end waits for them
+// Lanes, by Kind, and that of the signals. Those of memory only take time, the others may wait for ever.
+constexpr std::size_t lane_count = 4, signals = 3;
+constexpr std::array<Lane::Limits, lane_count> limits{{{.threads = 32, .threads_of_a_user = 4, .strange = true},
+                                                       {.threads = 32, .threads_of_a_user = 2},
+                                                       {.threads = 8, .threads_of_a_user = 2},
+                                                       {.threads = 32, .threads_of_a_user = 2}}};
+
+constexpr std::size_t most_of_all = 1024;  // descriptors that may wait before no more is taken
+constexpr std::size_t spare_places = 64;   // for those that are on their way when no more is taken
+constexpr auto idle_time = 20ms;           // after which a thread ends that is not kept
+constexpr auto longest_end = 50ms;         // that a program's end waits for them
 constexpr std::size_t stack_size = std::size_t{128} << 10;
-
-enum class Call { none, close, signal, unmap };
-
-struct Job {
-  Call call = Call::none;
-  uid_t user = nobody;
-  int fd = -1;
-  Closing what = Closing::whatever;
-  void* address = nullptr;  // to be unmapped
-  std::size_t size = 0;
-};
 
 timespec in(Clock::duration time) noexcept {
   const auto end = (Clock::now() + time).time_since_epoch();
@@ -79,15 +70,6 @@ void perform(const Job& job) noexcept {
   }
 }
 
-// Where all else is worse: no more fits into the table, or no thread can be had and too much waits for one.
-void perform_here(const Job& job) noexcept {
-  const int flags = job.call == Call::signal ? ::fcntl(job.fd, F_GETFL) : O_NONBLOCK;
-  if (flags >= 0 && (flags & O_NONBLOCK) != 0) perform(job);
-}
-
-// An eventfd makes close() wait only where a peer has it in an epoll set of its own.
-bool harmless(const Job& job) noexcept { return job.call != Call::close || job.what == Closing::eventfd; }
-
 // How many may be outstanding before no more connections are taken: a quarter of what this process may have open is for
 // others to hold.
 std::size_t most_of_process() noexcept {
@@ -102,15 +84,18 @@ class Pool {
   using Lock = std::unique_lock<std::mutex>;
 
  public:
-  void close(Job job) noexcept;
+  void keep() noexcept;
+  void let_go() noexcept;
+  bool promise(Kind kind) noexcept;
+  void give_back(Kind kind) noexcept;
+  void close(const Job& job, Kind kind, bool promised) noexcept;
+  void unmap(const Job& job, bool promised) noexcept;
   void signal(const Job& job) noexcept;
-  void unmap(const Job& job) noexcept;
-  bool overloaded(uid_t user) noexcept {
-    const Lock lock(mutex_);
-    return is_overloaded(user);
-  }
+  bool overloaded(uid_t user) noexcept;
   bool full() noexcept;
-  std::size_t count() noexcept;
+  std::size_t unmapping(uid_t user) noexcept;
+  std::size_t outstanding() noexcept;
+  std::size_t lost() noexcept;
 
   // The program ends: so do threads that wait for nothing.
   void end() noexcept;
@@ -121,41 +106,28 @@ class Pool {
   void forget_threads() noexcept;
 
  private:
-  struct Worker {
-    bool taken = false;  // by a thread
-    bool ended = false;  // which waits to be joined
-    pthread_t thread{};
-    Job job;
-    bool close_it = false;  // and then the same descriptor is to be closed
-    Clock::time_point since{};
-  };
   static void* run(void* worker) noexcept;
-  void add(const Job& job, Lock& lock) noexcept;
-  void remove(std::size_t index) noexcept { jobs_[index] = jobs_[--pending_]; }
-  std::size_t find_signal(int fd) const noexcept;
-  Worker* signalling(int fd) noexcept;
-  bool is_signalling(int fd) const noexcept { return const_cast<Pool*>(this)->signalling(fd) != nullptr; }
-  void work(Worker& self) noexcept;
-  bool start(Worker& worker) noexcept;
-  void join_ended() noexcept;
-  bool take(Worker& worker) noexcept;
-  bool is_overloaded(uid_t user) const noexcept;
-  const Job* next() const noexcept;
-  std::size_t threads_of(uid_t user) const noexcept;
-  std::size_t outstanding() const noexcept { return pending_ + busy(); }
-  std::size_t busy() const noexcept;
-  std::span<const Job> pending() const noexcept { return {jobs_.data(), pending_}; }
-  void start_thread(Lock& lock) noexcept;
-  void perform_harmless(Lock& lock) noexcept;
+  const Lane::Limits& limits_of(const Lane& lane) const noexcept {
+    return limits[static_cast<std::size_t>(&lane - lanes_.data())];
+  }
+  Lane& lane(Kind kind) noexcept { return lanes_[static_cast<std::size_t>(kind)]; }
+  bool add(Lane& lane, const Job& job, bool promised) noexcept;
+  void wake_or_start(Lane& lane) noexcept;
+  void start_thread(Lane& lane) noexcept;
+  static bool start(Lane::Worker& worker) noexcept;
+  static void join_ended(Lane& lane) noexcept;
+  void start_missing() noexcept;
+  void work(Lane::Worker& self) noexcept;
+  void do_what_can_be_done(Lane::Worker& self, Lock& lock) noexcept;
+  bool sleep(Lane& lane) noexcept;
+  bool has_threads() const noexcept;
 
   std::mutex mutex_;
-  pthread_cond_t added_ = PTHREAD_COND_INITIALIZER;
   pthread_cond_t ended_ = PTHREAD_COND_INITIALIZER;
+  std::size_t users_ = 0;  // who want that each lane has a thread
   bool ending_ = false;
-  std::array<Job, max_pending> jobs_{};
-  std::size_t pending_ = 0;
-  std::array<Worker, max_threads> workers_{};
-  std::size_t threads_ = 0, idle_ = 0;
+  std::size_t lost_ = 0;
+  std::array<Lane, lane_count> lanes_{};
 };
 
 constinit Pool pool;
@@ -171,108 +143,127 @@ struct AtExit {
   ~AtExit() { pool.end(); }
 } at_exit;
 
-std::size_t Pool::busy() const noexcept {
-  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(),
-                                                [](const Worker& worker) { return worker.job.call != Call::none; }));
+void Pool::keep() noexcept {
+  const Lock lock(mutex_);
+  ++users_;
+  start_missing();
 }
 
-std::size_t Pool::threads_of(uid_t user) const noexcept {
-  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [user](const Worker& worker) {
-    return worker.job.call != Call::none && worker.job.user == user;
-  }));
+void Pool::let_go() noexcept {
+  const Lock lock(mutex_);
+  if (--users_ != 0) return;
+  for (Lane& lane : lanes_) ::pthread_cond_broadcast(&lane.added);
 }
 
-Pool::Worker* Pool::signalling(int fd) noexcept {
-  const auto found = std::find_if(workers_.begin(), workers_.end(), [fd](const Worker& worker) {
-    return worker.job.fd == fd && worker.job.call == Call::signal;
-  });
-  return found != workers_.end() ? &*found : nullptr;
+bool Pool::promise(Kind kind) noexcept {
+  const Lock lock(mutex_);
+  return lane(kind).promise();
 }
 
-std::size_t Pool::find_signal(int fd) const noexcept {
-  const auto jobs = pending();
-  const auto found =
-      std::find_if(jobs.begin(), jobs.end(), [fd](const Job& job) { return job.fd == fd && job.call == Call::signal; });
-  return static_cast<std::size_t>(found - jobs.begin());
+void Pool::give_back(Kind kind) noexcept {
+  const Lock lock(mutex_);
+  lane(kind).give_back();
 }
 
-// One of a user who has not all the threads that a user may have.
-const Job* Pool::next() const noexcept {
-  uid_t last = nobody;
-  bool refused = false;
-  for (const Job& job : pending()) {
-    if (refused && job.user == last) continue;
-    if (job.call == Call::signal && is_signalling(job.fd)) continue;
-    if (threads_of(job.user) < max_threads_of_a_user) return &job;
-    last = job.user;
-    refused = true;
-  }
-  return nullptr;
-}
-
-bool Pool::take(Worker& worker) noexcept {
-  const Job* const job = next();
-  if (job == nullptr) return false;
-  worker.job = *job;
-  worker.since = Clock::now();
-  remove(static_cast<std::size_t>(job - jobs_.data()));
-  return true;
-}
-
-// The table has room for far more than most_of_all, beyond which connections and descriptors are not taken any more. A
-// program that ends thousands of good links at once may need more, all of which are eventfds.
-void Pool::add(const Job& job, Lock& lock) noexcept {
+// What has no place is lost rather than done here, where it could wait for somebody: nearly all have theirs beforehand.
+bool Pool::add(Lane& lane, const Job& job, bool promised) noexcept {
   const int error = errno;
-  if (pending_ == max_pending) {
-    lock.unlock();
-    perform_here(job);
-  } else {
-    jobs_[pending_++] = job;
-    start_thread(lock);
-  }
+  const bool added = lane.add(job, promised);
+  if (added)
+    wake_or_start(lane);
+  else
+    ++lost_;
   errno = error;
+  return added;
 }
 
 // A signal that a thread is at comes first: its descriptor's number must not be another's before it is done.
-void Pool::close(Job job) noexcept {
+void Pool::close(const Job& job, Kind kind, bool promised) noexcept {
+  const Lock lock(mutex_);
+  lanes_[signals].forget(job.fd);
+  Lane::Worker* const worker = lanes_[signals].signalling(job.fd);
+  if (worker == nullptr) {
+    add(lane(kind), job, promised);
+    return;
+  }
+  worker->close_it = true;
+  worker->promised = promised;
+}
+
+// Where no thread can be had at all, this is done at once: it waits for nobody, and the file is still open, so that its
+// pages are freed by who closes it.
+void Pool::unmap(const Job& job, bool promised) noexcept {
   Lock lock(mutex_);
-  if (const std::size_t signal = find_signal(job.fd); signal != pending_) remove(signal);
-  if (Worker* const worker = signalling(job.fd))
-    worker->close_it = true;
-  else
-    add(job, lock);
+  Lane& memory = lane(Kind::memory);
+  if (!add(memory, job, promised) || memory.threads != 0) return;
+  const Job last = memory.take_last();
+  lock.unlock();
+  perform(last);
 }
 
 // What is dropped here is the peer's own loss, or of its user's other processes.
 void Pool::signal(const Job& job) noexcept {
-  Lock lock(mutex_);
-  if (find_signal(job.fd) != pending_ || is_overloaded(job.user)) return;
-  add(job, lock);
+  const Lock lock(mutex_);
+  Lane& lane = lanes_[signals];
+  if (!lane.waits(job.fd) && !lane.crowded_by(job.user, limits[signals]) && lane.room() != 0) add(lane, job, false);
 }
 
-void Pool::unmap(const Job& job) noexcept {
-  Lock lock(mutex_);
-  add(job, lock);
+bool Pool::overloaded(uid_t user) noexcept {
+  const Lock lock(mutex_);
+  return std::any_of(lanes_.begin(), lanes_.begin() + signals,
+                     [&](const Lane& lane) { return lane.crowded_by(user, limits_of(lane)); });
 }
 
-// Wakes a thread, or starts one where there is something that it may do.
-void Pool::start_thread(Lock& lock) noexcept {
-  if (idle_ != 0) {
-    ::pthread_cond_signal(&added_);
-    return;
-  }
-  if (threads_ == max_threads || next() == nullptr) return;
-  join_ended();
-  Worker& worker = *std::find_if(workers_.begin(), workers_.end(), [](const Worker& one) { return !one.taken; });
-  worker.taken = true;
-  ++threads_;
-  if (start(worker)) return;
-  worker.taken = false;
-  --threads_;
-  if (threads_ == 0) perform_harmless(lock);
+bool Pool::full() noexcept {
+  const Lock lock(mutex_);
+  start_missing();
+  std::size_t closing = 0;
+  for (const Lane& lane : lanes_) closing += lane.count(Call::close);
+  return closing > most_of_process() || lane(Kind::strange).room() < spare_places;
 }
 
-bool Pool::start(Worker& worker) noexcept {
+std::size_t Pool::unmapping(uid_t user) noexcept {
+  const Lock lock(mutex_);
+  return lane(Kind::memory).bytes_of(user);
+}
+
+std::size_t Pool::outstanding() noexcept {
+  const Lock lock(mutex_);
+  start_missing();
+  std::size_t count = 0;
+  for (const Lane& lane : lanes_) count += lane.outstanding();
+  return count;
+}
+
+std::size_t Pool::lost() noexcept {
+  const Lock lock(mutex_);
+  return lost_;
+}
+
+// Where they could not be had before, or in a child of fork().
+void Pool::start_missing() noexcept {
+  for (Lane& lane : lanes_)
+    if (lane.threads == 0 && (users_ != 0 || !lane.idle())) start_thread(lane);
+}
+
+void Pool::wake_or_start(Lane& lane) noexcept {
+  if (lane.sleeping != 0)
+    ::pthread_cond_signal(&lane.added);
+  else if (lane.has_next(limits_of(lane)))
+    start_thread(lane);
+}
+
+void Pool::start_thread(Lane& lane) noexcept {
+  if (lane.threads == limits_of(lane).threads) return;
+  join_ended(lane);
+  Lane::Worker& worker =
+      *std::find_if(lane.workers.begin(), lane.workers.end(), [](const Lane::Worker& one) { return !one.taken; });
+  worker.lane = &lane;
+  worker.taken = start(worker);
+  if (worker.taken) ++lane.threads;
+}
+
+bool Pool::start(Lane::Worker& worker) noexcept {
   const SignalsBlocked blocked;
   pthread_attr_t attributes;
   if (::pthread_attr_init(&attributes) != 0) return false;
@@ -285,118 +276,80 @@ bool Pool::start(Worker& worker) noexcept {
 }
 
 // They have nothing more to do but to end.
-void Pool::join_ended() noexcept {
+void Pool::join_ended(Lane& lane) noexcept {
   const Uncancelled uncancelled;
-  for (Worker& worker : workers_) {
+  for (Lane::Worker& worker : lane.workers) {
     if (!worker.ended) continue;
     ::pthread_join(worker.thread, nullptr);
     worker = {};
   }
 }
 
+bool Pool::has_threads() const noexcept {
+  return std::any_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.threads != 0; });
+}
+
 // Those that wait for somebody are left to the system, after a moment.
 void Pool::end() noexcept {
   const Lock lock(mutex_);
   ending_ = true;
-  ::pthread_cond_broadcast(&added_);
+  for (Lane& lane : lanes_) ::pthread_cond_broadcast(&lane.added);
   const timespec until = in(longest_end);
-  while (threads_ != 0 &&
+  while (has_threads() &&
          ::pthread_cond_clockwait(&ended_, mutex_.native_handle(), CLOCK_MONOTONIC, &until) != ETIMEDOUT) {
   }
-  join_ended();
+  for (Lane& lane : lanes_) join_ended(lane);
   ending_ = false;
 }
 
-// No thread can be had (a limit of the system's, a sandbox). Everything stays until one can, or until it is too much:
-// then what is likely to wait for nobody is done here.
-void Pool::perform_harmless(Lock& lock) noexcept {
-  if (pending_ <= most_of_process()) return;
-  for (std::size_t i = 0; i < pending_;) {
-    const Job job = jobs_[i];
-    if (!harmless(job)) {
-      ++i;
-      continue;
-    }
-    remove(i);
-    lock.unlock();
-    perform_here(job);
-    lock.lock();
-  }
-}
-
 void* Pool::run(void* worker) noexcept {
-  ::pthread_setname_np(::pthread_self(), "memif-close");
-  pool.work(*static_cast<Worker*>(worker));
+  pool.work(*static_cast<Lane::Worker*>(worker));
   return nullptr;
 }
 
-void Pool::work(Worker& self) noexcept {
+void Pool::work(Lane::Worker& self) noexcept {
   Lock lock(mutex_);
-  for (;;) {
-    if (take(self)) {
-      start_thread(lock);  // for the next, in case that this one waits
-      const Job job = self.job;
-      lock.unlock();
-      perform(job);
-      lock.lock();
-      if (std::exchange(self.close_it, false)) {
-        self.job.call = Call::close;
-        const Job closing = self.job;
-        lock.unlock();
-        perform(closing);
-        lock.lock();
-      }
-      self.job = {};
-      continue;
-    }
-    if (ending_) break;
-    const timespec until = in(idle_time);
-    ++idle_;
-    const int waited = ::pthread_cond_clockwait(&added_, mutex_.native_handle(), CLOCK_MONOTONIC, &until);
-    --idle_;
-    if (waited == ETIMEDOUT && next() == nullptr) break;
-  }
+  do {
+    ::pthread_setname_np(::pthread_self(), "memif-close");
+    do_what_can_be_done(self, lock);
+  } while (!ending_ && sleep(*self.lane));
   self.ended = true;
-  --threads_;
+  --self.lane->threads;
   ::pthread_cond_signal(&ended_);
 }
 
-bool Pool::is_overloaded(uid_t user) const noexcept {
-  if (pending_ >= max_pending / 2) return true;
-  std::size_t count = 0, strange = 0;
-  for (const Job& job : pending()) {
-    if (job.user != user) continue;
-    ++count;
-    strange += job.call == Call::close && job.what == Closing::whatever ? 1 : 0;
+void Pool::do_what_can_be_done(Lane::Worker& self, Lock& lock) noexcept {
+  while (self.lane->take(self, limits_of(*self.lane))) {
+    wake_or_start(*self.lane);  // for the next, in case that this one waits
+    const Job job = self.job;
+    lock.unlock();
+    perform(job);
+    lock.lock();
+    self.job = {};
+    if (std::exchange(self.close_it, false))
+      add(lane(Kind::eventfd), {.call = Call::close, .user = job.user, .fd = job.fd}, self.promised);
   }
-  if (strange >= most_of_a_user) return true;  // which no good peer sends
-  if (count < most_of_a_user) return false;
-  return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& worker) {
-    return worker.job.call != Call::none && worker.job.user == user && Clock::now() - worker.since > long_for_a_close;
-  });
 }
 
-std::size_t Pool::count() noexcept {
-  Lock lock(mutex_);
-  if (pending_ != 0 && threads_ == 0) start_thread(lock);
-  return outstanding();
+// Until there may be something to do: true. The last of its lane that sleeps is the one that is kept, under another
+// name, so that one can see that it has nothing to do.
+bool Pool::sleep(Lane& lane) noexcept {
+  const bool kept = users_ != 0 && lane.sleeping == 0;
+  const timespec until = in(idle_time);
+  if (kept) ::pthread_setname_np(::pthread_self(), "memif-idle");
+  ++lane.sleeping;
+  const int waited = kept ? ::pthread_cond_wait(&lane.added, mutex_.native_handle())
+                          : ::pthread_cond_clockwait(&lane.added, mutex_.native_handle(), CLOCK_MONOTONIC, &until);
+  --lane.sleeping;
+  return waited != ETIMEDOUT || lane.has_next(limits_of(lane)) || (users_ != 0 && lane.sleeping == 0);
 }
-
-bool Pool::full() noexcept { return count() > most_of_process(); }
 
 void Pool::forget_threads() noexcept {
-  while (pending_ != 0) {
-    const auto jobs = pending();
-    const auto signal = std::find_if(jobs.begin(), jobs.end(), [](const Job& job) { return job.call == Call::signal; });
-    if (signal == jobs.end()) break;
-    remove(static_cast<std::size_t>(signal - jobs.begin()));
-  }
-  for (const Worker& worker : workers_)
-    if (worker.close_it && pending_ != max_pending)
-      jobs_[pending_++] = {.call = Call::close, .user = worker.job.user, .fd = worker.job.fd, .what = worker.job.what};
-  workers_ = {};
-  threads_ = idle_ = 0;
-  added_ = PTHREAD_COND_INITIALIZER;
+  for (const Lane::Worker& worker : lanes_[signals].workers)
+    if (worker.close_it)
+      lane(Kind::eventfd).add({.call = Call::close, .user = worker.job.user, .fd = worker.job.fd}, worker.promised);
+  lanes_[signals].forget_jobs();
+  for (Lane& lane : lanes_) lane.forget_threads();
   ended_ = PTHREAD_COND_INITIALIZER;
   ending_ = false;
   mutex_.unlock();
@@ -404,15 +357,35 @@ void Pool::forget_threads() noexcept {
 
 }  // namespace
 
-void close(int fd, uid_t user, Closing what) noexcept {
-  pool.close({.call = Call::close, .user = user, .fd = fd, .what = what});
+Helpers::Helpers() noexcept { pool.keep(); }
+Helpers::~Helpers() { pool.let_go(); }
+
+Place::Place(Kind kind) noexcept : kind_(kind), held_(pool.promise(kind)) {}
+Place& Place::operator=(Place&& other) noexcept {
+  if (this == &other) return *this;
+  if (release()) pool.give_back(kind_);
+  kind_ = other.kind_;
+  held_ = other.release();
+  return *this;
+}
+Place::~Place() {
+  if (held_) pool.give_back(kind_);
+}
+
+Error no_room() { return {Errc::fds_not_closed, "too much that peers have sent is still being closed"}; }
+
+void close(int fd, uid_t user, Place place) noexcept {
+  const Kind kind = place.kind();
+  pool.close({.call = Call::close, .user = user, .fd = fd}, kind, place.release());
+}
+void unmap(void* address, std::size_t size, uid_t user, Place place) noexcept {
+  pool.unmap({.call = Call::unmap, .user = user, .address = address, .size = size}, place.release());
 }
 void signal(int fd, uid_t user) noexcept { pool.signal({.call = Call::signal, .user = user, .fd = fd}); }
-void unmap(void* address, std::size_t size, uid_t user) noexcept {
-  pool.unmap({.call = Call::unmap, .user = user, .address = address, .size = size});
-}
 bool overloaded(uid_t user) noexcept { return pool.overloaded(user); }
 bool full() noexcept { return pool.full(); }
-std::size_t outstanding() noexcept { return pool.count(); }
+std::size_t unmapping(uid_t user) noexcept { return pool.unmapping(user); }
+std::size_t outstanding() noexcept { return pool.outstanding(); }
+std::size_t lost() noexcept { return pool.lost(); }
 
 }  // namespace memif::deferred

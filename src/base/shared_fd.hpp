@@ -14,15 +14,16 @@ class SharedFd {
  public:
   SharedFd() noexcept = default;
   // `user`: whose processes have it.
-  SharedFd(Fd fd, uid_t user = deferred::nobody, deferred::Closing what = deferred::Closing::whatever) noexcept
-      : fd_(fd.release()), user_(user), what_(what) {}
-  SharedFd(SharedFd&& other) noexcept : fd_(other.release()), user_(other.user_), what_(other.what_) {}
+  SharedFd(Fd fd, uid_t user = deferred::nobody, deferred::Kind kind = deferred::Kind::strange) noexcept
+      : fd_(fd.release()), user_(user), place_(fd_ >= 0 ? deferred::Place(kind) : deferred::Place()) {}
+  SharedFd(SharedFd&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), user_(other.user_), place_(std::move(other.place_)) {}
   SharedFd& operator=(SharedFd&& other) noexcept {
     if (this == &other) return *this;
     reset();
+    fd_ = std::exchange(other.fd_, -1);
     user_ = other.user_;
-    what_ = other.what_;
-    fd_ = other.release();
+    place_ = std::move(other.place_);
     return *this;
   }
   ~SharedFd() { reset(); }
@@ -30,15 +31,20 @@ class SharedFd {
   int get() const noexcept { return fd_; }
   uid_t user() const noexcept { return user_; }
   explicit operator bool() const noexcept { return fd_ >= 0; }
-  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+  // Where it waits to be closed has room for it.
+  bool has_place() const noexcept { return static_cast<bool>(place_); }
+  [[nodiscard]] int release() noexcept {
+    place_ = {};
+    return std::exchange(fd_, -1);
+  }
   void reset() noexcept {
-    if (fd_ >= 0) deferred::close(release(), user_, what_);
+    if (fd_ >= 0) deferred::close(std::exchange(fd_, -1), user_, std::move(place_));
   }
 
  private:
   int fd_ = -1;
   uid_t user_ = deferred::nobody;
-  deferred::Closing what_ = deferred::Closing::whatever;
+  deferred::Place place_;
 };
 
 }  // namespace memif

@@ -16,6 +16,8 @@ namespace {
 
 Reason reason_of(const Error& error) { return {error.code, false, error.message}; }
 
+constexpr int messages_per_turn = 16;
+
 Status not_for_this_role() { return Error{Errc::unexpected_message, "an action of the other role"}; }
 
 }  // namespace
@@ -23,7 +25,8 @@ Status not_for_this_role() { return Error{Errc::unexpected_message, "an action o
 Connection::Connection(ContextImpl& context, Channel channel)
     : context_(context),
       channel_(std::move(channel)),
-      deadline_(context.reactor(), [this] { enter([this] { execute(machine().on_deadline(Clock::now())); }); }) {}
+      deadline_(context.reactor(), [this] { enter([this] { execute(machine().on_deadline(Clock::now())); }); }),
+      more_(context.reactor(), [this] { on_ready(); }) {}
 
 // It may end without a word, in a child of fork().
 Connection::~Connection() { context_.reactor().unwatch(channel_.fd()); }
@@ -55,15 +58,19 @@ void Connection::start() {
 
 void Connection::on_ready() {
   if (over_) return context_.see_off_greeted();
-  enter([this] { receive_all(); });
+  enter([this] { receive_some(); });
 }
 
-// The protocol bounds how many messages a handshake has, so a peer cannot keep this loop going.
-void Connection::receive_all() {
+// A peer that has said much already lets others have their turn in between.
+void Connection::receive_some() {
   if (over_) return;
   channel_.flush();
   Datagram& datagram = context_.scratch();
-  while (!over_) {
+  for (int taken = 0; !over_; ++taken) {
+    if (taken == messages_per_turn) {
+      more_.set(Clock::now());  // the application's loop may tell only once that there is something
+      break;
+    }
     const Result<Channel::Receive> received =
         machine().only_looks() ? channel_.look(datagram) : channel_.receive(datagram);
     if (!received) return execute(machine().abort(reason_of(received.error())));
@@ -94,11 +101,12 @@ Result<message::Message> Connection::checked(const Datagram& datagram) {
   if (datagram.length != message_bytes)
     return Error{Errc::malformed_message, "a message of " + std::to_string(datagram.length) + " bytes; all have " +
                                               std::to_string(message_bytes)};
-  if (datagram.left == Datagram::Left::too_many)
-    return Error{Errc::unexpected_fd, "more file descriptors than could be received"};
   Result<message::Message> message = message::parse(datagram.bytes);
-  if (message && datagram.left == Datagram::Left::not_now && message::carries_fd(*message))
-    return Error{Errc::fds_not_closed, "descriptors that this user sent before are still being closed"};
+  if (message && message::carries_fd(*message)) {
+    if (datagram.left == Datagram::Left::too_many)
+      return Error{Errc::unexpected_fd, "more file descriptors than could be received"};
+    if (datagram.left == Datagram::Left::not_now) return deferred::no_room();
+  }
   return message;
 }
 
@@ -164,6 +172,7 @@ Status Connection::perform(handshake::Down& action) {
 void Connection::end(const Reason& reason) {
   over_ = true;
   deadline_.set(std::nullopt);
+  more_.set(std::nullopt);
   if (!context_.reactor().abandoned()) channel_.flush();
   lingers_ = machine().leave() == handshake::Leave::when_greeted && watched_ && !context_.reactor().abandoned();
   if (!lingers()) context_.reactor().unwatch(channel_.fd());
@@ -241,9 +250,15 @@ Status ServerConnection::perform(handshake::Admit& action) {
 
 Status ServerConnection::perform(handshake::MapRegion& action) {
   const InterfaceConfig& config = interface_->config();
-  Result<Region> region = Region::map_peer(take_fd(), action.size, config.require_sealed_memory,
-                                           action.index != 0 ? config.memory_hooks : nullptr);
+  SharedFd file = take_fd();
+  // What former links of this user had may be mapped for a moment yet.
+  const std::uint64_t unmapping = deferred::unmapping(file.user());
+  std::uint64_t left = config.max_peer_memory - std::min(config.max_peer_memory, unmapping);
+  for (const Region& other : link_->regions) left -= std::min(left, other.mapped());
+  Result<Region> region = Region::map_peer(std::move(file), action.size, config.require_sealed_memory,
+                                           action.index != 0 ? config.memory_hooks : nullptr, left);
   if (!region) {
+    if (region.error().code == Errc::too_much_memory && unmapping != 0) return deferred::no_room();
     region.error().message = "region " + std::to_string(action.index) + ": " + region.error().message;
     return region.error();
   }
@@ -256,6 +271,7 @@ Status ServerConnection::perform(handshake::MapRegion& action) {
 Status ServerConnection::perform(handshake::AttachRing& action) {
   Result<SharedFd> interrupt = adopt_interrupt(take_fd());
   if (!interrupt) return interrupt.error();
+  if (!interrupt->has_place()) return deferred::no_room();
   LinkRing ring;
   ring.spec = action.ring;
   ring.interrupt = std::move(*interrupt);

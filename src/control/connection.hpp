@@ -71,7 +71,7 @@ class Connection : public Handler {
   Status perform(handshake::Send& action);
   Status perform(handshake::Down& action);
   Status perform(handshake::Deadline& action);
-  void receive_all();
+  void receive_some();
   static Result<message::Message> checked(const Datagram& datagram);
   handshake::Actions unable_to_send(std::error_code why);
   void update_watch();
@@ -79,6 +79,7 @@ class Connection : public Handler {
 
   Channel channel_;
   Timer deadline_;
+  Timer more_;  // there may be more to receive
   SharedFd received_fd_;
   bool watched_ = false, watching_write_ = false;
   bool over_ = false;

@@ -13,6 +13,7 @@ namespace {
 constexpr auto first_backoff = std::chrono::milliseconds(10);
 // A link that lasted less is not reconnected at once: a peer that fails right after connecting would be hammered.
 constexpr auto settled = std::chrono::milliseconds(100);
+constexpr auto now_and_then = std::chrono::minutes(1);
 
 // Nobody can look at an interface that cannot publish, but it works.
 std::optional<Publication> make_publication(const ContextImpl& context, const InterfaceConfig& config) {
@@ -54,14 +55,25 @@ Status InterfaceImpl::try_connect() {
   return Error{reason.code, copy_of(reason).text};
 }
 
+// Not while too much of this server's is still being closed; but now and then, since another may have taken its place.
+bool InterfaceImpl::may_connect() noexcept {
+  if (deferred::full()) return false;
+  const Clock::time_point now = Clock::now();
+  if (deferred::overloaded(server_) && now < next_attempt_) return false;
+  next_attempt_ = now + now_and_then;
+  return true;
+}
+
 // The connection may be over when this returns.
 Status InterfaceImpl::begin_connection() try {
+  if (!may_connect()) return deferred::no_room();
   auto owned = std::make_unique<ClientConnection>(context_, *this, rings_);
   Result<Fd> socket = connect_to(address_);
   if (!socket) return std::move(socket.error());
   ClientConnection& connection = *owned;
   connection_ = std::move(owned);
   connection.start(std::move(*socket));
+  if (const Result<Credentials> server = connection.credentials()) server_ = server->uid;
   return Nothing{};
 } catch (const std::bad_alloc&) {
   return out_of_memory();

@@ -7,6 +7,7 @@
 
 #include <memif/context.hpp>
 
+#include "base/deferred.hpp"
 #include "control/connection.hpp"
 #include "data/queues.hpp"
 #include "protocol/address.hpp"
@@ -56,12 +57,14 @@ class InterfaceImpl final : public Handler {
 
  private:
   Status begin_connection();
+  bool may_connect() noexcept;
   void retry() noexcept;
   handshake::RingCounts all_rings() const noexcept { return {config_.tx_queues, config_.rx_queues}; }
   void note(const Reason& reason, std::uint64_t InterfaceInfo::*counter) noexcept;
   void publish() const noexcept;
 
   ContextImpl& context_;
+  deferred::Helpers helpers_;
   InterfaceConfig config_;
   Address address_;
   Interface face_;
@@ -71,6 +74,8 @@ class InterfaceImpl final : public Handler {
   Clock::duration backoff_{0};
   handshake::RingCounts rings_;  // client: to ask for, until the next link
   Clock::time_point up_since_{};
+  uid_t server_ = deferred::nobody;   // client: whose the last server was
+  Clock::time_point next_attempt_{};  // while too much of that one's is being closed
   bool closing_ = false;
 
   mutable std::mutex mutex_;  // for what any thread may ask

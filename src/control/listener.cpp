@@ -77,8 +77,7 @@ Status Listener::start() {
 }
 
 void Listener::on_ready() try {
-  if (deferred::full())
-    return rest({Errc::fds_not_closed, false, "too many descriptors that peers have sent are still being closed"});
+  if (deferred::full()) return rest({Errc::fds_not_closed, false, deferred::no_room().message});
   for (int i = 0; i < accepts_per_turn; ++i) {
     Result<Fd> socket = socket_.accept();
     const std::error_code code = socket ? std::error_code() : socket.error().code;

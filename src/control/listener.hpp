@@ -7,6 +7,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/deferred.hpp"
 #include "control/connection.hpp"
 #include "control/reactor.hpp"
 #include "protocol/listen_socket.hpp"
@@ -54,6 +55,7 @@ class Listener final : public Handler {
   bool watch(unsigned events) noexcept;
 
   ContextImpl& context_;
+  deferred::Helpers helpers_;
   Address address_;
   ListenSocket socket_;
   bool adopted_;

@@ -90,6 +90,7 @@ void Link::memory_vanished() noexcept {
 Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, uid_t server, std::uint16_t s2m_rings,
                                                std::uint16_t m2s_rings, std::uint8_t log2_ring_size,
                                                bool& fell_back_to_small_pages) {
+  if (deferred::overloaded(server)) return deferred::no_room();
   auto link = std::make_shared<Link>();
   link->client = true;
   link->buffer_size = config.buffer_size;
@@ -110,7 +111,8 @@ Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, ui
     LinkRing ring = make_client_ring(*link, s2m, index, log2_ring_size, i * ring_stride(log2_ring_size));
     auto interrupt = make_interrupt();
     if (!interrupt) return interrupt.error();
-    ring.interrupt = SharedFd(std::move(*interrupt), server, deferred::Closing::eventfd);
+    ring.interrupt = SharedFd(std::move(*interrupt), server, deferred::Kind::eventfd);
+    if (!ring.interrupt.has_place()) return deferred::no_room();
     give_buffers(*link, ring, i * ring_size, s2m ? 0 : config.headroom);
     if (!s2m) ring.dropped = make_drop_marks(log2_ring_size);
     (s2m ? link->tx : link->rx).push_back(std::move(ring));

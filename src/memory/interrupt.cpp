@@ -173,7 +173,7 @@ Result<SharedFd> adopt_interrupt(SharedFd fd) {
   }
   if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) return system_error(errno, "cannot set close-on-exec");
   const uid_t user = fd.user();
-  return SharedFd(Fd(fd.release()), user, deferred::Closing::eventfd);
+  return SharedFd(Fd(fd.release()), user, deferred::Kind::eventfd);
 }
 
 void signal_interrupt(int fd, uid_t user) noexcept {

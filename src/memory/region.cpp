@@ -133,7 +133,7 @@ Region::Region(Region&& other) noexcept
       guard_(std::move(other.guard_)),
       sealed_(std::exchange(other.sealed_, false)),
       external_(std::exchange(other.external_, false)),
-      peer_(other.peer_),
+      peer_(std::exchange(other.peer_, std::nullopt)),
       hooks_(std::move(other.hooks_)) {}
 
 Region& Region::operator=(Region&& other) noexcept {
@@ -146,23 +146,40 @@ Region& Region::operator=(Region&& other) noexcept {
   guard_ = std::move(other.guard_);
   sealed_ = std::exchange(other.sealed_, false);
   external_ = std::exchange(other.external_, false);
-  peer_ = other.peer_;
+  peer_ = std::exchange(other.peer_, std::nullopt);
   hooks_ = std::move(other.hooks_);
   return *this;
 }
 
+// A peer can have locks on its file, all of which a close looks through.
+void Region::drop_file() noexcept {
+  if (peer_ && fd_)
+    deferred::close(fd_.release(), peer_->user, std::move(peer_->file));
+  else
+    fd_.reset();
+}
+
 void Region::unmap() noexcept {
   guard_.release();
-  if (peer_) fd_.reset();  // first: the last to let go of the file frees its pages, and that is to be the other thread
-  if (data_ != nullptr && hooks_ == nullptr) {
-    if (peer_)
-      deferred::unmap(data_, mapped_, *peer_);
-    else
-      ::munmap(data_, mapped_);
-  }
-  if (data_ != nullptr && hooks_ != nullptr && hooks_->release) hooks_->release(data_, size_, fd_.release());
+  if (hooks_ != nullptr) return release_to_application();
+  drop_file();  // first: the last to let go of the file frees its pages, and that is to be the other thread
+  if (data_ != nullptr && peer_)
+    deferred::unmap(data_, mapped_, peer_->user, std::move(peer_->mapping));
+  else if (data_ != nullptr)
+    ::munmap(data_, mapped_);
   data_ = nullptr;
-  if (hooks_ != nullptr && hooks_->provide && fd_) static_cast<void>(fd_.release());
+}
+
+// Whoever calls its hook is not to be the last to let go of a peer's file.
+void Region::release_to_application() noexcept {
+  SharedFd last;
+  if (peer_ && fd_) last = SharedFd(Fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0)), peer_->user, deferred::Kind::memory);
+  if (data_ != nullptr && hooks_->release) hooks_->release(data_, size_, fd_.release());
+  data_ = nullptr;
+  if (peer_)
+    drop_file();
+  else if (hooks_->provide && fd_)
+    static_cast<void>(fd_.release());
   hooks_ = nullptr;
 }
 
@@ -251,22 +268,23 @@ Result<Region> Region::provided(std::shared_ptr<const MemoryHooks> hooks, std::u
   const MemoryHooks::Mapped memory = hooks->provide(size);
   if (memory.data == nullptr || memory.fd < 0)
     return Error{Errc::bad_region, "the application provided no memory for " + std::to_string(size) + " bytes"};
-  return mapped_by_application(std::move(hooks), memory, size, cannot_shrink(memory.fd));
+  return mapped_by_application(std::move(hooks), memory, size, cannot_shrink(memory.fd), std::nullopt);
 }
 
 // From now on the hook undoes it, whatever comes of it.
 Result<Region> Region::mapped_by_application(std::shared_ptr<const MemoryHooks> hooks, MemoryHooks::Mapped memory,
-                                             std::uint64_t size, bool sealed) {
+                                             std::uint64_t size, bool sealed, std::optional<Peer> peer) {
   Region region(Fd(memory.fd), memory.data, size, size);
   region.external_ = true;
   region.hooks_ = std::move(hooks);
+  region.peer_ = std::move(peer);
   if (Status guarded = region.guard(memory.fd, sealed); !guarded)
     return Error{guarded.error().code, "the application's memory: " + guarded.error().message};
   return region;
 }
 
 Result<Region> Region::map_peer(SharedFd fd, std::uint64_t size, bool require_sealed,
-                                std::shared_ptr<const MemoryHooks> hooks) {
+                                std::shared_ptr<const MemoryHooks> hooks, std::uint64_t most) {
   int seals = 0;
   if (Status status = check_is_memory(fd.get(), seals); !status) return status.error();
   if (Status status = check_writable(fd.get(), seals); !status) return status.error();
@@ -276,17 +294,29 @@ Result<Region> Region::map_peer(SharedFd fd, std::uint64_t size, bool require_se
   }
   // After the seals: a file that cannot shrink any more is still as long as this finds it.
   if (Status status = check_size(fd.get(), size); !status) return status.error();
+  const std::uint64_t reach = std::min(size, wire::region_reach);
+  const std::uint64_t mapped = round_up(reach, file_page_size(fd.get()));
+  if (mapped > most) {
+    return refused(Errc::too_much_memory, "its pages have " + std::to_string(mapped) + " bytes, " +
+                                              std::to_string(most) + " are left (max_peer_memory)");
+  }
+  Peer peer{.user = fd.user()};
+  if (!peer.file || !peer.mapping) return deferred::no_room();
   if (hooks != nullptr && hooks->map) {
     std::byte* const data = hooks->map(size, fd.get());
     if (data == nullptr) return refused(Errc::bad_region, "the application could not map it");
-    Result<Region> region = mapped_by_application(std::move(hooks), {data, fd.release()}, size, sealed);
-    if (!region) region.error().message = "region refused: " + region.error().message;
+    Result<Region> region =
+        mapped_by_application(std::move(hooks), {data, fd.release()}, size, sealed, std::move(peer));
+    if (region)
+      region->mapped_ = mapped;
+    else
+      region.error().message = "region refused: " + region.error().message;
     return region;
   }
-  Result<Region> region = map_unpaid(fd.get(), std::min(size, wire::region_reach));
+  Result<Region> region = map_unpaid(fd.get(), reach);
   const Status guarded = region ? region->guard(fd.get(), sealed) : region.error();
   if (!guarded) return refused(Errc::bad_region, guarded.error().message);
-  region->peer_ = fd.user();
+  region->peer_ = std::move(peer);
   region->fd_ = Fd(fd.release());
   return region;
 }

@@ -40,38 +40,50 @@ class Region {
   // A file from a peer, believed in nothing; as much of it is mapped as descriptors reach. Errors: Errc::bad_region,
   // Errc::unsealed_memory. Does not block and has no effect on the file, whatever it is: nothing of it is allocated
   // here, also where this process locks all its memory. With `hooks` that map, the application does the mapping.
+  // Errc::too_much_memory: in whole pages of the file it is more than `most`. Errc::fds_not_closed: too much that peers
+  // have sent is still being closed.
   static Result<Region> map_peer(SharedFd fd, std::uint64_t size, bool require_sealed,
-                                 std::shared_ptr<const MemoryHooks> hooks = nullptr);
+                                 std::shared_ptr<const MemoryHooks> hooks = nullptr,
+                                 std::uint64_t most = ~std::uint64_t{0});
 
   Region(Region&& other) noexcept;
   Region& operator=(Region&& other) noexcept;
   ~Region() { unmap(); }
 
   std::byte* data() const noexcept { return data_; }
-  std::uint64_t size() const noexcept { return size_; }  // bytes that may be used
-  int fd() const noexcept { return fd_.get(); }          // -1: none is kept
-  bool sealed() const noexcept { return sealed_; }       // nobody can shrink the file any more
+  std::uint64_t size() const noexcept { return size_; }      // bytes that may be used
+  std::uint64_t mapped() const noexcept { return mapped_; }  // the same in whole pages of the file
+  int fd() const noexcept { return fd_.get(); }              // -1: none is kept
+  bool sealed() const noexcept { return sealed_; }           // nobody can shrink the file any more
   bool external() const noexcept { return external_; }
   bool guarded() const noexcept { return guard_.active(); }  // its pages can vanish: sigbus.hpp
 
   // The mapping is all that is needed from now on; unless it is the application's, whose hooks get the descriptor.
   void close_file() noexcept {
-    if (!hooks_) fd_.reset();
+    if (!hooks_) drop_file();
   }
 
   // Tells of memory that somebody else takes away under us, where that can be.
   void observe(FaultObserver& observer) noexcept { guard_.observe(observer); }
 
  private:
+  // Whose file it is, if not ours, and where it waits to be closed and unmapped.
+  struct Peer {
+    uid_t user;
+    deferred::Place file{deferred::Kind::memory}, mapping{deferred::Kind::memory};
+  };
+
   Region(Fd fd, std::byte* data, std::uint64_t size, std::uint64_t mapped) noexcept
       : fd_(std::move(fd)), data_(data), size_(size), mapped_(mapped) {}
   static Result<Region> map(int fd, std::uint64_t size, int flags, int protection);
   static Result<Region> map_unpaid(int fd, std::uint64_t size);
   static Result<Region> create_with_pages(const char* name, std::uint64_t size, bool huge, bool prefault);
   static Result<Region> mapped_by_application(std::shared_ptr<const MemoryHooks> hooks, MemoryHooks::Mapped memory,
-                                              std::uint64_t size, bool sealed);
+                                              std::uint64_t size, bool sealed, std::optional<Peer> peer);
   Status guard(int fd, bool sealed);
+  void drop_file() noexcept;
   void unmap() noexcept;
+  void release_to_application() noexcept;
 
   Fd fd_;
   std::byte* data_ = nullptr;
@@ -80,7 +92,7 @@ class Region {
   FaultGuard guard_;
   bool sealed_ = false;
   bool external_ = false;
-  std::optional<uid_t> peer_;                 // whose file it is, if not ours
+  std::optional<Peer> peer_;
   std::shared_ptr<const MemoryHooks> hooks_;  // mapped by the application: its hook undoes that
 };
 

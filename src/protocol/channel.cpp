@@ -69,12 +69,13 @@ bool nothing_unread(int fd) noexcept {
 
 // An adopted listener may have been told to attach credentials to messages, a label, or a descriptor of the sending
 // process, and its connections inherit that. Nobody would own that descriptor.
-Channel::Channel(Fd fd) noexcept : fd_(std::move(fd)) {
+Channel::Channel(Fd fd) noexcept {
   constexpr int pass_pidfd = 76;  // SO_PASSPIDFD, Linux 6.5; absent from older headers, unknown to older kernels
-  for (const int option : {SO_PASSCRED, SO_PASSSEC, pass_pidfd}) set_option(fd_.get(), option, 0);
+  for (const int option : {SO_PASSCRED, SO_PASSSEC, pass_pidfd}) set_option(fd.get(), option, 0);
   ucred peer{};
   socklen_t length = sizeof peer;
-  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0) user_ = peer.uid;
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0) user_ = peer.uid;
+  fd_ = SharedFd(std::move(fd), user_);
 }
 
 Channel& Channel::operator=(Channel&& other) noexcept {
@@ -93,9 +94,9 @@ Channel& Channel::operator=(Channel&& other) noexcept {
 void Channel::close() noexcept {
   if (!fd_) return;
   if (process_ == ::getpid() && nothing_unread(fd_.get()))
-    fd_.reset();
+    ::close(fd_.release());
   else
-    deferred::close(fd_.release(), user_, deferred::Closing::whatever);
+    fd_.reset();
 }
 
 // The message is looked at first, and then taken without its descriptors. So the kernel closes none: where it did, this
@@ -113,7 +114,9 @@ Result<Channel::Receive> Channel::look(Datagram& into) {
   into.length = 0;
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(fds_bytes)> control;
   using enum Datagram::Left;
-  const Datagram::Left reason = !takes_fds_ ? unwanted : deferred::overloaded(user_) ? not_now : too_many;
+  const Datagram::Left reason = !takes_fds_                                       ? unwanted
+                                : deferred::overloaded(user_) || deferred::full() ? not_now
+                                                                                  : too_many;
   bool was_reset = false;
   for (;;) {
     iovec body{into.bytes.data(), into.bytes.size()};

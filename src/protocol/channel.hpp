@@ -20,10 +20,11 @@ namespace memif {
 inline constexpr std::size_t message_bytes = 128;
 using MessageBytes = std::array<std::byte, message_bytes>;
 
-// The descriptors of one message, in a fixed place so that owning them cannot fail. The kernel sends at most 253.
+// The descriptors of one message, in a fixed place so that owning them cannot fail. No good peer sends more than one,
+// so that more are not even received.
 class FdList {
  public:
-  static constexpr std::size_t capacity = 253;
+  static constexpr std::size_t capacity = 2;
 
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
@@ -71,7 +72,7 @@ class Channel {
   // An error: the system could not, whatever the peer did; or this process has no room for a descriptor that came.
   // A message whose descriptors are not all received stays the next one: nothing but to close the channel makes sense
   // then. They are `unwanted` before take_fds(), `too_many` with one of them received, and taken `not_now` while too
-  // many that the peer's user sent are still being closed.
+  // many that the peer's user sent, or all users, are still being closed.
   Result<Receive> receive(Datagram& into);
 
   // The same, but the message stays where it is: until discard(), it is the next again. That is for messages of which
@@ -109,9 +110,9 @@ class Channel {
   Sent try_send(const MessageBytes& bytes, int fd) noexcept;
   void fail(int error) noexcept;
 
-  pid_t process_ = ::getpid();  // that made it
-  Fd fd_;
+  pid_t process_ = ::getpid();     // that made it
   uid_t user_ = deferred::nobody;  // the peer's
+  SharedFd fd_;                    // what the peer sent is closed with it
   bool takes_fds_ = false;
   std::list<Waiting> waiting_;
   std::error_code failure_;

@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 namespace memif::test {
 
-// Not counting what the library is about to close, on threads that end by themselves.
+// Not counting what the library is about to close.
 std::size_t open_descriptors();
 std::size_t shared_mappings();  // of memory files
+
+// Threads of this process.
+std::size_t threads_named(std::string_view name);
 
 struct Resources {
   std::size_t descriptors = 0;

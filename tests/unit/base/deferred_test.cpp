@@ -5,28 +5,22 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
-#include <cstdlib>
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <gtest/gtest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
-#include <string>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <memif/fd.hpp>
 
+#include "support/confined.hpp"
 #include "support/lingering.hpp"
 #include "support/resources.hpp"
 
@@ -34,21 +28,16 @@ namespace memif {
 namespace {
 
 using namespace std::chrono_literals;
-using deferred::Closing;
+using deferred::Kind;
+using deferred::Place;
 using test::Lingering;
+using test::threads_named;
 
 constexpr uid_t bad_user = 4000, good_user = 4001;
 
-std::size_t closing_threads() {
-  std::size_t count = 0;
-  std::error_code gone;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", gone)) {
-    std::string name;
-    std::ifstream(task.path() / "comm") >> name;
-    count += name == "memif-close" ? 1 : 0;
-  }
-  return count;
-}
+void close(int fd, uid_t user, Kind kind) { deferred::close(fd, user, Place(kind)); }
+
+std::size_t closing_threads() { return threads_named("memif-close"); }
 
 bool eventually(const std::function<bool()>& done) {
   for (const auto end = std::chrono::steady_clock::now() + 20s; !done();) {
@@ -78,7 +67,7 @@ class Watched {
 
 TEST(DeferredThreads, WhatIsGivenIsClosedAndNoThreadStays) {
   const std::size_t before = test::open_descriptors();
-  for (int i = 0; i < 500; ++i) deferred::close(::eventfd(0, EFD_CLOEXEC), good_user, Closing::eventfd);
+  for (int i = 0; i < 500; ++i) close(::eventfd(0, EFD_CLOEXEC), good_user, Kind::eventfd);
   EXPECT_TRUE(eventually([] { return closing_threads() == 0; }));
   EXPECT_EQ(test::open_descriptors(), before);
 }
@@ -86,16 +75,16 @@ TEST(DeferredThreads, WhatIsGivenIsClosedAndNoThreadStays) {
 TEST(DeferredThreads, CallerDoesNotWait) {
   Lingering lingering;
   const auto begin = std::chrono::steady_clock::now();
-  deferred::close(lingering.give(), bad_user, Closing::whatever);
+  close(lingering.give(), bad_user, Kind::strange);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
 }
 
 TEST(DeferredThreads, OneUsersLongClosesHoldUpNobodyElse) {
   {
     std::vector<Lingering> lingering(100);
-    for (Lingering& one : lingering) deferred::close(one.give(), bad_user, Closing::whatever);
+    for (Lingering& one : lingering) close(one.give(), bad_user, Kind::strange);
     const Watched of_good_user;
-    deferred::close(of_good_user.give(), good_user, Closing::whatever);
+    close(of_good_user.give(), good_user, Kind::strange);
     EXPECT_TRUE(eventually([&] { return of_good_user.closed(); }));
     // Of the bad user's only some wait on threads. The rest is known, and no more is taken.
     EXPECT_TRUE(eventually([] { return closing_threads() <= 8; }));
@@ -111,7 +100,7 @@ TEST(DeferredThreads, ManyUsersLongClosesAreLimited) {
   {
     std::vector<Lingering> lingering(60);
     uid_t user = bad_user;
-    for (Lingering& one : lingering) deferred::close(one.give(), user++, Closing::whatever);
+    for (Lingering& one : lingering) close(one.give(), user++, Kind::strange);
     EXPECT_TRUE(eventually([] { return closing_threads() == 32; }));
     EXPECT_EQ(closing_threads(), 32u);
   }
@@ -138,21 +127,9 @@ TEST(DeferredThreads, SignalledDescriptorIsClosedOnce) {
   for (int i = 0; i < 2000; ++i) {
     const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     deferred::signal(fd, good_user);
-    deferred::close(fd, good_user, Closing::eventfd);
+    close(fd, good_user, Kind::eventfd);
   }
   EXPECT_EQ(test::open_descriptors(), before);
-}
-
-// The calling thread starts none from now on, as where a limit is reached or a sandbox forbids it.
-void refuse_threads() {
-  std::array code{sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-                  sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
-                  sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
-                  sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
-                  sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-  sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0)
-    std::abort();
 }
 
 // Not even eventfds, which a peer may have in an epoll set that makes close() wait.
@@ -162,9 +139,9 @@ TEST(DeferredThreads, WithoutThreadsAllIsClosedLater) {
   const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   const int copy = ::fcntl(event, F_DUPFD_CLOEXEC, 0);
   std::thread([&] {
-    refuse_threads();
-    deferred::close(unknown.give(), good_user, Closing::whatever);
-    deferred::close(copy, good_user, Closing::eventfd);
+    test::refuse_threads();
+    close(unknown.give(), good_user, Kind::strange);
+    close(copy, good_user, Kind::eventfd);
     deferred::signal(event, good_user);
   }).join();
   EXPECT_FALSE(unknown.closed());
@@ -173,34 +150,122 @@ TEST(DeferredThreads, WithoutThreadsAllIsClosedLater) {
   EXPECT_TRUE(eventually([&] { return unknown.closed() && ::fcntl(copy, F_GETFD) == -1; }));
   pollfd signalled{event, POLLIN, 0};
   EXPECT_EQ(::poll(&signalled, 1, 20'000), 1);
-  deferred::close(event, good_user, Closing::eventfd);
+  close(event, good_user, Kind::eventfd);
   EXPECT_TRUE(eventually([&] { return ::fcntl(event, F_GETFD) == -1; }));
 }
 
-// As long as no thread can be had, descriptors do not add up without end.
-TEST(DeferredThreads, WithoutThreadsTooManyEventfdsAreClosedByTheCaller) {
+// Not at any number of them: what is too much is told to those who would take more.
+TEST(DeferredThreads, WithoutThreadsNoEventfdIsClosedByTheCaller) {
   ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
   const std::size_t before = test::open_descriptors();
+  std::vector<int> events;
   std::thread([&] {
-    refuse_threads();
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    const rlimit tight{.rlim_cur = 400, .rlim_max = limit.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &tight);
-    for (int i = 0; i < 1000; ++i) {
-      const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-      ASSERT_GE(event, 0) << i;
-      deferred::close(event, good_user, Closing::eventfd);
+    test::refuse_threads();
+    const test::DescriptorLimit limit(800);
+    for (int i = 0; i < 600; ++i) {
+      events.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      close(events.back(), good_user, Kind::eventfd);
     }
-    ::setrlimit(RLIMIT_NOFILE, &limit);
+    EXPECT_TRUE(deferred::full());
+    for (const int event : events) ASSERT_NE(::fcntl(event, F_GETFD), -1);
   }).join();
-  EXPECT_EQ(test::open_descriptors(), before);
+  EXPECT_EQ(test::open_descriptors(), before);  // waits until all is closed, by threads that can be had here
+  EXPECT_FALSE(deferred::full());
+}
+
+// So that memory does not pile up; the file's pages are freed by whoever closes the file.
+TEST(DeferredThreads, WithoutThreadsMemoryIsUnmappedAtOnce) {
+  ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
+  void* const memory = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  std::thread([&] {
+    test::refuse_threads();
+    deferred::unmap(memory, 4096, good_user, Place(Kind::memory));
+    EXPECT_EQ(::msync(memory, 4096, MS_ASYNC), -1);
+    EXPECT_EQ(errno, ENOMEM);
+  }).join();
+}
+
+// With a listener or a client there are threads already, so that nothing comes of it when there are to be no more.
+TEST(DeferredThreads, ThreadsAreThereBeforeTheyCannotBeHad) {
+  ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
+  {
+    const deferred::Helpers helpers;
+    ASSERT_TRUE(eventually([] { return threads_named("memif-idle") == 4; }));
+    const Watched strange;
+    const int event = ::eventfd(0, EFD_CLOEXEC), signalled = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    void* const memory = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    std::thread([&] {
+      test::refuse_threads();
+      close(strange.give(), good_user, Kind::strange);
+      close(event, good_user, Kind::eventfd);
+      deferred::signal(signalled, good_user);
+      deferred::unmap(memory, 4096, good_user, Place(Kind::memory));
+      EXPECT_TRUE(eventually([&] { return strange.closed() && ::fcntl(event, F_GETFD) == -1; }));
+      EXPECT_TRUE(eventually([&] { return ::msync(memory, 4096, MS_ASYNC) == -1; }));
+      pollfd entry{signalled, POLLIN, 0};
+      EXPECT_EQ(::poll(&entry, 1, 20'000), 1);
+    }).join();
+    ::close(signalled);
+    EXPECT_TRUE(eventually([] { return threads_named("memif-idle") == 4; }));
+  }
+  EXPECT_TRUE(eventually([] { return threads_named("memif-idle") + closing_threads() == 0; }));
+}
+
+// Whatever strangers leave behind, and however many they are: all threads for that wait.
+TEST(DeferredThreads, StrangeDescriptorsDelayNothingElse) {
+  std::vector<Lingering> lingering(40);
+  for (std::size_t i = 0; i < lingering.size(); ++i)
+    close(lingering[i].give(), i < 8 ? good_user : static_cast<uid_t>(5000 + i / 4), Kind::strange);
+  ASSERT_TRUE(eventually([] { return closing_threads() == 32; }));
+  const int event = ::eventfd(0, EFD_CLOEXEC);
+  const Fd signalled(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  void* const memory = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  close(event, good_user, Kind::eventfd);
+  deferred::signal(signalled.get(), good_user);
+  deferred::unmap(memory, 4096, good_user, Place(Kind::memory));
+  EXPECT_TRUE(eventually([&] { return ::fcntl(event, F_GETFD) == -1 && deferred::unmapping(good_user) == 0; }));
+  pollfd entry{signalled.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&entry, 1, 20'000), 1);
+}
+
+// What is still to be unmapped is known, so that it can be counted with what is new.
+TEST(DeferredThreads, BytesThatWaitToBeUnmappedAreKnown) {
+  std::vector<Lingering> slow(4);
+  for (Lingering& one : slow) close(one.give(), bad_user, Kind::memory);
+  void* const memory = ::mmap(nullptr, 8192, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  deferred::unmap(memory, 8192, bad_user, Place(Kind::memory));
+  EXPECT_EQ(deferred::unmapping(bad_user), 8192u);
+  EXPECT_EQ(deferred::unmapping(good_user), 0u);
+  slow.clear();
+  EXPECT_TRUE(eventually([] { return deferred::unmapping(bad_user) == 0; }));
+}
+
+// There is a place for what has had one from the start, and what has none is rather left open than waited for.
+TEST(DeferredThreads, NothingIsEverDoneByTheCaller) {
+  std::vector<Place> places;
+  for (;;) {
+    Place place(Kind::strange);
+    if (!place) break;
+    places.push_back(std::move(place));
+  }
+  EXPECT_TRUE(deferred::full());
+  const std::size_t lost = deferred::lost();
+  const Watched surplus, expected;
+  close(surplus.give(), good_user, Kind::strange);
+  EXPECT_EQ(deferred::lost(), lost + 1);
+  EXPECT_FALSE(surplus.closed());
+  deferred::close(expected.give(), good_user, std::move(places.back()));
+  EXPECT_EQ(deferred::lost(), lost + 1);
+  EXPECT_TRUE(eventually([&] { return expected.closed(); }));
+  places.clear();
+  EXPECT_FALSE(deferred::full());
+  ::close(surplus.give());
 }
 
 // Long before one of them is known to take long.
 TEST(DeferredThreads, AUserWhoSendsManyStrangeOnesAtOnceIsNotBelievedThatTheyAreClosedSoon) {
   std::vector<Lingering> lingering(70);
-  for (Lingering& one : lingering) deferred::close(one.give(), bad_user, Closing::whatever);
+  for (Lingering& one : lingering) close(one.give(), bad_user, Kind::strange);
   EXPECT_TRUE(deferred::overloaded(bad_user));
   EXPECT_FALSE(deferred::overloaded(good_user));
   lingering.clear();
@@ -210,13 +275,13 @@ TEST(DeferredThreads, AUserWhoSendsManyStrangeOnesAtOnceIsNotBelievedThatTheyAre
 // Not of the tests for ThreadSanitizer, which allows no threads after such a fork().
 TEST(DeferredFork, ChildOfAForkClosesWhatItInherits) {
   Lingering lingering;
-  deferred::close(lingering.give(), bad_user, Closing::whatever);
+  close(lingering.give(), bad_user, Kind::strange);
   ASSERT_TRUE(eventually([] { return closing_threads() == 1; }));
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::alarm(20);
     const Watched own;
-    deferred::close(own.give(), good_user, Closing::whatever);
+    close(own.give(), good_user, Kind::strange);
     ::_exit(eventually([&] { return own.closed(); }) ? 0 : 1);
   }
   int status = -1;

@@ -4,13 +4,16 @@
 #include <cstdlib>
 #include <ctime>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <memory>
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 #include <memif/detail/wire.hpp>
@@ -19,6 +22,7 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
+#include "support/confined.hpp"
 #include "support/resources.hpp"
 
 namespace memif {
@@ -291,6 +295,63 @@ TEST_F(RegionTest, ExternalMemoryThatCannotBeIsRefused) {
   EXPECT_EQ(Region::map_external(zero.get(), page).error().code, Errc::invalid_config);
   const Fd read_only = reopened(file, O_RDONLY);
   EXPECT_EQ(Region::map_external(read_only.get(), page).error().code, std::errc::permission_denied);
+}
+
+std::size_t descriptors_of(const std::string& file) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    count += std::filesystem::read_symlink(entry, gone).string().find(file) != std::string::npos ? 1 : 0;
+  }
+  return count;
+}
+
+// A peer may have locks on it, which closing takes time for, or pages beyond what is mapped.
+TEST_F(RegionTest, PeersFileIsNotClosedByTheCaller) {
+  while (test::threads_named("memif-close") != 0) std::this_thread::yield();
+  std::thread([] {
+    test::refuse_threads();
+    Region region = Region::map_peer(memory_file(page), page, false).value();
+    const int fd = region.fd();
+    region.close_file();
+    EXPECT_EQ(region.fd(), -1);
+    EXPECT_NE(::fcntl(fd, F_GETFD), -1);
+  }).join();
+}
+
+TEST_F(RegionTest, ApplicationThatReleasesAPeersMemoryIsNotTheLastToHaveItsFile) {
+  std::size_t left = 0;
+  const auto hooks = std::make_shared<MemoryHooks>();
+  hooks->map = [](std::uint64_t bytes, int fd) {
+    return static_cast<std::byte*>(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  };
+  hooks->release = [&left](std::byte* data, std::uint64_t bytes, int fd) {
+    ::munmap(data, bytes);
+    ::close(fd);
+    left = descriptors_of("memfd:region-test");
+  };
+  Region::map_peer(memory_file(page), page, false, hooks).value();
+  EXPECT_EQ(left, 1u);
+  hooks->release = nullptr;  // then it is closed here, without the application
+  std::byte* const data = Region::map_peer(memory_file(page), page, false, hooks).value().data();
+  ::munmap(data, page);
+}
+
+// Each is paid for whole.
+TEST_F(RegionTest, PagesCountWhateverIsAnnouncedOfThem) {
+  const auto small = Region::map_peer(memory_file(page), 64, false, nullptr, page - 1);
+  ASSERT_FALSE(small);
+  EXPECT_EQ(small.error().code, Errc::too_much_memory);
+  EXPECT_EQ(Region::map_peer(memory_file(page), 64, false, nullptr, page).value().mapped(), page);
+
+  constexpr std::uint64_t huge_page = std::uint64_t{2} << 20;
+  Fd huge(::memfd_create("region-test", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | (21U << 26)));
+  if (!huge) GTEST_SKIP() << "no huge pages of 2 MiB in this kernel";
+  ASSERT_EQ(::ftruncate(huge.get(), huge_page), 0);
+  const auto region = Region::map_peer(std::move(huge), 64, false, nullptr, huge_page - 1);
+  ASSERT_FALSE(region);
+  EXPECT_EQ(region.error().code, Errc::too_much_memory);
+  EXPECT_NE(region.error().message.find("2097152 bytes"), std::string::npos) << region.error().message;
 }
 
 }  // namespace

@@ -1,0 +1,94 @@
+// One kind of deferred calls: what waits, and the threads that are at it. The bookkeeping of deferred.cpp, whose mutex
+// guards it: nothing here makes a system call.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <pthread.h>
+#include <span>
+#include <sys/types.h>
+
+namespace memif::deferred {
+
+using Clock = std::chrono::steady_clock;
+
+enum class Call : std::uint8_t { none, close, signal, unmap };
+
+// Nothing but zeros where there is none, so that the tables are not part of the program's file.
+struct Job {
+  Call call = Call::none;
+  uid_t user = 0;
+  int fd = 0;
+  void* address = nullptr;  // to be unmapped
+  std::size_t size = 0;
+};
+
+class Lane {
+ public:
+  static constexpr std::size_t capacity = 16384;
+  static constexpr std::size_t most_threads = 32;
+
+  struct Limits {
+    std::size_t threads = 0, threads_of_a_user = 0;
+    bool strange = false;  // nothing is known of what it closes
+  };
+
+  struct Worker {
+    bool taken = false;     // by a thread
+    bool ended = false;     // which waits to be joined
+    bool close_it = false;  // what it signals is to be closed then
+    bool promised = false;  // and has its place
+    pthread_t thread{};
+    Lane* lane = nullptr;
+    Job job;
+    Clock::time_point since{};
+  };
+
+  // A place in the table is promised to what may have to wait in it some time.
+  bool promise() noexcept;
+  void give_back() noexcept { --promised_; }
+  // `promised`: to this job. False: there is no place.
+  bool add(const Job& job, bool promised) noexcept;
+  std::size_t room() const noexcept { return capacity - pending_ - promised_; }
+
+  // Something that may be done now, if only there is a thread for it. A user who has all threads that a user may have
+  // has to wait.
+  bool has_next(const Limits& limits) const noexcept { return next(limits) != nullptr; }
+  bool take(Worker& worker, const Limits& limits) noexcept;
+  Job take_last() noexcept { return jobs_[--pending_]; }
+
+  // Signals of the descriptor: one that waits (forget() drops it), or a thread that is at it.
+  bool waits(int fd) const noexcept { return find_signal(fd) != pending_; }
+  bool forget(int fd) noexcept;
+  Worker* signalling(int fd) noexcept;
+
+  bool idle() const noexcept { return pending_ == 0 && busy() == 0; }
+  std::size_t outstanding() const noexcept { return pending_ + busy(); }
+  std::size_t count(Call call) const noexcept;  // at it, or waiting
+  std::size_t bytes_of(uid_t user) const noexcept;
+  // So many of this user's wait that more would be too many, if they are not about to be done.
+  bool crowded_by(uid_t user, const Limits& limits) const noexcept;
+
+  // A child of fork() has none of the threads.
+  void forget_threads() noexcept;
+  void forget_jobs() noexcept { pending_ = 0; }
+
+  std::array<Worker, most_threads> workers{};
+  std::size_t threads = 0, sleeping = 0;
+  pthread_cond_t added = PTHREAD_COND_INITIALIZER;
+
+ private:
+  std::span<const Job> pending() const noexcept { return {jobs_.data(), pending_}; }
+  const Job* next(const Limits& limits) const noexcept;
+  std::size_t find_signal(int fd) const noexcept;
+  void remove(std::size_t index) noexcept { jobs_[index] = jobs_[--pending_]; }
+  std::size_t busy() const noexcept;
+  std::size_t threads_of(uid_t user) const noexcept;
+
+  std::array<Job, capacity> jobs_{};
+  std::size_t pending_ = 0, promised_ = 0;
+};
+
+}  // namespace memif::deferred
