@@ -67,12 +67,6 @@ std::vector<Region> shared_memory() {
   return regions;
 }
 
-// What peers have sent is closed by the library's threads, which end then. What are left are this and the bystander's.
-bool all_is_closed() {
-  const std::filesystem::directory_iterator threads("/proc/self/task");
-  return std::distance(begin(threads), end(threads)) == 2;
-}
-
 // Without the peers' own that take long to close, which are sockets of a network: these are to be gone when the peer
 // has cleaned up.
 std::size_t kept_descriptors() {
@@ -141,7 +135,7 @@ CVictim::CVictim(Role role, Setup)
 
 void CVictim::prepare() {
   if (descriptors_ != 0) return;
-  turn_until(all_is_closed);
+  turn_until([] { return !test::is_closing(); });
   descriptors_ = test::open_descriptors();
 }
 
@@ -184,7 +178,7 @@ bool CVictim::tells(const Expected& expected, std::uint64_t before) const {
 
 Reason CVictim::last_reason(const Expected&) const { return {{}, false, ask(end_.connection()).error}; }
 
-bool CVictim::settled() const { return !end_.up() && test::open_descriptors() == descriptors_ && all_is_closed(); }
+bool CVictim::settled() const { return !end_.up() && test::open_descriptors() == descriptors_ && !test::is_closing(); }
 
 // What a data call has returned.
 void CVictim::called(int code) {

@@ -44,6 +44,8 @@ bool is_seen_closing() {
   return false;
 }
 
+}  // namespace
+
 bool is_closing() {
   if (deferred::outstanding != nullptr) return deferred::outstanding() != 0;
   // A thread that takes its turn may look asleep for a moment.
@@ -53,6 +55,8 @@ bool is_closing() {
   }
   return false;
 }
+
+namespace {
 
 // The library has closed what it was about to, or it takes very long.
 void settle() {

@@ -6,7 +6,10 @@
 
 namespace memif::test {
 
-// Not counting what the library is about to close.
+// Something of peers' is about to be closed, unmapped or signalled.
+bool is_closing();
+
+// Not counting that.
 std::size_t open_descriptors();
 std::size_t shared_mappings();  // of memory files
 
