@@ -247,10 +247,12 @@ void Pool::start_missing() noexcept {
 }
 
 void Pool::wake_or_start(Lane& lane) noexcept {
-  if (lane.sleeping != 0)
+  if (lane.sleeping > lane.woken) {
+    ++lane.woken;
     ::pthread_cond_signal(&lane.added);
-  else if (lane.has_next(limits_of(lane)))
+  } else if (lane.starting == 0 && lane.has_next(limits_of(lane))) {
     start_thread(lane);
+  }
 }
 
 void Pool::start_thread(Lane& lane) noexcept {
@@ -260,7 +262,9 @@ void Pool::start_thread(Lane& lane) noexcept {
       *std::find_if(lane.workers.begin(), lane.workers.end(), [](const Lane::Worker& one) { return !one.taken; });
   worker.lane = &lane;
   worker.taken = start(worker);
-  if (worker.taken) ++lane.threads;
+  if (!worker.taken) return;
+  ++lane.threads;
+  ++lane.starting;
 }
 
 bool Pool::start(Lane::Worker& worker) noexcept {
@@ -309,6 +313,7 @@ void* Pool::run(void* worker) noexcept {
 
 void Pool::work(Lane::Worker& self) noexcept {
   Lock lock(mutex_);
+  --self.lane->starting;
   do {
     ::pthread_setname_np(::pthread_self(), "memif-close");
     do_what_can_be_done(self, lock);
@@ -320,7 +325,9 @@ void Pool::work(Lane::Worker& self) noexcept {
 
 void Pool::do_what_can_be_done(Lane::Worker& self, Lock& lock) noexcept {
   while (self.lane->take(self, limits_of(*self.lane))) {
-    wake_or_start(*self.lane);  // for the next, in case that this one waits
+    // For the next, in case that this one waits; but a thread that starts another gets a heap of its own from the C
+    // library for that, 64 MiB of addresses, so one that comes anyway is better.
+    if (self.lane->woken == 0) wake_or_start(*self.lane);
     const Job job = self.job;
     lock.unlock();
     perform(job);
@@ -341,6 +348,7 @@ bool Pool::sleep(Lane& lane) noexcept {
   const int waited = kept ? ::pthread_cond_wait(&lane.added, mutex_.native_handle())
                           : ::pthread_cond_clockwait(&lane.added, mutex_.native_handle(), CLOCK_MONOTONIC, &until);
   --lane.sleeping;
+  if (lane.woken != 0) --lane.woken;
   return waited != ETIMEDOUT || lane.has_next(limits_of(lane)) || (users_ != 0 && lane.sleeping == 0);
 }
 

@@ -71,8 +71,8 @@ Lane::Worker* Lane::signalling(int fd) noexcept {
 }
 
 std::size_t Lane::busy() const noexcept {
-  return static_cast<std::size_t>(std::count_if(
-      workers.begin(), workers.end(), [](const Worker& worker) { return worker.job.call != Call::none; }));
+  return static_cast<std::size_t>(std::count_if(workers.begin(), workers.end(),
+                                                [](const Worker& worker) { return worker.job.call != Call::none; }));
 }
 
 std::size_t Lane::threads_of(uid_t user) const noexcept {
@@ -108,7 +108,7 @@ bool Lane::crowded_by(uid_t user, const Limits& limits) const noexcept {
 
 void Lane::forget_threads() noexcept {
   workers = {};
-  threads = sleeping = 0;
+  threads = starting = sleeping = woken = 0;
   added = PTHREAD_COND_INITIALIZER;
 }
 

@@ -76,7 +76,8 @@ class Lane {
   void forget_jobs() noexcept { pending_ = 0; }
 
   std::array<Worker, most_threads> workers{};
-  std::size_t threads = 0, sleeping = 0;
+  std::size_t threads = 0, starting = 0;  // of these, those that do not run yet
+  std::size_t sleeping = 0, woken = 0;    // of these, those that are about to wake up
   pthread_cond_t added = PTHREAD_COND_INITIALIZER;
 
  private:

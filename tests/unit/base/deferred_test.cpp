@@ -205,7 +205,7 @@ TEST(DeferredThreads, ThreadsAreThereBeforeTheyCannotBeHad) {
       pollfd entry{signalled, POLLIN, 0};
       EXPECT_EQ(::poll(&entry, 1, 20'000), 1);
     }).join();
-    ::close(signalled);
+    close(signalled, good_user, Kind::eventfd);
     EXPECT_TRUE(eventually([] { return threads_named("memif-idle") == 4; }));
   }
   EXPECT_TRUE(eventually([] { return threads_named("memif-idle") + closing_threads() == 0; }));
@@ -217,15 +217,15 @@ TEST(DeferredThreads, StrangeDescriptorsDelayNothingElse) {
   for (std::size_t i = 0; i < lingering.size(); ++i)
     close(lingering[i].give(), i < 8 ? good_user : static_cast<uid_t>(5000 + i / 4), Kind::strange);
   ASSERT_TRUE(eventually([] { return closing_threads() == 32; }));
-  const int event = ::eventfd(0, EFD_CLOEXEC);
-  const Fd signalled(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const int event = ::eventfd(0, EFD_CLOEXEC), signalled = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   void* const memory = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   close(event, good_user, Kind::eventfd);
-  deferred::signal(signalled.get(), good_user);
+  deferred::signal(signalled, good_user);
   deferred::unmap(memory, 4096, good_user, Place(Kind::memory));
   EXPECT_TRUE(eventually([&] { return ::fcntl(event, F_GETFD) == -1 && deferred::unmapping(good_user) == 0; }));
-  pollfd entry{signalled.get(), POLLIN, 0};
+  pollfd entry{signalled, POLLIN, 0};
   EXPECT_EQ(::poll(&entry, 1, 20'000), 1);
+  close(signalled, good_user, Kind::eventfd);
 }
 
 // What is still to be unmapped is known, so that it can be counted with what is new.
