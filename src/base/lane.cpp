@@ -29,6 +29,12 @@ bool Lane::add(const Job& job, bool promised) noexcept {
   return true;
 }
 
+// The others stay in order: who came first is served first.
+void Lane::remove(std::size_t index) noexcept {
+  const auto begin = jobs_.begin() + static_cast<std::ptrdiff_t>(index);
+  std::copy(begin + 1, jobs_.begin() + static_cast<std::ptrdiff_t>(pending_--), begin);
+}
+
 const Job* Lane::next(const Limits& limits) const noexcept {
   const Job* last = nullptr;  // whose user was refused
   for (const Job& job : pending()) {

@@ -84,7 +84,7 @@ class Lane {
   std::span<const Job> pending() const noexcept { return {jobs_.data(), pending_}; }
   const Job* next(const Limits& limits) const noexcept;
   std::size_t find_signal(int fd) const noexcept;
-  void remove(std::size_t index) noexcept { jobs_[index] = jobs_[--pending_]; }
+  void remove(std::size_t index) noexcept;
   std::size_t busy() const noexcept;
   std::size_t threads_of(uid_t user) const noexcept;
 
