@@ -21,15 +21,6 @@
 
 namespace memif {
 
-// The values of RxCounters and TxCounters at one moment.
-struct RxTotals {
-  std::uint64_t packets = 0, bytes = 0, bursts = 0, dropped_descriptor = 0, dropped_long = 0, interrupts = 0,
-                sleeps = 0, dropped_oversize = 0;
-};
-struct TxTotals {
-  std::uint64_t packets = 0, bytes = 0, bursts = 0, ring_full = 0, dropped_buffer = 0, rejected = 0, interrupts = 0;
-};
-
 // The ring of a queue, of the present link.
 struct ObservedRing {
   std::uint32_t ring_size = 0;    // descriptors

@@ -24,27 +24,85 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// Written by the queue's thread, readable from any thread. Monotonic over all connections of the interface.
-struct RxCounters {
-  Counter packets;
-  Counter bytes;
-  Counter bursts;              // receive calls that returned packets
-  Counter dropped_descriptor;  // packets with a region, offset or length that cannot be
-  Counter dropped_long;        // packets of more buffers than the caller's array had
-  Counter interrupts;          // eventfd notifications read
-  Counter sleeps;              // times that a wait slept
-  Counter dropped_oversize;    // packets of more bytes than InterfaceConfig::max_packet
+// --- The counters of a queue: each is a member below and a line of the table behind it, and nowhere else ---
+
+enum class CounterKind {
+  traffic,
+  no_room,  // what could not be sent yet
+  drop,     // what was lost
+  event,
 };
 
-struct TxCounters {
-  Counter packets;
-  Counter bytes;
-  Counter bursts;          // send calls that published packets
-  Counter ring_full;       // allocate calls that found less room than was asked for
-  Counter dropped_buffer;  // receive buffers posted by the peer that cannot be used, given back empty
-  Counter rejected;        // packets refused by send: longer than their buffer, or not this link's
-  Counter interrupts;      // eventfd notifications written
+// What is told of a counter, wherever it is shown.
+template <class Counts, class Value>
+struct CounterOf {
+  const char* name;    // of the member; in JSON and metrics too
+  const char* text;    // behind its value
+  const char* column;  // above its rate, at most 7 characters; "": it has no column
+  CounterKind kind;
+  Value Counts::*value;
+  const char* help;
 };
+
+// Packets that a receive queue took. New members go to the end, also in the memory that observers read.
+template <class Value>
+struct RxCounts {
+  Value packets{};
+  Value bytes{};
+  Value bursts{};              // receive calls that returned packets
+  Value dropped_descriptor{};  // packets with a region, offset or length that cannot be
+  Value dropped_long{};        // packets of more buffers than the caller's array had
+  Value interrupts{};          // eventfd notifications read
+  Value sleeps{};              // times that a wait slept
+  Value dropped_oversize{};    // packets of more bytes than InterfaceConfig::max_packet
+
+  static constexpr CounterOf<RxCounts, Value> table[] = {
+      {"packets", "packets", "", CounterKind::traffic, &RxCounts::packets, "Packets received."},
+      {"bytes", "bytes", "", CounterKind::traffic, &RxCounts::bytes, "Bytes received."},
+      {"bursts", "bursts", "", CounterKind::traffic, &RxCounts::bursts, "Receive calls that returned packets."},
+      {"dropped_descriptor", "dropped for a bad descriptor", "bad", CounterKind::drop, &RxCounts::dropped_descriptor,
+       "Packets whose region, offset or length cannot be."},
+      {"dropped_long", "dropped for too many buffers", "long", CounterKind::drop, &RxCounts::dropped_long,
+       "Packets of more buffers than the caller had room for."},
+      {"dropped_oversize", "dropped for too many bytes", "huge", CounterKind::drop, &RxCounts::dropped_oversize,
+       "Packets of more bytes than the interface takes."},
+      {"interrupts", "interrupts", "INT/s", CounterKind::event, &RxCounts::interrupts, "Notifications received."},
+      {"sleeps", "sleeps", "SLEEP/s", CounterKind::event, &RxCounts::sleeps, "Times that a wait for packets slept."},
+  };
+};
+
+// Packets that a transmit queue sent. As above.
+template <class Value>
+struct TxCounts {
+  Value packets{};
+  Value bytes{};
+  Value bursts{};          // send calls that published packets
+  Value ring_full{};       // allocate calls that found less room than was asked for
+  Value dropped_buffer{};  // receive buffers posted by the peer that cannot be used, given back empty
+  Value rejected{};        // packets refused by send: longer than their buffer, or not this link's
+  Value interrupts{};      // eventfd notifications written
+
+  static constexpr CounterOf<TxCounts, Value> table[] = {
+      {"packets", "packets", "", CounterKind::traffic, &TxCounts::packets, "Packets sent."},
+      {"bytes", "bytes", "", CounterKind::traffic, &TxCounts::bytes, "Bytes sent."},
+      {"bursts", "bursts", "", CounterKind::traffic, &TxCounts::bursts, "Send calls that published packets."},
+      {"ring_full", "times the ring was full", "full", CounterKind::no_room, &TxCounts::ring_full,
+       "Allocations that found less room in the ring than was asked for."},
+      {"dropped_buffer", "posted buffers that cannot be used", "buffer", CounterKind::drop, &TxCounts::dropped_buffer,
+       "Buffers posted by the peer that cannot be used."},
+      {"rejected", "rejected", "reject", CounterKind::drop, &TxCounts::rejected,
+       "Packets longer than their buffer, of a former link, or without an end."},
+      {"interrupts", "interrupts", "", CounterKind::event, &TxCounts::interrupts, "Notifications sent."},
+  };
+};
+
+// Written by the queue's thread, readable from any thread. Monotonic over all connections of the interface.
+using RxCounters = RxCounts<Counter>;
+using TxCounters = TxCounts<Counter>;
+
+// The values of these at one moment.
+using RxTotals = RxCounts<std::uint64_t>;
+using TxTotals = TxCounts<std::uint64_t>;
 
 struct Credentials {
   pid_t pid = 0;

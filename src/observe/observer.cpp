@@ -138,9 +138,6 @@ PeerInfo peer_of(const State& state) {
           .credentials = {.pid = state.peer_pid, .uid = state.peer_uid, .gid = state.peer_gid}};
 }
 
-// Totals are read in the order in which the counters lie there.
-static_assert(sizeof(RxTotals) == sizeof(RxCounters) && sizeof(TxTotals) == sizeof(TxCounters));
-
 // --- A ring's indices, in the ring ---
 
 // The rings of a program, by reading the file of their region and not by mapping it: the peer can take its memory away

@@ -104,9 +104,18 @@ struct alignas(128) RxSlot {
 struct alignas(128) TxSlot {
   TxCounters counters;
 };
-static_assert(sizeof(RxCounters) == 8 * sizeof(Counter) && sizeof(RxSlot) == 128);
-static_assert(sizeof(TxCounters) == 7 * sizeof(Counter) && sizeof(TxSlot) == 128);
+static_assert(sizeof(RxSlot) == 128 && sizeof(TxSlot) == 128, "there is room for 16 counters");
+static_assert(sizeof(RxTotals) == sizeof(RxCounters) && sizeof(TxTotals) == sizeof(TxCounters));
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "counters are read by other processes");
+
+// Where they lie in version 1; more are appended, and read as 0 where a program does not have them.
+static_assert(offsetof(RxTotals, packets) == 0 && offsetof(RxTotals, bytes) == 8 && offsetof(RxTotals, bursts) == 16);
+static_assert(offsetof(RxTotals, dropped_descriptor) == 24 && offsetof(RxTotals, dropped_long) == 32);
+static_assert(offsetof(RxTotals, interrupts) == 40 && offsetof(RxTotals, sleeps) == 48);
+static_assert(offsetof(RxTotals, dropped_oversize) == 56);
+static_assert(offsetof(TxTotals, packets) == 0 && offsetof(TxTotals, bytes) == 8 && offsetof(TxTotals, bursts) == 16);
+static_assert(offsetof(TxTotals, ring_full) == 24 && offsetof(TxTotals, dropped_buffer) == 32);
+static_assert(offsetof(TxTotals, rejected) == 40 && offsetof(TxTotals, interrupts) == 48);
 
 // Where things are, for an interface of so many queues.
 struct Layout {

@@ -42,10 +42,10 @@ TEST(RateMeter, RatesAreDifferencesOverTime) {
   seen[0].rx[0].totals = {.packets = 100, .bytes = 6400, .dropped_long = 4, .dropped_oversize = 6};
   seen[0].tx[0].totals.ring_full = 10;
   const auto rates = meter.measure(seen, start + 2s).at(0).at(0);
-  EXPECT_DOUBLE_EQ(rates.rx_packets, 50);
-  EXPECT_DOUBLE_EQ(rates.rx_bits, 25600);
-  EXPECT_DOUBLE_EQ(rates.dropped_long, 2);
-  EXPECT_DOUBLE_EQ(rates.dropped_oversize, 3);
+  EXPECT_DOUBLE_EQ(rates.rx.packets, 50);
+  EXPECT_DOUBLE_EQ(rates.bits(), 25600);
+  EXPECT_DOUBLE_EQ(rates.rx.dropped_long, 2);
+  EXPECT_DOUBLE_EQ(rates.rx.dropped_oversize, 3);
   EXPECT_DOUBLE_EQ(rates.drops(), 10);
 }
 
@@ -63,7 +63,7 @@ TEST(RateMeter, ACounterThatGoesBackIsNoRate) {
   seen[0].rx[0].totals.packets = 5;
   static_cast<void>(meter.measure(seen, RateMeter::Time(1s)));
   seen[0].rx[0].totals.packets = 4;
-  EXPECT_EQ(meter.measure(seen, RateMeter::Time(2s)).at(0).at(0).rx_packets, 0);
+  EXPECT_EQ(meter.measure(seen, RateMeter::Time(2s)).at(0).at(0).rx.packets, 0);
 }
 
 TEST(TopTable, ColumnsGoWhereTheyDoNotFit) {
@@ -78,8 +78,8 @@ TEST(TopTable, ColumnsGoWhereTheyDoNotFit) {
 TEST(TopTable, IsSorted) {
   const std::vector seen{interface_named("a"), interface_named("b"), interface_named("c")};
   std::vector<std::vector<QueueRates>> rates(3, std::vector<QueueRates>(1));
-  rates[1][0].rx_packets = 10;
-  rates[2][0].ring_full = 1;
+  rates[1][0].rx.packets = 10;
+  rates[2][0].tx.ring_full = 1;
   const auto first = [&](TopOrder order) { return top_table(seen, rates, order, 200)[1]; };
   EXPECT_THAT(first(TopOrder::packets), HasSubstr(" b "));
   EXPECT_THAT(first(TopOrder::drops), HasSubstr(" c "));

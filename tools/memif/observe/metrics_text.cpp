@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <string_view>
+#include <utility>
 
 #include "observe/observed.hpp"
 #include "observe/process.hpp"
@@ -61,13 +62,6 @@ class Writer {
     for (const ObservedInterface& one : seen_)
       for (std::size_t i = 0; i < (one.*direction).size(); ++i) each((one.*direction)[i], identity(one, i));
   }
-  template <class Queue, class Totals>
-  void counter(std::vector<Queue> ObservedInterface::*direction, std::string_view name, std::string_view help,
-               std::uint64_t Totals::*value) {
-    queues(direction, name, "counter", help,
-           [&](const Queue& queue, const std::string& labels) { sample(labels, queue.totals.*value); });
-  }
-
   std::string take() { return std::move(text_); }
 
  private:
@@ -115,36 +109,32 @@ void write_rings(Writer& out, std::vector<Queue> ObservedInterface::*direction, 
              });
 }
 
-void write_rx(Writer& out) {
-  constexpr auto rx = &ObservedInterface::rx;
-  out.counter(rx, "memif_rx_packets_total", "Packets received.", &RxTotals::packets);
-  out.counter(rx, "memif_rx_bytes_total", "Bytes received.", &RxTotals::bytes);
-  out.counter(rx, "memif_rx_bursts_total", "Receive calls that returned packets.", &RxTotals::bursts);
-  out.queues(rx, "memif_rx_dropped_total", "counter", "Packets received and not handed out, by reason.",
-             [&](const ObservedRx& queue, const std::string& labels) {
-               out.sample(labels + ",reason=\"descriptor\"", queue.totals.dropped_descriptor);
-               out.sample(labels + ",reason=\"long\"", queue.totals.dropped_long);
-               out.sample(labels + ",reason=\"oversize\"", queue.totals.dropped_oversize);
-             });
-  out.counter(rx, "memif_rx_interrupts_total", "Notifications received.", &RxTotals::interrupts);
-  out.counter(rx, "memif_rx_sleeps_total", "Times that a wait for packets slept.", &RxTotals::sleeps);
-  write_rings(out, rx, "rx");
+// `dropped_long` of the queues that receive: memif_rx_dropped_total, with reason="long".
+std::string_view reason(std::string_view name) {
+  constexpr std::string_view prefix = "dropped_";
+  return name.substr(name.starts_with(prefix) ? prefix.size() : 0);
 }
 
-void write_tx(Writer& out) {
-  constexpr auto tx = &ObservedInterface::tx;
-  out.counter(tx, "memif_tx_packets_total", "Packets sent.", &TxTotals::packets);
-  out.counter(tx, "memif_tx_bytes_total", "Bytes sent.", &TxTotals::bytes);
-  out.counter(tx, "memif_tx_bursts_total", "Send calls that published packets.", &TxTotals::bursts);
-  out.counter(tx, "memif_tx_ring_full_total", "Allocations that found less room in the ring than was asked for.",
-              &TxTotals::ring_full);
-  out.queues(tx, "memif_tx_dropped_total", "counter", "Buffers and packets not sent, by reason.",
-             [&](const ObservedTx& queue, const std::string& labels) {
-               out.sample(labels + ",reason=\"buffer\"", queue.totals.dropped_buffer);
-               out.sample(labels + ",reason=\"rejected\"", queue.totals.rejected);
-             });
-  out.counter(tx, "memif_tx_interrupts_total", "Notifications sent.", &TxTotals::interrupts);
-  write_rings(out, tx, "tx");
+// All counters, a family each; those of drops are one, with the reasons as labels.
+template <class Queue>
+void write_counters(Writer& out, std::vector<Queue> ObservedInterface::*direction, std::string_view name,
+                    std::string_view drops_help) {
+  using Totals = decltype(Queue::totals);
+  const auto is_drop = [](const auto& counter) { return counter.kind == CounterKind::drop; };
+  bool drops_written = false;
+  for (const auto& counter : Totals::table) {
+    if (!is_drop(counter))
+      out.queues(
+          direction, fmt::format("memif_{}_{}_total", name, counter.name), "counter", counter.help,
+          [&](const Queue& queue, const std::string& labels) { out.sample(labels, queue.totals.*counter.value); });
+    else if (!std::exchange(drops_written, true))
+      out.queues(direction, fmt::format("memif_{}_dropped_total", name), "counter", drops_help,
+                 [&](const Queue& queue, const std::string& labels) {
+                   for (const auto& drop : Totals::table)
+                     if (is_drop(drop))
+                       out.sample(labels + "," + label("reason", reason(drop.name)), queue.totals.*drop.value);
+                 });
+  }
 }
 
 }  // namespace
@@ -158,8 +148,10 @@ std::string metrics_text(const Observation& all) {
   out.family("memif_interface_info", "gauge", "What is known of an interface and its peer; always 1.");
   for (const ObservedInterface& one : seen) out.sample(info_labels(one), 1);
   write_interfaces(out);
-  write_rx(out);
-  write_tx(out);
+  write_counters(out, &ObservedInterface::rx, "rx", "Packets received and not handed out, by reason.");
+  write_rings(out, &ObservedInterface::rx, "rx");
+  write_counters(out, &ObservedInterface::tx, "tx", "Buffers and packets not sent, by reason.");
+  write_rings(out, &ObservedInterface::tx, "tx");
   return out.take();
 }
 

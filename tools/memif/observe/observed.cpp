@@ -42,11 +42,11 @@ Observation look_at(pid_t pid) {
   return std::move(*seen);
 }
 
-// The members that every queue has.
-Json queue_json(std::size_t queue, const std::optional<ObservedRing>& ring, std::uint64_t packets, std::uint64_t bytes,
-                std::uint64_t bursts, std::uint64_t interrupts) {
-  Json json{{"queue", queue}, {"up", ring.has_value()}, {"packets", packets},
-            {"bytes", bytes}, {"bursts", bursts},       {"interrupts", interrupts}};
+template <class Queue>
+Json queue_json(std::size_t index, const Queue& queue) {
+  Json json{{"queue", index}, {"up", queue.ring.has_value()}};
+  for (const auto& counter : decltype(queue.totals)::table) json[counter.name] = queue.totals.*counter.value;
+  const std::optional<ObservedRing>& ring = queue.ring;
   if (!ring) return json;
   json["ring_size"] = ring->ring_size;
   json["buffer_size_bytes"] = ring->buffer_size;
@@ -59,6 +59,24 @@ Json queue_json(std::size_t queue, const std::optional<ObservedRing>& ring, std:
     json["used"] = ring->live->used;
   }
   return json;
+}
+
+template <class Queue>
+Json queues_json(const std::vector<Queue>& queues) {
+  Json json = Json::array();
+  for (std::size_t i = 0; i < queues.size(); ++i) json.push_back(queue_json(i, queues[i]));
+  return json;
+}
+
+template <class Totals>
+std::string text_of(const Totals& totals) {
+  std::string text;
+  for (const auto& counter : Totals::table) {
+    const std::uint64_t value = totals.*counter.value;
+    const bool always = counter.value == &Totals::packets || counter.value == &Totals::bytes;
+    if (always || value != 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", value, counter.text);
+  }
+  return text;
 }
 
 // A server may have very many queues that no client ever used: those behind the last one that has, or had, a ring.
@@ -103,6 +121,9 @@ std::optional<std::uint32_t> used(const std::optional<ObservedRing>& ring) {
   return ring->live->used;
 }
 
+std::string counters_text(const RxTotals& totals) { return text_of(totals); }
+std::string counters_text(const TxTotals& totals) { return text_of(totals); }
+
 Json to_json(const ObservedInterface& seen) {
   Json json{{"process", process_json(seen.program)},
             {"app_name", seen.app_name},
@@ -134,25 +155,8 @@ Json to_json(const ObservedInterface& seen) {
                                {"size_bytes", seen.regions[i].size},
                                {"external", seen.regions[i].external},
                                {"sealed", seen.regions[i].sealed}});
-  json["rx"] = Json::array();
-  for (std::size_t i = 0; i < seen.rx.size(); ++i) {
-    const RxTotals& totals = seen.rx[i].totals;
-    Json queue = queue_json(i, seen.rx[i].ring, totals.packets, totals.bytes, totals.bursts, totals.interrupts);
-    queue["dropped_descriptor"] = totals.dropped_descriptor;
-    queue["dropped_long"] = totals.dropped_long;
-    queue["dropped_oversize"] = totals.dropped_oversize;
-    queue["sleeps"] = totals.sleeps;
-    json["rx"].push_back(std::move(queue));
-  }
-  json["tx"] = Json::array();
-  for (std::size_t i = 0; i < seen.tx.size(); ++i) {
-    const TxTotals& totals = seen.tx[i].totals;
-    Json queue = queue_json(i, seen.tx[i].ring, totals.packets, totals.bytes, totals.bursts, totals.interrupts);
-    queue["ring_full"] = totals.ring_full;
-    queue["dropped_buffer"] = totals.dropped_buffer;
-    queue["rejected"] = totals.rejected;
-    json["tx"].push_back(std::move(queue));
-  }
+  json["rx"] = queues_json(seen.rx);
+  json["tx"] = queues_json(seen.tx);
   return json;
 }
 

@@ -29,6 +29,10 @@ std::string program_name(const ObservedInterface& seen);
 // Descriptors in use, if known: ObservedRing::Live::used.
 std::optional<std::uint32_t> used(const std::optional<ObservedRing>& ring);
 
+// "3 packets, 180 bytes, 2 sleeps": those that are not 0, but always packets and bytes.
+std::string counters_text(const RxTotals& totals);
+std::string counters_text(const TxTotals& totals);
+
 // docs/info.md, "--json".
 nlohmann::ordered_json to_json(const ObservedInterface& seen);
 

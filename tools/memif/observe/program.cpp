@@ -40,38 +40,11 @@ std::string ring_text(const std::optional<ObservedRing>& ring) {
   return text;
 }
 
-// Counters that are not 0, but always packets and bytes.
-std::string counters(std::initializer_list<std::pair<const char*, std::uint64_t>> all) {
-  std::string text;
-  std::size_t i = 0;
-  for (const auto& [name, value] : all)
-    if (i++ < 2 || value != 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", value, name);
-  return text;
-}
-
-void print_queues(const ObservedInterface& seen) {
-  for (std::size_t i = 0; i < seen.rx.size(); ++i) {
-    const RxTotals& n = seen.rx[i].totals;
-    indented_line(fmt::format("receive {}", i), ring_text(seen.rx[i].ring));
-    indented_line("", counters({{"packets", n.packets},
-                                {"bytes", n.bytes},
-                                {"bursts", n.bursts},
-                                {"dropped for a bad descriptor", n.dropped_descriptor},
-                                {"dropped for too many buffers", n.dropped_long},
-                                {"dropped for too many bytes", n.dropped_oversize},
-                                {"interrupts", n.interrupts},
-                                {"sleeps", n.sleeps}}));
-  }
-  for (std::size_t i = 0; i < seen.tx.size(); ++i) {
-    const TxTotals& n = seen.tx[i].totals;
-    indented_line(fmt::format("transmit {}", i), ring_text(seen.tx[i].ring));
-    indented_line("", counters({{"packets", n.packets},
-                                {"bytes", n.bytes},
-                                {"bursts", n.bursts},
-                                {"times the ring was full", n.ring_full},
-                                {"posted buffers that cannot be used", n.dropped_buffer},
-                                {"rejected", n.rejected},
-                                {"interrupts", n.interrupts}}));
+template <class Queue>
+void print_queues(std::string_view label, const std::vector<Queue>& queues) {
+  for (std::size_t i = 0; i < queues.size(); ++i) {
+    indented_line(fmt::format("{} {}", label, i), ring_text(queues[i].ring));
+    indented_line("", counters_text(queues[i].totals));
   }
 }
 
@@ -94,7 +67,8 @@ void print_interface(const ObservedInterface& seen) {
     indented_line(fmt::format("region {}", i),
                   fmt::format("{} bytes{}{}", seen.regions[i].size, seen.regions[i].external ? ", external" : "",
                               seen.regions[i].sealed ? ", sealed" : ", not sealed"));
-  print_queues(seen);
+  print_queues("receive", seen.rx);
+  print_queues("transmit", seen.tx);
 }
 
 void print_brief(const std::vector<ObservedInterface>& all) {

@@ -1,6 +1,7 @@
 #include "observe/rates.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace memif::tool {
@@ -11,25 +12,27 @@ double per_second(std::uint64_t before, std::uint64_t now, double seconds) {
   return now > before ? static_cast<double>(now - before) / seconds : 0;
 }
 
-void add(QueueRates& to, const RxTotals& before, const RxTotals& now, double seconds) {
-  to.rx_packets = per_second(before.packets, now.packets, seconds);
-  to.rx_bits = 8 * per_second(before.bytes, now.bytes, seconds);
-  to.dropped_descriptor = per_second(before.dropped_descriptor, now.dropped_descriptor, seconds);
-  to.dropped_long = per_second(before.dropped_long, now.dropped_long, seconds);
-  to.dropped_oversize = per_second(before.dropped_oversize, now.dropped_oversize, seconds);
-  to.interrupts = per_second(before.interrupts, now.interrupts, seconds);
-  to.sleeps = per_second(before.sleeps, now.sleeps, seconds);
+template <template <class> class Counts>
+Counts<double> per_second(const Counts<std::uint64_t>& before, const Counts<std::uint64_t>& now, double seconds) {
+  Counts<double> rates;
+  for (std::size_t i = 0; i < std::size(rates.table); ++i) {
+    const auto value = before.table[i].value;
+    rates.*rates.table[i].value = per_second(before.*value, now.*value, seconds);
+  }
+  return rates;
 }
 
-void add(QueueRates& to, const TxTotals& before, const TxTotals& now, double seconds) {
-  to.tx_packets = per_second(before.packets, now.packets, seconds);
-  to.tx_bits = 8 * per_second(before.bytes, now.bytes, seconds);
-  to.ring_full = per_second(before.ring_full, now.ring_full, seconds);
-  to.dropped_buffer = per_second(before.dropped_buffer, now.dropped_buffer, seconds);
-  to.rejected = per_second(before.rejected, now.rejected, seconds);
+template <class Rates>
+double drops_of(const Rates& rates) {
+  double drops = 0;
+  for (const auto& counter : Rates::table)
+    if (counter.kind == CounterKind::drop || counter.kind == CounterKind::no_room) drops += rates.*counter.value;
+  return drops;
 }
 
 }  // namespace
+
+double QueueRates::drops() const noexcept { return drops_of(rx) + drops_of(tx); }
 
 std::vector<std::vector<QueueRates>> RateMeter::measure(const std::vector<ObservedInterface>& seen, Time now) {
   std::vector<std::vector<QueueRates>> result;
@@ -44,8 +47,10 @@ std::vector<std::vector<QueueRates>> RateMeter::measure(const std::vector<Observ
       const Look& before = last->second;
       const double seconds = std::chrono::duration<double>(now - before.time).count();
       rates.resize(std::max(one.rx.size(), one.tx.size()));
-      for (std::size_t i = 0; i < one.rx.size(); ++i) add(rates[i], before.rx[i].totals, one.rx[i].totals, seconds);
-      for (std::size_t i = 0; i < one.tx.size(); ++i) add(rates[i], before.tx[i].totals, one.tx[i].totals, seconds);
+      for (std::size_t i = 0; i < one.rx.size(); ++i)
+        rates[i].rx = per_second(before.rx[i].totals, one.rx[i].totals, seconds);
+      for (std::size_t i = 0; i < one.tx.size(); ++i)
+        rates[i].tx = per_second(before.tx[i].totals, one.tx[i].totals, seconds);
     }
     looks.insert_or_assign(key, Look{now, one.rx, one.tx});
   }

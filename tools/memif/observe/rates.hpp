@@ -13,18 +13,14 @@
 
 namespace memif::tool {
 
-// One queue pair of one interface: what it received and sent in an interval. Everything is per second but for `used`.
+// One queue pair of one interface: how much its counters grew in a second.
 struct QueueRates {
-  double rx_packets = 0, rx_bits = 0, tx_packets = 0, tx_bits = 0;
-  double dropped_descriptor = 0, dropped_long = 0, dropped_oversize = 0;
-  double ring_full = 0, dropped_buffer = 0, rejected = 0;
-  double interrupts = 0, sleeps = 0;  // notifications received; times that the receiver slept
+  RxCounts<double> rx;
+  TxCounts<double> tx;
 
-  double packets() const noexcept { return rx_packets + tx_packets; }
-  double bits() const noexcept { return rx_bits + tx_bits; }
-  double drops() const noexcept {
-    return dropped_descriptor + dropped_long + dropped_oversize + ring_full + dropped_buffer + rejected;
-  }
+  double packets() const noexcept { return rx.packets + tx.packets; }
+  double bits() const noexcept { return 8 * (rx.bytes + tx.bytes); }
+  double drops() const noexcept;  // also what found no room
 };
 
 // Remembers the last look. An interface that was not there then, or was made anew since, has no rates yet.

@@ -178,12 +178,12 @@ void TopCommand::print_json_line() const {
     for (std::size_t queue = 0; queue < rates_[i].size(); ++queue) {
       const QueueRates& rates = rates_[i][queue];
       if (queue < seen_[i].rx.size()) {
-        one["rx"][queue]["packets_per_s"] = rates.rx_packets;
-        one["rx"][queue]["bits_per_s"] = rates.rx_bits;
+        one["rx"][queue]["packets_per_s"] = rates.rx.packets;
+        one["rx"][queue]["bits_per_s"] = 8 * rates.rx.bytes;
       }
       if (queue < seen_[i].tx.size()) {
-        one["tx"][queue]["packets_per_s"] = rates.tx_packets;
-        one["tx"][queue]["bits_per_s"] = rates.tx_bits;
+        one["tx"][queue]["packets_per_s"] = rates.tx.packets;
+        one["tx"][queue]["bits_per_s"] = 8 * rates.tx.bytes;
       }
     }
     interfaces.push_back(std::move(one));

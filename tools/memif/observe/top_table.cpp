@@ -1,8 +1,9 @@
 #include "observe/top_table.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cstdlib>
 #include <fmt/format.h>
+#include <functional>
 #include <tuple>
 
 namespace memif::tool {
@@ -15,8 +16,10 @@ struct Row {
   const QueueRates* rates;
 };
 
-std::string rate(const Row& row, double QueueRates::*value) {
-  return row.rates != nullptr ? short_number(row.rates->*value) : "-";
+// `value` of the row's rates.
+template <class Value>
+std::string rate(const Row& row, Value value) {
+  return row.rates != nullptr ? short_number(value(*row.rates)) : "-";
 }
 
 template <class Queues>
@@ -29,32 +32,49 @@ struct Column {
   std::string_view heading;
   int width;     // characters; negative: to the left
   int priority;  // the highest go first where not all fit
-  std::string (*cell)(const Row&);
+  std::function<std::string(const Row&)> cell;
 };
 
-constexpr std::array columns{
-    Column{"PID", 7, 3, [](const Row& row) { return fmt::format("{}", row.seen->program.pid); }},
-    Column{"PROGRAM", -12, 4, [](const Row& row) { return program_name(*row.seen); }},
-    Column{"INTERFACE", -14, 0, [](const Row& row) { return row.seen->name; }},
-    Column{"PEER", -14, 2,
-           [](const Row& row) { return row.seen->peer ? row.seen->peer->app_name : std::string("(down)"); }},
-    Column{"Q", 3, 0, [](const Row& row) { return fmt::format("{}", row.queue); }},
-    Column{"RX/s", 6, 0, [](const Row& row) { return rate(row, &QueueRates::rx_packets); }},
-    Column{"bit/s", 6, 1, [](const Row& row) { return rate(row, &QueueRates::rx_bits); }},
-    Column{"USED", 5, 0, [](const Row& row) { return percent_used(row.seen->rx, row.queue); }},
-    Column{"TX/s", 6, 0, [](const Row& row) { return rate(row, &QueueRates::tx_packets); }},
-    Column{"bit/s", 6, 1, [](const Row& row) { return rate(row, &QueueRates::tx_bits); }},
-    Column{"USED", 5, 0, [](const Row& row) { return percent_used(row.seen->tx, row.queue); }},
-    Column{"DROP/s", 6, 1, [](const Row& row) { return row.rates ? short_number(row.rates->drops()) : "-"; }},
-    Column{"bad", 6, 6, [](const Row& row) { return rate(row, &QueueRates::dropped_descriptor); }},
-    Column{"long", 6, 6, [](const Row& row) { return rate(row, &QueueRates::dropped_long); }},
-    Column{"huge", 6, 6, [](const Row& row) { return rate(row, &QueueRates::dropped_oversize); }},
-    Column{"full", 6, 6, [](const Row& row) { return rate(row, &QueueRates::ring_full); }},
-    Column{"buffer", 6, 6, [](const Row& row) { return rate(row, &QueueRates::dropped_buffer); }},
-    Column{"reject", 6, 6, [](const Row& row) { return rate(row, &QueueRates::rejected); }},
-    Column{"INT/s", 6, 5, [](const Row& row) { return rate(row, &QueueRates::interrupts); }},
-    Column{"SLEEP/s", 7, 5, [](const Row& row) { return rate(row, &QueueRates::sleeps); }},
-};
+// The rates of all counters of a kind, of one direction.
+template <class Rates>
+void add_rates(std::vector<Column>& columns, Rates QueueRates::*direction, int priority, auto... kinds) {
+  for (const auto& counter : Rates::table) {
+    const std::string_view heading = counter.column;
+    if (heading.empty() || !((counter.kind == kinds) || ...)) continue;
+    columns.push_back(
+        {heading, std::max(6, static_cast<int>(heading.size())), priority, [=, value = counter.value](const Row& row) {
+           return rate(row, [&](const QueueRates& rates) { return rates.*direction.*value; });
+         }});
+  }
+}
+
+std::vector<Column> make_columns() {
+  std::vector<Column> columns{
+      {"PID", 7, 3, [](const Row& row) { return fmt::format("{}", row.seen->program.pid); }},
+      {"PROGRAM", -12, 4, [](const Row& row) { return program_name(*row.seen); }},
+      {"INTERFACE", -14, 0, [](const Row& row) { return row.seen->name; }},
+      {"PEER", -14, 2,
+       [](const Row& row) { return row.seen->peer ? row.seen->peer->app_name : std::string("(down)"); }},
+      {"Q", 3, 0, [](const Row& row) { return fmt::format("{}", row.queue); }},
+      {"RX/s", 6, 0, [](const Row& row) { return rate(row, [](const auto& rates) { return rates.rx.packets; }); }},
+      {"bit/s", 6, 1, [](const Row& row) { return rate(row, [](const auto& rates) { return 8 * rates.rx.bytes; }); }},
+      {"USED", 5, 0, [](const Row& row) { return percent_used(row.seen->rx, row.queue); }},
+      {"TX/s", 6, 0, [](const Row& row) { return rate(row, [](const auto& rates) { return rates.tx.packets; }); }},
+      {"bit/s", 6, 1, [](const Row& row) { return rate(row, [](const auto& rates) { return 8 * rates.tx.bytes; }); }},
+      {"USED", 5, 0, [](const Row& row) { return percent_used(row.seen->tx, row.queue); }},
+      {"DROP/s", 6, 1, [](const Row& row) { return rate(row, [](const auto& rates) { return rates.drops(); }); }},
+  };
+  add_rates(columns, &QueueRates::rx, 6, CounterKind::no_room, CounterKind::drop);
+  add_rates(columns, &QueueRates::tx, 6, CounterKind::no_room, CounterKind::drop);
+  add_rates(columns, &QueueRates::rx, 5, CounterKind::event);
+  add_rates(columns, &QueueRates::tx, 5, CounterKind::event);
+  return columns;
+}
+
+const std::vector<Column>& columns() {
+  static const std::vector<Column> all = make_columns();
+  return all;
+}
 
 std::size_t width(const Column& column) { return static_cast<std::size_t>(std::abs(column.width)); }
 
@@ -64,7 +84,7 @@ std::vector<const Column*> choose(std::size_t available) {
   for (int limit = 7; limit > 0; --limit) {
     chosen.clear();
     std::size_t total = 0;
-    for (const Column& column : columns)
+    for (const Column& column : columns())
       if (column.priority < limit) {
         total += width(column) + (chosen.empty() ? 0 : 1);
         chosen.push_back(&column);
