@@ -40,7 +40,7 @@ class Links {
   }
   // The queues take their links, as they do at their first call.
   void renew() {
-    for (memif::Interface* end : ends_) end->rx(0).renew(), end->tx(0).renew();
+    for (memif::Interface* end : ends_) end->rx(0).up(), end->tx(0).up();
   }
   const std::vector<memif::Interface*>& ends() const { return ends_; }
 

@@ -90,7 +90,7 @@ double run(bool bare_sender, bool bare_receiver, std::chrono::milliseconds time)
   Library library({.shape = {.to_server = to_server}});
   memif::Interface& from = to_server ? library.client() : library.server();
   memif::Interface& to = to_server ? library.server() : library.client();
-  while (!library.tx().renew() || !library.rx().renew()) {
+  while (!library.tx().up() || !library.rx().up()) {
   }
   BareEnd sender(from, true), receiver(to, false);
   const std::uint64_t posted = receiver.slots[0].word0;

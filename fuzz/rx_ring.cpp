@@ -17,7 +17,7 @@ class Receiver {
     // The input is used up: now the peer keeps its own pace.
     for (int i = 0; i < 4; ++i) {
       RxQueue& rx = world_.rx();
-      take(rx, i % 2 == 0 ? RxQueue::LongPackets::drop : RxQueue::LongPackets::split);
+      take(rx, i % 2 == 0 ? RawRx::LongPackets::drop : RawRx::LongPackets::split);
       release(rx, 255, 0);
     }
     world_.check_tables();
@@ -35,7 +35,7 @@ class Receiver {
       case 3:
       case 4:
       case 5:
-        return take(rx, input_.byte() % 4 != 0 ? RxQueue::LongPackets::drop : RxQueue::LongPackets::split);
+        return take(rx, input_.byte() % 4 != 0 ? RawRx::LongPackets::drop : RawRx::LongPackets::split);
       case 6:
         return receive(rx);
       case 7: {
@@ -51,20 +51,20 @@ class Receiver {
       case 10:
         return rx.set_mode(static_cast<RxMode>(input_.upto(2)));
       case 11:
-        require(rx.wait(std::chrono::nanoseconds(0)) || rx.held() <= world_.ring_size(), "a wait of no time ends");
+        require(rx.wait(std::chrono::nanoseconds(0)) || rx.raw().held() <= world_.ring_size(), "a wait of no time ends");
         return;
       case 12:
-        return rx.remind();
+        return rx.raw().remind();
       case 13: {
         RxQueue& other = world_.rx();
         const auto slot = static_cast<std::uint16_t>(input_.byte() % 48);
         const auto other_slot = static_cast<std::uint16_t>(input_.byte() % 48);
-        if (rx.exchange(slot, other, other_slot))
-          require(rx.holds(slot) && other.holds(other_slot), "only what is held is exchanged");
+        if (rx.raw().exchange(slot, other.raw(), other_slot))
+          require(rx.raw().holds(slot) && other.raw().holds(other_slot), "only what is held is exchanged");
         return;
       }
       case 14:
-        static_cast<void>(rx.place(input_.upto(40), place()));
+        static_cast<void>(rx.raw().place(input_.upto(40), place()));
         return;
       default:
         if (input_.byte() % 4 == 0) world_.relink(input_.byte() % 2 != 0);
@@ -94,31 +94,31 @@ class Receiver {
     bool more;
   };
 
-  void take(RxQueue& rx, RxQueue::LongPackets policy) {
+  void take(RxQueue& rx, RawRx::LongPackets policy) {
     const std::size_t max = input_.byte() % most_buffers;
     std::array<Part, most_buffers> parts{};
     begin_call();
     const std::uint64_t packets = rx.counters().packets.get(), bytes = rx.counters().bytes.get();
-    const auto taken = rx.take(
+    const auto taken = rx.raw().take(
         max,
-        [&](std::size_t i, std::byte* data, Extent extent, std::uint32_t capacity, std::size_t index) {
+        [&](std::size_t i, std::byte* data, DescriptorWord word, std::uint32_t capacity, std::size_t index) {
           const auto slot = static_cast<std::uint32_t>(index);
           require(i < max, "no more buffers than asked for");
-          check(rx, data, extent.length(), capacity, slot);
-          parts[i] = {data, extent.length(), capacity, slot, extent.more()};
+          check(rx, data, word.length(), capacity, slot);
+          parts[i] = {data, word.length(), capacity, slot, word.more()};
         },
         policy);
     require(taken.buffers <= max && taken.packets <= taken.buffers, "a burst is no larger than asked for");
-    require(rx.held() <= world_.ring_size(), "no more is held than there are slots");
+    require(rx.raw().held() <= world_.ring_size(), "no more is held than there are slots");
     std::size_t ends = 0;
     std::uint64_t length = 0;
     for (std::size_t i = 0; i < taken.buffers; ++i) {
       world_.fill(parts[i].data, parts[i].capacity);
-      require(rx.holds(static_cast<std::uint16_t>(parts[i].slot)), "what is handed out is held");
+      require(rx.raw().holds(static_cast<std::uint16_t>(parts[i].slot)), "what is handed out is held");
       ends += parts[i].more ? 0 : 1;
       length += parts[i].length;
     }
-    require(policy == RxQueue::LongPackets::split || ends == taken.packets, "whole packets only");
+    require(policy == RawRx::LongPackets::split || ends == taken.packets, "whole packets only");
     require(rx.counters().packets.get() - packets == taken.packets, "packets are counted");
     require(rx.counters().bytes.get() - bytes == length, "bytes are counted");
   }
@@ -145,7 +145,7 @@ class Receiver {
 
   void release(RxQueue& rx, std::size_t count, std::uint32_t headroom) {
     begin_call();
-    require(rx.release(count, headroom) <= count, "no more is given back than asked for");
+    require(rx.raw().release(count, headroom) <= count, "no more is given back than asked for");
   }
 
   Input& input_;

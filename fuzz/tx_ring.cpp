@@ -19,7 +19,7 @@ struct Part {
 // Sources for TxQueue::publish().
 struct InPlace {
   const Part* parts;
-  Extent extent(std::size_t i) const { return Extent::of(parts[i].length, parts[i].more); }
+  DescriptorWord word(std::size_t i) const { return DescriptorWord::of(parts[i].length, parts[i].more); }
 };
 struct Elsewhere : InPlace {
   std::byte* data(std::size_t i) const { return parts[i].data; }
@@ -70,17 +70,17 @@ class Sender {
         // Which slots are held is the caller's to know: it took them.
         RxQueue& rx = world_.rx();
         const auto slot = static_cast<std::uint16_t>(input_.upto(world_.ring_size() - 1));
-        if (rx.up() && rx.holds(slot)) static_cast<void>(tx.exchange(rx, slot, input_.upto(40)));
+        if (rx.up() && rx.raw().holds(slot)) static_cast<void>(tx.raw().exchange(rx.raw(), slot, input_.upto(40)));
         return;
       }
       case 11: {
         TxQueue& other = world_.tx();
         const std::size_t after = input_.upto(40);
-        static_cast<void>(tx.exchange(after, other, input_.upto(40)));
+        static_cast<void>(tx.raw().exchange(after, other.raw(), input_.upto(40)));
         return;
       }
       case 12:
-        static_cast<void>(tx.place(input_.upto(40), input_.byte() * 64u + input_.byte() % 4));
+        static_cast<void>(tx.raw().place(input_.upto(40), input_.byte() * 64u + input_.byte() % 4));
         return;
       case 13:
         return hold(tx);
@@ -109,12 +109,12 @@ class Sender {
     parts_.assign(max, {});
     begin_call();
     const std::size_t shown =
-        tx.reserve(packets, size, max, after,
-                   [&](std::size_t i, std::byte* data, Extent extent, std::uint32_t capacity, std::size_t index) {
+        tx.raw().peek(packets, size, max, after,
+                   [&](std::size_t i, std::byte* data, DescriptorWord word, std::uint32_t capacity, std::size_t index) {
                      const auto slot = static_cast<std::uint32_t>(index);
                      require(i < max, "no more buffers than asked for");
-                     check(tx, data, extent.length(), capacity, slot);
-                     parts_[i] = {data, extent.length(), extent.more()};
+                     check(tx, data, word.length(), capacity, slot);
+                     parts_[i] = {data, word.length(), word.more()};
                      slots[i] = slot;
                    });
     require(shown <= max, "no more buffers than asked for");
@@ -149,7 +149,7 @@ class Sender {
     const std::uint16_t before = next_of(tx);
     const std::uint64_t packets = tx.counters().packets.get(), bytes = tx.counters().bytes.get();
     const InPlace source{parts_.data()};
-    const auto published = elsewhere ? tx.publish(parts_.size(), Elsewhere{source}) : tx.publish(parts_.size(), source);
+    const auto published = elsewhere ? tx.raw().publish(parts_.size(), Elsewhere{source}) : tx.raw().publish(parts_.size(), source);
     require(published.buffers <= parts_.size() && published.packets <= published.buffers, "no more than was given");
     require(static_cast<std::uint16_t>(next_of(tx) - before) == published.buffers, "the index says what was published");
     std::uint64_t length = 0;
@@ -170,11 +170,11 @@ class Sender {
     const std::size_t count = std::min<std::size_t>(input_.byte(), parts_.size());
     for (std::size_t i = 0; i < count; ++i) parts_[i].more = true;
     if (count != 0 && input_.byte() % 8 == 1) parts_[0].length = input_.number<std::uint32_t>();
-    const std::size_t held = tx.held();
+    const std::size_t held = tx.raw().held();
     const std::uint16_t before = next_of(tx);
     const std::uint64_t packets = tx.counters().packets.get();
-    if (tx.hold(count, InPlace{parts_.data()})) {
-      require(tx.held() == held + count && tx.held() < world_.ring_size(), "a slot is left for the packet's end");
+    if (tx.raw().hold(count, InPlace{parts_.data()})) {
+      require(tx.raw().held() == held + count && tx.raw().held() < world_.ring_size(), "a slot is left for the packet's end");
       require(static_cast<std::uint16_t>(next_of(tx) - before) == count, "what is held is not the next to be sent");
       parts_.erase(parts_.begin(), parts_.begin() + static_cast<std::ptrdiff_t>(count));
     } else {
@@ -192,7 +192,7 @@ class Sender {
       if (!burst.add(2u * input_.byte())) break;
       std::size_t at = burst.buffers().size() - burst.back().buffers().size();
       for (const Buffer& buffer : burst.back().buffers())
-        check(tx, buffer.data(), buffer.size(), buffer.capacity(), tx.slot(at++));
+        check(tx, buffer.data(), buffer.size(), buffer.capacity(), tx.raw().slot(at++));
       if (input_.byte() % 4 == 1) burst.back().resize(input_.byte());
       if (input_.byte() % 16 == 1) {
         between_calls(tx, burst);
@@ -207,7 +207,7 @@ class Sender {
 
   // The link goes, and some call or none takes the next one: then the burst has nothing, and takes nothing.
   void between_calls(TxQueue& tx, TxBurst& burst) {
-    const std::uint32_t epoch = tx.epoch();
+    const std::uint32_t epoch = tx.raw().epoch();
     if (input_.byte() % 2 == 1) world_.relink(input_.byte() % 4 == 1);
     begin_call();
     switch (input_.upto(4)) {
@@ -215,7 +215,7 @@ class Sender {
         static_cast<void>(tx.room());
         break;
       case 1:
-        static_cast<void>(tx.renew());
+        static_cast<void>(tx.up());
         break;
       case 2:
         static_cast<void>(tx.send_copy(std::array<std::byte, 60>{}));
@@ -226,7 +226,7 @@ class Sender {
       default:
         return;  // still the former link's, whose memory the queue keeps
     }
-    if (tx.epoch() == epoch) return;
+    if (tx.raw().epoch() == epoch) return;
     begin_call();
     require(!burst.add(64) && burst.empty() && burst.buffers().empty(), "a burst of a former link has nothing");
     require(burst.back().data() == nullptr && burst.begin() == burst.end(), "nor shows any of it");

@@ -40,7 +40,7 @@ World::World(Input& input)
   config.headroom = shape_.headroom;
   config.rx_mode = static_cast<RxMode>(input.upto(2));
   config.spin = std::chrono::microseconds(0);
-  port_ = std::make_unique<detail::Port>(config, std::nullopt, [] {});
+  port_ = std::make_unique<detail::Queues>(config, std::nullopt, [] {});
   for (std::size_t i = 0; i < rings; ++i) {
     std::byte* const at = memory_[0].data() + i * ring_stride(shape_.log2_size);
     rings_.push_back({reinterpret_cast<wire::RingHeader*>(at), std::vector<wire::Descriptor>(ring_size())});
@@ -83,7 +83,7 @@ UNGUIDED void World::make_descriptors(detail::LinkRing& ring, std::size_t index,
   for (std::uint32_t i = 0; i < ring_size(); ++i) {
     ring.offsets[i] = static_cast<std::uint32_t>((index * ring_size() + i) * stride() + headroom);
     wire::Descriptor& descriptor = descriptors(rings_[index])[i];
-    descriptor.word0 = RawDescriptor::make_word0(RawDescriptor::make_tag(1, false), buffer_size() - headroom);
+    descriptor.word0 = DescriptorWord::of(buffer_size() - headroom, false, 1).value;
     descriptor.offset = ring.offsets[i];
   }
 }
@@ -158,7 +158,7 @@ void World::write_descriptor(wire::Descriptor& descriptor) {
   };
   const std::uint8_t kind = input_.byte();
   const auto region = static_cast<std::uint16_t>(kind % 16 == 15 ? input_.number<std::uint16_t>() : (kind >> 4) % 5);
-  descriptor.word0 = RawDescriptor::make_word0(RawDescriptor::make_tag(region, kind % 4 == 1), any(16));
+  descriptor.word0 = DescriptorWord::of(any(16), kind % 4 == 1, region).value;
   if (kind % 16 == 14) descriptor.word0 ^= input_.number<std::uint16_t>();
   descriptor.offset = any(64);
   if (kind % 16 == 13) descriptor.metadata = input_.byte();

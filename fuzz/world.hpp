@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include <memif/queue.hpp>
+#include <memif/tx_queue.hpp>
 
 #include "data/queues.hpp"
 #include "input.hpp"
@@ -107,7 +107,7 @@ class World {
   std::vector<Memory> memory_;
   std::vector<detail::RegionView> views_;
   std::vector<RingMemory> rings_;  // S2M first, as a client lays them out
-  std::unique_ptr<detail::Port> port_;
+  std::unique_ptr<detail::Queues> port_;
   std::weak_ptr<detail::Link> link_;
 };
 

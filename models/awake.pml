@@ -16,7 +16,7 @@
  *   UNMASK_RELEASE      B: the receiver stores the flags with release only
  *   LOOK_ACQUIRE        B: the receiver loads the index with acquire only
  *   NO_RECHECK          B, C: the receiver sleeps without looking again
- *   NO_REMOTE_FENCE     C: the receiver looks at the index while the sender may be between its store and its look
+ *   NO_ASYMMETRIC_FENCE     C: the receiver looks at the index while the sender may be between its store and its look
  *   LOOK_FIRST          C: the sender looks at the flags, then publishes (its fence against the compiler is missing)
  *   FORGET              C: a receiver that masks interrupts without a promise takes the fence to be due no more
  *   FENCE_EARLY         C: the receiver has the sender pass the fence, then takes the flag back
@@ -140,8 +140,8 @@ proctype receiver() {
      store(RECEIVER, FLAGS, 0, UNMASK_ORDER);
      if
      :: awake ->
-#ifndef NO_REMOTE_FENCE
-        fence(RECEIVER);          /* remote_fence() */
+#ifndef NO_ASYMMETRIC_FENCE
+        fence(RECEIVER);          /* asymmetric_fence() */
         fence(SENDER);
 #endif
         awake = false

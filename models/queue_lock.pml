@@ -2,15 +2,15 @@
  *
  * Two threads make data calls, so many each; whoever has the queue in turn may become its owner at the end of that call,
  * as if it had taken it often in a row. What a call leaves behind, DATA, is for the next one to see. Memory is that of
- * weak.inc. A remote fence is one of the caller, one of the other thread and one of the caller again, as the kernel makes
+ * weak.inc. An asymmetric fence is one of the caller, one of the other thread and one of the caller again, as the kernel makes
  * them.
  *
- *   NO_FENCES           a system without remote fences: nobody becomes the owner
+ *   NO_FENCES           a system without asymmetric fences: nobody becomes the owner
  *   NAMES               in place of DATA: the name of a place, its thread, which is there before it is an owner's
  *
  * Claim: one thread at a time uses the queue, sees what the one before has left, and whoever wants the queue gets it
  * when the other stops; whoever finds the owner's place finds its name. Each of these must break it:
- *   NO_REMOTE_FENCE     who ends an ownership does not have the owner pass a fence
+ *   NO_ASYMMETRIC_FENCE     who ends an ownership does not have the owner pass a fence
  *   NO_WAIT             who ends an ownership does not wait for the owner's mark to go
  *   NO_LOOK             an owner does not look at whether it still is one once its mark is there
  *   NO_BACK_OFF         one that is owner no more takes its turn and leaves its mark
@@ -101,7 +101,7 @@ inline know_owner() {            /* owner_.load(acquire), and the place's thread
 #endif
 }
 
-inline remote_fence() {          /* the caller's own come first and last */
+inline asymmetric_fence() {          /* the caller's own come first and last */
   fence(me);
   fence(1 - me);
   fence(me)
@@ -141,8 +141,8 @@ inline lock() {
      :: former != NOBODY ->
         former--;
         store(me, OWNER, NOBODY, SEQ_CST);
-#ifndef NO_REMOTE_FENCE
-        remote_fence();
+#ifndef NO_ASYMMETRIC_FENCE
+        asymmetric_fence();
 #endif
 #ifndef NO_WAIT
         do                     /* until !former->held.load(acquire) */

@@ -52,7 +52,7 @@ for missing in -DINDEX_RELEASE -DFLAGS_RELAXED -DUNMASK_RELEASE -DLOOK_ACQUIRE -
   check fails awake "$missing"
   check fails awake -DNO_PROMISES "$missing"
 done
-for missing in -DNO_REMOTE_FENCE -DLOOK_FIRST -DFORGET -DFENCE_EARLY; do check fails awake "$missing"; done
+for missing in -DNO_ASYMMETRIC_FENCE -DLOOK_FIRST -DFORGET -DFENCE_EARLY; do check fails awake "$missing"; done
 
 for shape in "-DINDICES=4" "-DINDICES=8"; do
   # shellcheck disable=SC2086 # several words
@@ -71,7 +71,7 @@ for missing in -DNO_REFERENCE -DLOWER_LATE -DRAISE_EARLY; do check fails adoptio
 check holds queue_lock
 check holds queue_lock -DNAMES
 check holds queue_lock -DNO_FENCES
-for missing in -DNO_REMOTE_FENCE -DNO_WAIT -DNO_LOOK -DNO_BACK_OFF -DONE_PLACE -DTAKE_RELAXED -DGIVE_RELAXED \
+for missing in -DNO_ASYMMETRIC_FENCE -DNO_WAIT -DNO_LOOK -DNO_BACK_OFF -DONE_PLACE -DTAKE_RELAXED -DGIVE_RELAXED \
                -DUNMARK_RELAXED -DAWAIT_RELAXED; do check fails queue_lock "$missing"; done
 for missing in -DNAME_RELAXED -DKNOW_RELAXED; do check fails queue_lock -DNAMES "$missing"; done
 

@@ -111,8 +111,8 @@ void Connection::add(const Arguments& arguments) {
   instance_.add(*this);
   const std::uint16_t rx = config.rx_queues, tx = config.tx_queues;
   interface_ = &instance_.context().add(std::move(config));
-  for (std::uint16_t i = 0; i < rx; ++i) rx_[i].queue = &interface_->rx(i);
-  for (std::uint16_t i = 0; i < tx; ++i) tx_[i].queue = &interface_->tx(i);
+  for (std::uint16_t i = 0; i < rx; ++i) rx_[i].queue = &interface_->rx(i).raw();
+  for (std::uint16_t i = 0; i < tx; ++i) tx_[i].queue = &interface_->tx(i).raw();
   rx_count_ = rx;
   tx_count_ = tx;
 }

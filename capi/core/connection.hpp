@@ -20,12 +20,12 @@ struct QueueState {
 
 // Each on lines of its own: other queues' threads are not to wait for them.
 struct alignas(128) RxState : QueueState {
-  RxQueue* queue = nullptr;
+  RawRx* queue = nullptr;
   bool quiet = false;  // polling: whatever was signalled before is consumed
 };
 
 struct alignas(128) TxState : QueueState {
-  TxQueue* queue = nullptr;
+  RawTx* queue = nullptr;
   std::uint32_t epoch = 0;      // of the link that the rest is about
   std::uint16_t allocated = 0;  // buffers shown to the program and not yet sent, from the next slot on
   bool chains = false;          // whether there are any in what was shown last

@@ -24,9 +24,9 @@ auto& queue_of(Buffer& buffer) noexcept {
 }
 
 // A program's buffer is written in whole words, its padding too: a store for each. The word with length and flags is an
-// Extent the other way round. `flags`: beside that of a chain.
+// DescriptorWord the other way round. `flags`: beside that of a chain.
 template <unsigned flags = 0, class Buffer>
-void write_buffer(Buffer& to, std::uint64_t slot, QueueState* state, Extent extent, std::byte* data) noexcept {
+void write_buffer(Buffer& to, std::uint64_t slot, QueueState* state, DescriptorWord word, std::byte* data) noexcept {
   const auto put = [at = reinterpret_cast<std::byte*>(&to)](std::size_t offset, auto value) {
     std::memcpy(at + offset, &value, sizeof value);
   };
@@ -35,7 +35,7 @@ void write_buffer(Buffer& to, std::uint64_t slot, QueueState* state, Extent exte
   static_assert(wire::descriptor_flag_next == 1 && std::endian::native == std::endian::little);
   put(0, slot);
   put(8, state);
-  put(16, std::rotl(extent.word, 32) | std::uint64_t{flags} << 32);
+  put(16, std::rotl(word.value, 32) | std::uint64_t{flags} << 32);
   put(24, data);
 }
 
@@ -43,15 +43,15 @@ void write_buffer(Buffer& to, std::uint64_t slot, QueueState* state, Extent exte
 // eight bytes that write_buffer() stored, and a load of all eight would wait until that store has left the processor,
 // behind those of the packets.
 template <class Buffer>
-Extent extent_of(const Buffer& buffer) noexcept {
-  return Extent::of(buffer.len, (buffer.flags & 1) != 0);
+DescriptorWord word_of(const Buffer& buffer) noexcept {
+  return DescriptorWord::of(buffer.len, (buffer.flags & 1) != 0);
 }
 
 // A sink for the core: writes the program's buffers, one after the other.
 template <unsigned flags, class Buffer>
 auto buffer_sink(Buffer* buffers, QueueState* state) noexcept {
-  return [=](std::size_t i, std::byte* data, Extent extent, std::uint32_t, std::size_t slot) {
-    write_buffer<flags>(buffers[i], slot, state, extent, data);
+  return [=](std::size_t i, std::byte* data, DescriptorWord word, std::uint32_t, std::size_t slot) {
+    write_buffer<flags>(buffers[i], slot, state, word, data);
   };
 }
 
@@ -59,7 +59,7 @@ auto buffer_sink(Buffer* buffers, QueueState* state) noexcept {
 // that published before it saw that interrupts are wanted signals nothing. If something is left, the event is renewed
 // each time: a program may have read the descriptor itself.
 inline Code finish_on_interrupts(RxState& state, bool full) noexcept {
-  RxQueue& queue = *state.queue;
+  RawRx& queue = *state.queue;
   state.quiet = false;
   const bool waiting = full && queue.pending();
   if (!waiting) {
@@ -81,8 +81,8 @@ Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   RxState* const state = connection->rx(index);
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
-  RxQueue& queue = *state->queue;
-  const std::size_t taken = queue.take(count, buffer_sink<flags>(buffers, state), RxQueue::LongPackets::split).buffers;
+  RawRx& queue = *state->queue;
+  const std::size_t taken = queue.take(count, buffer_sink<flags>(buffers, state), RawRx::LongPackets::split).buffers;
   *received = static_cast<std::uint16_t>(taken);
   if (!queue.up()) [[unlikely]]
     return connection->down_code(true, index);
@@ -101,7 +101,7 @@ inline Code refill(void* handle, std::uint16_t index, std::uint16_t count, std::
   if (state == nullptr) return Code::qid;
   if (connection->client() && headroom >= connection->buffer_size()) return Code::inval_arg;
   const std::lock_guard guard(state->lock);
-  RxQueue& queue = *state->queue;
+  RawRx& queue = *state->queue;
   if (const auto offset = connection->offset_callback(); offset != nullptr) [[unlikely]] {
     const std::size_t placed = queue.renew() ? std::min<std::size_t>(count, queue.held()) : 0;
     for (std::size_t i = 0; i < placed; ++i)
@@ -134,9 +134,9 @@ struct ShowBuffers {
   Buffer* buffers;
   TxState* state;
 
-  void operator()(std::size_t i, std::byte* data, Extent extent, std::uint32_t room, std::size_t slot) const noexcept {
-    if (extent.more()) state->chains = true;
-    write_buffer(buffers[i], slot, state, whole ? Extent::of(room, extent.more()) : extent, data);
+  void operator()(std::size_t i, std::byte* data, DescriptorWord word, std::uint32_t room, std::size_t slot) const noexcept {
+    if (word.more()) state->chains = true;
+    write_buffer(buffers[i], slot, state, whole ? DescriptorWord::of(room, word.more()) : word, data);
   }
 };
 
@@ -145,7 +145,7 @@ std::size_t show_buffers(TxState& state, Buffer* buffers, std::size_t count, std
                          std::size_t most) noexcept {
   const ShowBuffers<Buffer, whole> show{buffers, &state};
   while (true) {
-    const std::size_t shown = state.queue->reserve(count, size, most, state.allocated, show);
+    const std::size_t shown = state.queue->peek(count, size, most, state.allocated, show);
     if (!forget_former_link(state)) [[likely]]
       return shown;
     if (!state.queue->up()) return 0;
@@ -154,7 +154,7 @@ std::size_t show_buffers(TxState& state, Buffer* buffers, std::size_t count, std
 
 // Where the program wants the next buffers, if it says so itself.
 [[gnu::noinline]] inline bool place_buffers(Connection& connection, TxState& state, std::size_t most) noexcept {
-  TxQueue& queue = *state.queue;
+  RawTx& queue = *state.queue;
   const std::size_t room = queue.room();
   forget_former_link(state);
   const std::size_t placed = std::min(room - std::min<std::size_t>(room, state.allocated), most);

@@ -7,7 +7,7 @@
 namespace memif::capi {
 namespace {
 
-// A remote fence costs as much as some hundred turns.
+// An asymmetric fence costs as much as some hundred turns.
 constexpr std::uint32_t often = 256;
 
 template <class Condition>
@@ -24,7 +24,7 @@ void QueueLock::lock_in_turn() noexcept {
   spin_until([this] { return !turn_taken_.exchange(true, std::memory_order_acquire); });
   if (Place* const former = owner_.load(std::memory_order_relaxed); former != &nobody_) {
     owner_.store(&nobody_, std::memory_order_seq_cst);
-    detail::remote_fence();
+    detail::asymmetric_fence();
     spin_until([former] { return !former->held.load(std::memory_order_acquire); });
     place_ = nullptr;
   }
@@ -34,7 +34,7 @@ void QueueLock::lock_in_turn() noexcept {
 }
 
 void QueueLock::unlock_in_turn() noexcept {
-  if (in_a_row_ >= often && detail::have_remote_fences()) {
+  if (in_a_row_ >= often && detail::have_asymmetric_fence()) {
     in_a_row_ = 0;
     if (Place* const place = place_of(last_)) {
       place_ = place;

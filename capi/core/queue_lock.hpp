@@ -27,7 +27,7 @@ class QueueLock {
     Place* const place = owner_.load(std::memory_order_acquire);
     if (place->thread == detail::this_thread()) [[likely]] {
       place->held.store(true, std::memory_order_relaxed);
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // and the remote fence
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // and the asymmetric fence
       if (owner_.load(std::memory_order_acquire) == place) [[likely]]
         return;
       place->held.store(false, std::memory_order_release);

@@ -18,7 +18,7 @@ template <class Buffer>
 struct BufferSource {
   const Buffer* buffers;
 
-  Extent extent(std::size_t i) const noexcept { return extent_of(buffers[i]); }
+  DescriptorWord word(std::size_t i) const noexcept { return word_of(buffers[i]); }
   std::byte* data(std::size_t i) const noexcept { return static_cast<std::byte*>(buffers[i].data); }
   bool in_place(std::size_t i, std::size_t slot) const noexcept {
     return buffers[i].desc_index == static_cast<std::uint16_t>(slot);
@@ -66,7 +66,7 @@ class GapCloser {
   // What a packet is once its bytes lie at the start of the next buffers.
   struct Moved {
     const Buffer* buffers;
-    Extent extent(std::size_t i) const noexcept { return extent_of(buffers[i]); }
+    DescriptorWord word(std::size_t i) const noexcept { return word_of(buffers[i]); }
   };
 
   bool ascending(const Buffer* buffers, std::size_t count) const noexcept {
@@ -133,7 +133,7 @@ class GapCloser {
   Place place(std::size_t after) noexcept {
     const std::uint16_t first = queue_.slot(0);
     Place found;
-    queue_.reserve(1, 1, 1, after, [&found](std::size_t, std::byte* data, Extent, std::uint32_t room, std::size_t) {
+    queue_.peek(1, 1, 1, after, [&found](std::size_t, std::byte* data, DescriptorWord, std::uint32_t room, std::size_t) {
       found = {data, room};
     });
     if (queue_.slot(0) != first) state_.allocated = 0;
@@ -141,7 +141,7 @@ class GapCloser {
   }
 
   TxState& state_;
-  TxQueue& queue_;
+  RawTx& queue_;
   const bool parts_;
 };
 
@@ -157,7 +157,7 @@ Code tx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   TxState* const state = connection->tx(index);
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
-  TxQueue& queue = *state->queue;
+  RawTx& queue = *state->queue;
   if (!queue.renew()) [[unlikely]]
     return connection->down_code(false, index);
   forget_former_link(*state);

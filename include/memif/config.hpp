@@ -57,7 +57,7 @@ struct MemoryHooks {
   std::function<std::byte*(std::uint64_t bytes, int fd)> map{};
   // Nothing uses the memory any more. The fd is the application's to close.
   std::function<void(std::byte* data, std::uint64_t bytes, int fd)> release{};
-  // Client: the application says where each buffer is, with RxQueue::place() and TxQueue::place(); `headroom` is 0
+  // Client: the application says where each buffer is, with RawRx::place() and RawTx::place(); `headroom` is 0
   // then.
   bool placed = false;
 };
@@ -100,7 +100,7 @@ struct InterfaceConfig {
 
   bool huge_pages = false;   // client: 2 MiB pages; falls back to ordinary ones with a warning in the log
   bool prefault = false;     // client: touch all memory when connecting, so that no page fault hits the data path
-  bool post_buffers = true;  // client: post all receive buffers when the link comes up (off: RxQueue::release posts)
+  bool post_buffers = true;  // client: post all receive buffers when the link comes up (off: RawRx::release() posts)
   std::optional<ExternalMemory> memory{};
   std::shared_ptr<const MemoryHooks> memory_hooks{};
 

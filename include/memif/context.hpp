@@ -11,8 +11,9 @@
 #include <memif/error.hpp>
 #include <memif/event_loop.hpp>
 #include <memif/fd.hpp>
-#include <memif/queue.hpp>
+#include <memif/rx_queue.hpp>
 #include <memif/stats.hpp>
+#include <memif/tx_queue.hpp>
 
 namespace memif {
 
@@ -23,7 +24,7 @@ class InterfaceImpl;
 
 // One end of a memif. Owned by its context; lives until Context::remove() or the context's end.
 //
-// Threads: the control thread only, except rx()/tx() and what they return (see queue.hpp), rx_rings(), tx_rings(),
+// Threads: the control thread only, except rx()/tx() and what they return (see rx_queue.hpp, tx_queue.hpp), rx_rings(), tx_rings(),
 // info() and connected(), which are for any thread.
 class Interface {
  public:

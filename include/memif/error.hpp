@@ -9,6 +9,8 @@
 #include <utility>
 #include <variant>
 
+#include <memif/version.hpp>
+
 namespace memif {
 
 // Conditions of memif's own. A failed system call is reported by its errno in std::system_category() instead.

@@ -4,6 +4,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include <memif/version.hpp>
+
 namespace memif {
 
 // Owns one file descriptor and closes it. Move-only; -1 is "none".

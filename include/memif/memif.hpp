@@ -7,5 +7,8 @@
 #include <memif/event_loop.hpp>
 #include <memif/fd.hpp>
 #include <memif/observe.hpp>
-#include <memif/queue.hpp>
+#include <memif/packet.hpp>
+#include <memif/rx_queue.hpp>
 #include <memif/stats.hpp>
+#include <memif/tx_queue.hpp>
+#include <memif/version.hpp>

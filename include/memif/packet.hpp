@@ -2,36 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <iterator>
 #include <span>
 
-#include <memif/detail/wire.hpp>
+#include <memif/detail/descriptor.hpp>
+#include <memif/detail/variant.hpp>
 
 namespace memif {
-
-class RxQueue;
-class TxBurst;
-class TxQueue;
-
-// The length of a buffer and whether its packet goes on in the next one, where a descriptor has them
-// (docs/protocol.md, "Shared memory") and with zeros elsewhere: the burst loops hand it over without taking it apart.
-struct Extent {
-  std::uint64_t word = 0;
-
-  static constexpr Extent of(std::uint32_t length, bool more = false) noexcept {
-    return {std::uint64_t{length} << 32 | (more ? wire::descriptor_flag_next : 0u)};
-  }
-  constexpr std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(word >> 32); }
-  constexpr bool more() const noexcept { return (word & wire::descriptor_flag_next) != 0; }
-  // The length of a packet that is this one buffer. Of anything else, a chain's part or a word that is no Extent, it is
-  // beyond `longest`; and less one, so is a length of 0. So one comparison tells all of them from what fits.
-  constexpr std::uint64_t length_if_whole() const noexcept { return std::rotl(word, 32); }
-  static constexpr std::uint64_t longest = ~std::uint32_t{0};
-};
 
 // One buffer of shared memory, or the used part of it. Does not own anything: valid while the burst that it came with,
 // and if the link has gone, until the next call of that burst's queue.
@@ -41,9 +21,9 @@ class Buffer {
   Buffer() noexcept = default;
 
   std::byte* data() const noexcept { return data_; }
-  std::uint32_t size() const noexcept { return extent().length(); }  // bytes used
+  std::uint32_t size() const noexcept { return word().length(); }  // bytes used
   std::span<std::byte> bytes() const noexcept { return {data_, size()}; }
-  bool more() const noexcept { return extent().more(); }  // the packet goes on in the next buffer
+  bool more() const noexcept { return word().more(); }  // the packet goes on in the next buffer
 
   // Bytes that may be used: those of a received buffer are those that came.
   std::uint32_t capacity() const noexcept { return (word_ & received_bit) != 0 ? size() : value(); }
@@ -51,7 +31,7 @@ class Buffer {
   // Changes the number of used bytes; false, and no change, beyond the capacity.
   bool resize(std::uint32_t length) noexcept {
     if (length > capacity()) return false;
-    word_ = static_cast<std::uint32_t>(word_) | Extent::of(length).word;
+    word_ = static_cast<std::uint32_t>(word_) | DescriptorWord::of(length).value;
     return true;
   }
 
@@ -60,7 +40,7 @@ class Buffer {
   friend class TxBurst;
   friend class TxQueue;
 
-  // word_ is the buffer's Extent, and in the bits that are zero there: from bit 1 "received", then the slot of a
+  // word_ is the buffer's DescriptorWord, and in the bits that are zero there: from bit 1 "received", then the slot of a
   // received buffer or the capacity of one to be sent. A buffer is 16 bytes, and the burst loops write or read one for
   // every packet; its second half is one word because a load finds what a store left in the processor's store buffer
   // only if that store covers all of it.
@@ -68,23 +48,23 @@ class Buffer {
   static constexpr unsigned value_shift = 2;
   static constexpr std::uint32_t max_capacity = ~std::uint32_t{0} >> value_shift;  // of more, the rest is not used
 
-  static Buffer received(std::byte* data, Extent extent, std::size_t slot) noexcept {
-    return Buffer(data, extent.word + ((slot << value_shift) + received_bit));
+  static Buffer received(std::byte* data, DescriptorWord word, std::size_t slot) noexcept {
+    return Buffer(data, word.value + ((slot << value_shift) + received_bit));
   }
-  static Buffer to_send(std::byte* data, Extent extent, std::uint32_t capacity) noexcept {
-    return Buffer(data, extent.word + (capacity << value_shift));
+  static Buffer to_send(std::byte* data, DescriptorWord word, std::uint32_t capacity) noexcept {
+    return Buffer(data, word.value + (capacity << value_shift));
   }
 
   // As resize(), of one to be sent. Every part of a packet has a byte.
   bool fill(std::uint32_t length) noexcept {
     if (length - 1 >= value()) return false;  // a length of 0 wraps round
-    word_ = static_cast<std::uint32_t>(word_) | Extent::of(length).word;
+    word_ = static_cast<std::uint32_t>(word_) | DescriptorWord::of(length).value;
     return true;
   }
 
   Buffer(std::byte* data, std::uint64_t word) noexcept : data_(data), word_(word) {}
 
-  Extent extent() const noexcept { return {word_ & Extent::of(~std::uint32_t{0}, true).word}; }
+  DescriptorWord word() const noexcept { return {word_ & DescriptorWord::of(~std::uint32_t{0}, true).value}; }
   std::uint32_t value() const noexcept { return static_cast<std::uint32_t>(word_) >> value_shift; }
   std::uint16_t slot() const noexcept { return static_cast<std::uint16_t>(value()); }
 

@@ -179,7 +179,7 @@ void ContextImpl::on_ready() {
   drain_interrupt(waker_->event.get());
   if (!waker_->alarm.exchange(false, std::memory_order_acquire)) return;
   // A callback may add and remove interfaces, so each that was in trouble ends the walk.
-  const auto trouble = [](const auto& entry) { return entry.first->check_port(); };
+  const auto trouble = [](const auto& entry) { return entry.first->check_queues(); };
   while (std::any_of(interfaces_.begin(), interfaces_.end(), trouble)) {
   }
 }
@@ -189,13 +189,13 @@ void ContextImpl::on_ready() {
 using detail::Reactor;
 
 const InterfaceConfig& Interface::config() const noexcept { return impl_->config(); }
-bool Interface::connected() const noexcept { return impl_->port()->connected(); }
-RxQueue& Interface::rx(std::size_t index) { return impl_->port()->rx(index); }
-TxQueue& Interface::tx(std::size_t index) { return impl_->port()->tx(index); }
-std::size_t Interface::rx_rings() const noexcept { return impl_->port()->rx_rings(); }
-std::size_t Interface::tx_rings() const noexcept { return impl_->port()->tx_rings(); }
-std::shared_ptr<RxQueue> Interface::share_rx(std::size_t index) { return {impl_->port(), &rx(index)}; }
-std::shared_ptr<TxQueue> Interface::share_tx(std::size_t index) { return {impl_->port(), &tx(index)}; }
+bool Interface::connected() const noexcept { return impl_->queues()->connected(); }
+RxQueue& Interface::rx(std::size_t index) { return impl_->queues()->rx(index); }
+TxQueue& Interface::tx(std::size_t index) { return impl_->queues()->tx(index); }
+std::size_t Interface::rx_rings() const noexcept { return impl_->queues()->rx_rings(); }
+std::size_t Interface::tx_rings() const noexcept { return impl_->queues()->tx_rings(); }
+std::shared_ptr<RxQueue> Interface::share_rx(std::size_t index) { return {impl_->queues(), &rx(index)}; }
+std::shared_ptr<TxQueue> Interface::share_tx(std::size_t index) { return {impl_->queues(), &tx(index)}; }
 InterfaceInfo Interface::info() const { return impl_->info(); }
 
 void Interface::connect() {

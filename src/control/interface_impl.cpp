@@ -30,7 +30,7 @@ InterfaceImpl::InterfaceImpl(ContextImpl& context, InterfaceConfig config, Addre
     : context_(context),
       config_(std::move(config)),
       address_(std::move(address)),
-      port_(std::make_shared<Port>(config_, make_publication(context, config_),
+      queues_(std::make_shared<Queues>(config_, make_publication(context, config_),
                                    [waker = context.waker()] { waker->wake(waker->alarm); })),
       reconnect_(context.reactor(), [this] { connect(); }),
       rings_(all_rings()) {
@@ -98,15 +98,15 @@ void InterfaceImpl::shut_down() {
   reconnect_.set(std::nullopt);
   if (context_.reactor().abandoned()) return abandon();
   if (connection_ != nullptr) connection_->disconnect(Errc::closed, "interface removed");
-  port_->set_link(nullptr);
-  if (Publication* const publication = port_->publication()) publication->withdraw();
+  queues_->set_link(nullptr);
+  if (Publication* const publication = queues_->publication()) publication->withdraw();
 }
 
-// In a child of fork(). Its parent's threads may have been anywhere in the port, and locks that they held stay locked
+// In a child of fork(). Its parent's threads may have been anywhere in its queues, and locks that they held stay locked
 // in this copy: it is never touched again, nor freed.
 void InterfaceImpl::abandon() noexcept {
   if (connection_ != nullptr) context_.reactor().bury(std::move(connection_));
-  static_cast<void>(new (std::nothrow) std::shared_ptr<Port>(port_));
+  static_cast<void>(new (std::nothrow) std::shared_ptr<Queues>(queues_));
 }
 
 void InterfaceImpl::admitted(std::unique_ptr<Connection> connection) { connection_ = std::move(connection); }
@@ -121,8 +121,8 @@ void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
     info_.connected = true;
     info_.peer = std::move(peer);
   }
-  MEMIF_PROBE(connect, port_.get(), config_.name.c_str(), config_.id, info_.peer->credentials.pid);
-  port_->set_link(std::move(link));
+  probe_connect(queues_.get(), config_.name.c_str(), config_.id, info_.peer->credentials.pid);
+  queues_->set_link(std::move(link));
   publish();
   if (config_.on_connected) config_.on_connected(face_);
 }
@@ -130,11 +130,11 @@ void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
 void InterfaceImpl::ended(const Reason& reason, bool was_up) {
   if (connection_ != nullptr) context_.see_off(std::move(connection_));
   // Kept until the callback has returned: it can still stop watching the link's descriptors.
-  const std::shared_ptr<Link> last = port_->link();
-  port_->set_link(nullptr);
+  const std::shared_ptr<Link> last = queues_->link();
+  queues_->set_link(nullptr);
   note(reason, was_up ? &InterfaceInfo::disconnects : &InterfaceInfo::refusals);
   context_.log(LogLevel::info, config_.name, was_up ? ": disconnected: " : ": not connected: ", reason.text);
-  MEMIF_PROBE(disconnect, port_.get(), config_.name.c_str(), reason.text.c_str(), was_up ? 1 : 0);
+  probe_disconnect(queues_.get(), config_.name.c_str(), reason.text.c_str(), was_up);
   if (was_up && reason.code != Errc::closed)
     backoff_ = Clock::now() - up_since_ > settled ? Clock::duration::zero() : first_backoff;
   else if (backoff_ == Clock::duration::zero())
@@ -196,13 +196,13 @@ void InterfaceImpl::note(const Reason& reason, std::uint64_t InterfaceInfo::*cou
 
 // What has changed, for observers. Short of memory, they see it with the next change.
 void InterfaceImpl::publish() const noexcept try {
-  if (Publication* const publication = port_->publication()) publication->update(info());
+  if (Publication* const publication = queues_->publication()) publication->update(info());
 } catch (const std::bad_alloc&) {
 }
 
-bool InterfaceImpl::check_port() {
+bool InterfaceImpl::check_queues() {
   if (connection_ == nullptr) return false;
-  const auto report = port_->take_report();
+  const auto report = queues_->take_report();
   if (report) connection_->disconnect(report->code, report->what);
   return report.has_value();
 }
@@ -213,7 +213,7 @@ InterfaceInfo InterfaceImpl::info() const {
     const std::lock_guard lock(mutex_);
     info = info_;
   }
-  const std::shared_ptr<Link> link = port_->link();
+  const std::shared_ptr<Link> link = queues_->link();
   if (link == nullptr) return info;
   link->prepare_thread();
   for (const Region& region : link->regions)

@@ -1,4 +1,4 @@
-// An interface behind its public face: its port, its connection, its memory of what happened.
+// An interface behind its public face: its queues, its connection, its memory of what happened.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,7 @@
 
 namespace memif::detail {
 
-// Control thread, except info() and the port.
+// Control thread, except info() and the queues.
 class InterfaceImpl final : public Handler {
  public:
   InterfaceImpl(ContextImpl& context, InterfaceConfig config, Address address);
@@ -43,7 +43,7 @@ class InterfaceImpl final : public Handler {
   void unblocked(const Reason& reason) noexcept;
 
   // From a queue, by way of the context. True: there was something wrong.
-  bool check_port();
+  bool check_queues();
 
   InterfaceInfo info() const;
 
@@ -52,7 +52,7 @@ class InterfaceImpl final : public Handler {
   const Address& address() const noexcept { return address_; }
   ContextImpl& context() noexcept { return context_; }
   Connection* connection() noexcept { return connection_.get(); }
-  const std::shared_ptr<Port>& port() const noexcept { return port_; }
+  const std::shared_ptr<Queues>& queues() const noexcept { return queues_; }
   bool is_server() const noexcept { return config_.role == Role::server; }
 
  private:
@@ -68,7 +68,7 @@ class InterfaceImpl final : public Handler {
   InterfaceConfig config_;
   Address address_;
   Interface face_;
-  std::shared_ptr<Port> port_;
+  std::shared_ptr<Queues> queues_;
   std::unique_ptr<Connection> connection_;
   Timer reconnect_;
   Clock::duration backoff_{0};

@@ -22,11 +22,10 @@ void give_buffers(const Link& link, LinkRing& ring, std::size_t first, std::uint
   const std::size_t size = std::size_t{1} << ring.spec.log2_size;
   ring.offsets = std::make_unique<std::uint32_t[]>(size);
   Ring view(ring.header, ring.spec.log2_size, true);
-  const std::uint64_t word0 =
-      RawDescriptor::make_word0(RawDescriptor::make_tag(link.buffer_region, false), link.buffer_size - headroom);
+  const auto word = DescriptorWord::of(link.buffer_size - headroom, false, link.buffer_region);
   for (std::size_t i = 0; i < size; ++i) {
     ring.offsets[i] = static_cast<std::uint32_t>(link.first_buffer + (first + i) * link.buffer_stride + headroom);
-    view.update(static_cast<std::uint16_t>(i), word0, ring.offsets[i]);
+    view.update(static_cast<std::uint16_t>(i), word, ring.offsets[i]);
   }
 }
 
@@ -80,11 +79,11 @@ void Link::view_regions() {
   }
 }
 
-// The order pairs with Port::set_link(), which names the port and then asks.
+// The order pairs with Queues::set_link(), which names the queues and then asks.
 void Link::memory_vanished() noexcept {
   failed.store(true, std::memory_order_seq_cst);
   vanished.store(true, std::memory_order_seq_cst);
-  if (FaultObserver* const user = port.load(std::memory_order_seq_cst)) user->memory_vanished();
+  if (FaultObserver* const queues = user.load(std::memory_order_seq_cst)) queues->memory_vanished();
 }
 
 Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, uid_t server, std::uint16_t s2m_rings,

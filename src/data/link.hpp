@@ -7,7 +7,7 @@
 
 #include <memif/config.hpp>
 #include <memif/fd.hpp>
-#include <memif/queue.hpp>
+#include <memif/detail/queue.hpp>
 
 #include "base/shared_fd.hpp"
 #include "memory/region.hpp"
@@ -41,7 +41,7 @@ struct Link final : FaultObserver {
   bool posted = false;                // client: all receive buffers were posted when the link came up
   std::atomic<bool> failed{false};    // a queue found the peer broken: not to be adopted again
   std::atomic<bool> vanished{false};  // the peer took memory away that was in use
-  std::atomic<FaultObserver*> port{nullptr};
+  std::atomic<FaultObserver*> user{nullptr};  // the interface's queues
 
   const LinkRing* ring(bool s2m, std::uint16_t index) const noexcept;
 

@@ -18,23 +18,23 @@ Ring::Ring() noexcept : Ring(&no_ring.header, 0, true) {}
 
 namespace detail {
 
-Queue::Queue(Port& port, std::uint16_t index) noexcept : index_(index), port_(port) {}
+Queue::Queue(Queues& owner, std::uint16_t index) noexcept : index_(index), owner_(owner) {}
 Queue::~Queue() = default;
 
 void Queue::broken(const char* what) noexcept {
-  port_.report(link_, what);
+  owner_.report(link_, what);
   user_.store(nullptr, std::memory_order_relaxed);
 }
 
-bool Queue::pay_attention() noexcept {
+bool Queue::take_over() noexcept {
   const bool raised = user_.exchange(this_thread(), std::memory_order_acq_rel) == nullptr;
   if (link_ != nullptr) link_->prepare_thread();
   return raised;
 }
 
-// After pay_attention(): a change that comes between the two raises it again.
+// After take_over(): a change that comes between the two is seen at the next call.
 bool Queue::adopt_link() noexcept {
-  std::shared_ptr<Link> link = port_.link();
+  std::shared_ptr<Link> link = owner_.link();
   if (link != nullptr && link->failed.load(std::memory_order_relaxed)) link = nullptr;
   if (link == link_) return false;
   link_ = std::move(link);

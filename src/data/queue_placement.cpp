@@ -13,15 +13,15 @@ bool fits(const detail::Link& link, std::uint32_t offset) {
 
 }  // namespace
 
-void RxQueue::remind() noexcept {
-  if (attention()) refresh();
+void RawRx::remind() noexcept {
+  if (link_changed()) refresh();
   if (!up()) return;
   mask_interrupts();
   signal_interrupt(event_fd_, link_->rx[index_].interrupt.user());
 }
 
-bool RxQueue::exchange(std::uint16_t slot, RxQueue& other, std::uint16_t other_slot) noexcept {
-  if (attention()) refresh();
+bool RawRx::exchange(std::uint16_t slot, RawRx& other, std::uint16_t other_slot) noexcept {
+  if (link_changed()) refresh();
   if (!up() || !client_ || other.link_ != link_ || slot >= ring_.size() || other_slot >= other.ring_.size())
     return false;
   if (!holds(slot) || !other.holds(other_slot)) return false;
@@ -31,8 +31,8 @@ bool RxQueue::exchange(std::uint16_t slot, RxQueue& other, std::uint16_t other_s
   return true;
 }
 
-bool RxQueue::place(std::size_t ahead, std::uint32_t offset) noexcept {
-  if (attention()) refresh();
+bool RawRx::place(std::size_t ahead, std::uint32_t offset) noexcept {
+  if (link_changed()) refresh();
   if (!up() || !client_ || !link_->placed || ahead >= held() || !fits(*link_, offset)) return false;
   const auto index = static_cast<std::uint16_t>(released_ + ahead);
   offsets_[ring_.slot(index)] = offset;
@@ -40,8 +40,8 @@ bool RxQueue::place(std::size_t ahead, std::uint32_t offset) noexcept {
   return true;
 }
 
-bool TxQueue::exchange(std::size_t after, TxQueue& other, std::size_t other_after) noexcept {
-  if (attention()) refresh();
+bool RawTx::exchange(std::size_t after, RawTx& other, std::size_t other_after) noexcept {
+  if (link_changed()) refresh();
   if (!up() || !client_ || other.link_ != link_) return false;
   if (find_free(after, 1) == 0 || other.find_free(other_after, 1) == 0) return false;
   std::swap(offsets_[slot(after)], other.offsets_[other.slot(other_after)]);
@@ -49,8 +49,8 @@ bool TxQueue::exchange(std::size_t after, TxQueue& other, std::size_t other_afte
   return true;
 }
 
-bool TxQueue::place(std::size_t after, std::uint32_t offset) noexcept {
-  if (attention()) refresh();
+bool RawTx::place(std::size_t after, std::uint32_t offset) noexcept {
+  if (link_changed()) refresh();
   if (!up() || !client_ || !link_->placed || find_free(after, 1) == 0 || !fits(*link_, offset)) return false;
   offsets_[slot(after)] = offset;
   offsets_vary_ = true;

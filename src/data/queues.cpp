@@ -1,10 +1,10 @@
 #include "data/queues.hpp"
 
-#include "memory/interrupt.hpp"
+#include <unistd.h>
 
 namespace memif::detail {
 
-Port::Port(const InterfaceConfig& config, std::optional<Publication> publication, std::function<void()> alarm)
+Queues::Queues(const InterfaceConfig& config, std::optional<Publication> publication, std::function<void()> alarm)
     : alarm_(std::move(alarm)), publication_(std::move(publication)) {
   for (std::uint16_t i = 0; i < config.rx_queues; ++i)
     rx_.push_back(
@@ -13,43 +13,43 @@ Port::Port(const InterfaceConfig& config, std::optional<Publication> publication
     tx_.push_back(std::unique_ptr<TxQueue>(new TxQueue(*this, i, publication_ ? &publication_->tx(i) : nullptr)));
 }
 
-Port::~Port() = default;
+Queues::~Queues() = default;
 
-std::shared_ptr<Link> Port::link() const noexcept {
+std::shared_ptr<Link> Queues::link() const noexcept {
   const std::lock_guard lock(mutex_);
   return link_;
 }
 
-std::size_t Port::rx_rings() const noexcept {
+std::size_t Queues::rx_rings() const noexcept {
   const std::lock_guard lock(mutex_);
   return link_ != nullptr ? link_->rx.size() : 0;
 }
 
-std::size_t Port::tx_rings() const noexcept {
+std::size_t Queues::tx_rings() const noexcept {
   const std::lock_guard lock(mutex_);
   return link_ != nullptr ? link_->tx.size() : 0;
 }
 
-bool Port::connected() const noexcept {
+bool Queues::connected() const noexcept {
   const std::lock_guard lock(mutex_);
   return link_ != nullptr;
 }
 
-void Port::set_link(std::shared_ptr<Link> link) noexcept {
+void Queues::set_link(std::shared_ptr<Link> link) noexcept {
   {
     const std::lock_guard lock(mutex_);
     link_.swap(link);
     report_ = nullptr;
-    if (link_ != nullptr) link_->port.store(this, std::memory_order_seq_cst);
-    for (const auto& queue : rx_) raise_and_wake_locked(*queue);
-    for (const auto& queue : tx_) raise_locked(*queue);
+    if (link_ != nullptr) link_->user.store(this, std::memory_order_seq_cst);
+    for (const auto& queue : rx_) raise_and_wake_locked(queue->raw());
+    for (const auto& queue : tx_) raise_locked(queue->raw());
   }
   changed_.notify_all();
   if (const std::shared_ptr<Link> now = this->link(); now != nullptr && now->vanished.load(std::memory_order_seq_cst))
     memory_vanished();
 }
 
-void Port::report(const std::shared_ptr<Link>& link, const char* what) noexcept {
+void Queues::report(const std::shared_ptr<Link>& link, const char* what) noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (link == nullptr) return;
@@ -60,7 +60,7 @@ void Port::report(const std::shared_ptr<Link>& link, const char* what) noexcept 
 }
 
 // What queues report of a ring whose memory is gone follows from that.
-std::optional<Port::Report> Port::take_report() noexcept {
+std::optional<Queues::Report> Queues::take_report() noexcept {
   const std::lock_guard lock(mutex_);
   if (link_ != nullptr && link_->vanished.load(std::memory_order_seq_cst))
     return Report{Errc::truncated_memory, "the peer shrank memory that is in use"};
@@ -68,23 +68,23 @@ std::optional<Port::Report> Port::take_report() noexcept {
   return Report{Errc::broken_ring, std::exchange(report_, nullptr)};
 }
 
-// The queues are there for as long as the port, and a link for no longer than its queues and control side.
-void Port::memory_vanished() noexcept {
-  for (const auto& queue : rx_) raise_locked(*queue);
-  for (const auto& queue : tx_) raise_locked(*queue);
+// The queues are there for as long as this, and a link for no longer than its queues and control side.
+void Queues::memory_vanished() noexcept {
+  for (const auto& queue : rx_) raise_locked(queue->raw());
+  for (const auto& queue : tx_) raise_locked(queue->raw());
   alarm_();
 }
 
-void Port::wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout) noexcept {
+void Queues::wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout) noexcept {
   std::unique_lock lock(mutex_);
-  const auto changed = [&queue] { return queue.attention(); };
+  const auto changed = [&queue] { return queue.link_changed(); };
   if (timeout < std::chrono::nanoseconds::zero())
     changed_.wait(lock, changed);
   else
     changed_.wait_for(lock, timeout, changed);
 }
 
-void Port::raise(RxQueue& queue) noexcept {
+void Queues::raise(RawRx& queue) noexcept {
   {
     const std::lock_guard lock(mutex_);
     raise_and_wake_locked(queue);
@@ -92,25 +92,29 @@ void Port::raise(RxQueue& queue) noexcept {
   changed_.notify_all();
 }
 
-bool Port::fall_asleep(RxQueue& queue) noexcept {
+bool Queues::fall_asleep(RawRx& queue) noexcept {
   const std::lock_guard lock(mutex_);
-  queue.asleep_ = !queue.attention();
+  std::uint64_t earlier = 0;
+  if (queue.wake_fd_) static_cast<void>(::read(queue.wake_fd_.get(), &earlier, sizeof earlier));
+  queue.asleep_ = !queue.link_changed();
   return queue.asleep_;
 }
 
-void Port::wake_up(RxQueue& queue) noexcept {
+void Queues::wake_up(RawRx& queue) noexcept {
   const std::lock_guard lock(mutex_);
   queue.asleep_ = false;
 }
 
-// A thread in the queue's wait() sleeps on the interrupt of the link that it has, and drains it. A program that watches
-// the descriptor itself is to find packets behind it and nothing else: it might drain it never, and turn for ever.
-void Port::raise_and_wake_locked(RxQueue& queue) noexcept {
+// A thread in the queue's wait() is woken by an eventfd of this side's own. The link's is the peer's as well, who could
+// make that take long; and a program that watches it is to find packets behind it and nothing else: it might drain it
+// never, and turn without end.
+void Queues::raise_and_wake_locked(RawRx& queue) noexcept {
   raise_locked(queue);
-  if (queue.asleep_) signal_interrupt(queue.event_fd_, queue.link_->rx[queue.index_].interrupt.user());
+  const std::uint64_t one = 1;
+  if (queue.asleep_ && queue.wake_fd_) static_cast<void>(::write(queue.wake_fd_.get(), &one, sizeof one));
 }
 
-// The release pairs with the acquire in Queue::attention(); the link itself is read under the mutex.
-void Port::raise_locked(Queue& queue) noexcept { queue.user_.store(nullptr, std::memory_order_release); }
+// The release pairs with the acquire in Queue::link_changed(); the link itself is read under the mutex.
+void Queues::raise_locked(Queue& queue) noexcept { queue.user_.store(nullptr, std::memory_order_release); }
 
 }  // namespace memif::detail

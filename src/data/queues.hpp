@@ -1,4 +1,4 @@
-// A port: where an interface's control side and its queues' threads meet.
+// The queues of an interface: where its control side and its queues' threads meet.
 #pragma once
 
 #include <condition_variable>
@@ -8,7 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include <memif/queue.hpp>
+#include <memif/rx_queue.hpp>
+#include <memif/tx_queue.hpp>
 
 #include "data/link.hpp"
 #include "observe/publication.hpp"
@@ -17,14 +18,14 @@ namespace memif::detail {
 
 // Owns the queues and names the present link. The control thread sets the link; queues take it at their own pace.
 // Shared by the interface and by threads that outlive it.
-class Port final : public FaultObserver {
+class Queues final : public FaultObserver {
  public:
   // `alarm` is called on a queue's thread when it finds its peer broken; it must only wake the control thread.
   // With a publication, the queues count where observers see it.
-  Port(const InterfaceConfig& config, std::optional<Publication> publication, std::function<void()> alarm);
-  ~Port();
-  Port(const Port&) = delete;
-  Port& operator=(const Port&) = delete;
+  Queues(const InterfaceConfig& config, std::optional<Publication> publication, std::function<void()> alarm);
+  ~Queues();
+  Queues(const Queues&) = delete;
+  Queues& operator=(const Queues&) = delete;
 
   RxQueue& rx(std::size_t index) { return *rx_.at(index); }
   TxQueue& tx(std::size_t index) { return *tx_.at(index); }
@@ -54,18 +55,18 @@ class Port final : public FaultObserver {
   // The present link's memory is not what it was: every queue is to look, and the control thread. Signal handlers.
   void memory_vanished() noexcept override;
 
-  // Queue threads: sleeps until `queue` has attention to pay, or the time is over.
+  // Queue threads: sleeps until the link of `queue` has changed, or the time is over.
   void wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout) noexcept;
   // Queue threads, around a sleep on the queue's interrupt, which only then is what wakes them. False: there is
-  // attention to pay instead.
-  bool fall_asleep(RxQueue& queue) noexcept;
-  void wake_up(RxQueue& queue) noexcept;
+  // a change to look at instead.
+  bool fall_asleep(RawRx& queue) noexcept;
+  void wake_up(RawRx& queue) noexcept;
   // Any thread: makes one receive queue look at its mode.
-  void raise(RxQueue& queue) noexcept;
+  void raise(RawRx& queue) noexcept;
 
  private:
   void raise_locked(Queue& queue) noexcept;
-  void raise_and_wake_locked(RxQueue& queue) noexcept;
+  void raise_and_wake_locked(RawRx& queue) noexcept;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

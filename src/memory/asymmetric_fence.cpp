@@ -26,7 +26,7 @@ constinit std::atomic<Answer> answer{Answer::unknown};
 }  // namespace
 
 // Old kernels have none, and sandboxes may refuse them.
-bool have_remote_fences() noexcept {
+bool have_asymmetric_fence() noexcept {
   Answer have = answer.load(std::memory_order_acquire);
   if (have == Answer::unknown) {
     const Answer mine = membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) ? Answer::yes : Answer::no;
@@ -35,7 +35,7 @@ bool have_remote_fences() noexcept {
   return have == Answer::yes;
 }
 
-void remote_fence() noexcept {
+void asymmetric_fence() noexcept {
   if (membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED)) return;
   // Refused by a sandbox that was set up since. Stores leave a processor by themselves, within microseconds.
   timespec rest{.tv_sec = 0, .tv_nsec = 1'000'000};

@@ -2,8 +2,9 @@
 import os
 import re
 import shutil
+import subprocess
 
-from support import BUILD, GENERATIONS, LIBDIR, PREFIX, PROGRAMS, SANITIZE, SOURCE, Installed, pkg_config, program_environment, run
+from support import BUILD, CXX, GENERATIONS, LIBDIR, PREFIX, PROGRAMS, SANITIZE, SOURCE, STRICT, Installed, pkg_config, program_environment, run
 
 PACKAGES = {"libmemif": ("4", "4.0"), "libmemif3": ("3", "3.1"), "libmemif21": ("2", "2.1"), "libmemif2": ("2", "2.0")}
 
@@ -46,6 +47,47 @@ class Libraries(Installed):
             self.assertTrue((PREFIX / LIBDIR / f"{package}.so.{major}").exists())
             self.assertNotIn("memifpp", dynamic)
             self.assertIn("NODELETE", dynamic)  # a signal handler may stay behind: test_a_program_may_close_the_library
+
+
+class CxxHeaders(Installed):
+    def setUp(self):
+        super().setUp()
+        self.headers = sorted((PREFIX / "include" / "memif").glob("*.hpp"))
+        self.assertGreater(len(self.headers), 8)
+
+    def compile_header(self, header, standard):
+        return subprocess.run([*CXX, f"-std={standard}", *STRICT, "-I", PREFIX / "include", "-fsyntax-only", "-x", "c++", "-"],
+                              input=f"#include <memif/{header.name}>\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=120, check=False)
+
+    def test_each_compiles_alone(self):
+        for header in self.headers:
+            done = self.compile_header(header, "c++20")
+            self.assertEqual((done.returncode, done.stdout), (0, ""), header.name)
+
+    def test_an_older_standard_is_told_in_one_line(self):
+        for header in self.headers:
+            done = self.compile_header(header, "c++17")
+            errors = [line for line in done.stdout.splitlines() if "error:" in line]
+            self.assertNotEqual(done.returncode, 0, header.name)
+            self.assertEqual(len(errors), 1, done.stdout)
+            self.assertIn("memifpp needs C++20: -std=c++20", errors[0])
+
+
+    def test_a_program_of_another_variant_does_not_link(self):
+        source = self.scratch / "main.cpp"
+        source.write_text("""
+            #include <array>
+            #include <memif/memif.hpp>
+            int main() {
+              memif::Context context;
+              std::array<memif::Buffer, 4> buffers;
+              return static_cast<int>(context.add({.socket = "@variant"}).rx(0).receive(buffers).size());
+            }""")
+        self.compile(source, "memifpp", language="c++")
+        for variant in ("-DMEMIF_UNCHECKED", "-DMEMIF_ON_SHARED_LOAD(address)=static_cast<void>(address)"):
+            with self.assertRaisesRegex(AssertionError, "undefined reference"):
+                self.compile(source, "memifpp", variant, language="c++")
 
 
 class StaticRelease(Installed):

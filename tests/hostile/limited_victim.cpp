@@ -102,7 +102,7 @@ class Worker {
     for (char end; ::recv(told, &end, 1, MSG_DONTWAIT) != 0;) {
       context.poll(5ms);
       if (!interface.connected() || worker.started()) continue;
-      if (victim.signals_blocked) interface.rx(0).renew(), interface.tx(0).renew();
+      if (victim.signals_blocked) interface.rx(0).up(), interface.tx(0).up();
       if (victim.confine_later && !victim.confine_later()) ::_exit(2);
       worker.start();
     }

@@ -161,22 +161,22 @@ TEST_P(SingleLoads, SoThatWhatWasCheckedIsWhatIsUsed) {
   static std::uint32_t length;
   length = 1;
   link.meddle = [](wire::Descriptor& descriptor) {
-    descriptor.word0 = RawDescriptor::make_word0(RawDescriptor::make_tag(0, false), length++);
+    descriptor.word0 = DescriptorWord::of(length++, false, 0).value;
   };
   arrive({1, 1, 1, 1, 1});
   std::vector<std::uint32_t> lengths;
-  link.rx().take(ring_size,
-                 [&](std::size_t, std::byte*, Extent extent, auto...) { lengths.push_back(extent.length()); });
+  link.rx().raw().take(ring_size,
+                 [&](std::size_t, std::byte*, DescriptorWord word, auto...) { lengths.push_back(word.length()); });
   EXPECT_EQ(lengths, (std::vector<std::uint32_t>{1, 2, 3, 4, 5}));
   if (client()) return;
   make_room(3);
   length = 101;
   // Here each leaves the fast path, which is for buffers like the last: what its second look saw is still there.
   std::vector<std::uint32_t> capacities, last;
-  link.tx().reserve(
-      3, 100, ring_size, 0, [&](std::size_t, std::byte*, Extent, std::uint32_t capacity, std::size_t slot) {
+  link.tx().raw().peek(
+      3, 100, ring_size, 0, [&](std::size_t, std::byte*, DescriptorWord, std::uint32_t capacity, std::size_t slot) {
         capacities.push_back(capacity);
-        last.push_back(RawDescriptor{link.descriptor(Direction::tx, static_cast<unsigned>(slot)).word0, 0}.length());
+        last.push_back(DescriptorWord{link.descriptor(Direction::tx, static_cast<unsigned>(slot)).word0}.length());
       });
   EXPECT_EQ(capacities.size(), 3u);
   EXPECT_EQ(capacities, last);
@@ -193,13 +193,13 @@ TEST_P(SingleLoads, SoThatABufferThatWentBackIsNotShownWhenItIsMended) {
   link.meddle = [](wire::Descriptor& descriptor) {
     if (&descriptor != bad) return;
     // The fast path, the second look, and the look at what goes back find it bad.
-    descriptor.word0 = RawDescriptor::make_word0(RawDescriptor::make_tag(0, false), ++looks <= 3 ? 0 : buffer_size);
+    descriptor.word0 = DescriptorWord::of(++looks <= 3 ? 0 : buffer_size, false, 0).value;
   };
   make_room(2);
   const auto shown = [&] {
     std::vector<std::size_t> slots;
-    link.tx().reserve(3, 100, ring_size, 0, [&](std::size_t, std::byte*, Extent, std::uint32_t, std::size_t slot) {
-      EXPECT_EQ(slot, link.tx().slot(slots.size()));
+    link.tx().raw().peek(3, 100, ring_size, 0, [&](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t slot) {
+      EXPECT_EQ(slot, link.tx().raw().slot(slots.size()));
       slots.push_back(slot);
     });
     return slots;
@@ -246,7 +246,7 @@ class SingleLoadsThreads : public SingleLoads {
 
  private:
   auto sink() {
-    return [this](std::size_t, std::byte* data, Extent, std::uint32_t capacity, auto...) {
+    return [this](std::size_t, std::byte* data, DescriptorWord, std::uint32_t capacity, auto...) {
       EXPECT_TRUE(link.inside(data, capacity));
     };
   }
@@ -254,7 +254,7 @@ class SingleLoadsThreads : public SingleLoads {
   void receive_one_burst(unsigned count, unsigned index_loads) {
     link.advance(Direction::rx, count);
     link.clear();
-    link.rx().take(ring_size, sink());
+    link.rx().raw().take(ring_size, sink());
     EXPECT_LE(link.loads().rx.index, index_loads);
     EXPECT_THAT(link.loads().rx.descriptors, Each(Le(2u)));
     EXPECT_EQ(link.loads().rx.flags, 0u);

@@ -8,7 +8,7 @@ namespace memif::test {
 thread_local WatchedLink* WatchedLink::current = nullptr;
 
 WatchedLink::WatchedLink(Role role)
-    : client_(role == Role::client), port_(std::make_unique<detail::Port>(InterfaceConfig{}, std::nullopt, [] {})) {
+    : client_(role == Role::client), port_(std::make_unique<detail::Queues>(InterfaceConfig{}, std::nullopt, [] {})) {
   reconnect();
   current = this;
   on_shared_load = &WatchedLink::on_load;
@@ -46,13 +46,13 @@ void WatchedLink::reconnect() {
   link->tx.push_back(make_ring(Direction::tx));
   if (client_) post_all_buffers(*link);
   port_->set_link(std::move(link));
-  rx().renew();
-  tx().renew();
+  rx().up();
+  tx().up();
 }
 
 void WatchedLink::describe(Direction ring, unsigned slot, std::uint32_t length, bool more, std::uint16_t region) {
   wire::Descriptor& shared = descriptor(ring, slot);
-  const std::uint64_t word0 = RawDescriptor::make_word0(RawDescriptor::make_tag(region, more), length);
+  const std::uint64_t word0 = DescriptorWord::of(length, more, region).value;
   std::atomic_ref(shared.word0).store(word0, std::memory_order_relaxed);
   std::atomic_ref(shared.offset).store(offset_of(ring, slot), std::memory_order_relaxed);
 }

@@ -69,7 +69,7 @@ class WatchedLink {
 
   bool client_;
   std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
-  std::unique_ptr<detail::Port> port_;
+  std::unique_ptr<detail::Queues> port_;
   Loads loads_;
 };
 

@@ -155,8 +155,8 @@ class Journey {
   // On a link that has moved nothing yet, when no queue holds on to the last one.
   test::Resources measure() {
     for (std::size_t i = 0; i < port_.config().rx_queues; ++i) {
-      port_.rx(i).renew();
-      port_.tx(i).renew();
+      port_.rx(i).up();
+      port_.tx(i).up();
     }
     return test::resources();
   }

@@ -94,9 +94,9 @@ bool Lane::send_some() noexcept {
   if (options_.packets != 0) wanted = std::min(wanted, options_.packets - sent_.get());
   if (wanted == 0) return false;
   TxBurst burst = tx_.begin(out_);
-  if (!started_ || tx_.epoch() != epoch_) {
+  if (!started_ || tx_.raw().epoch() != epoch_) {
     started_ = true;
-    epoch_ = tx_.epoch();
+    epoch_ = tx_.raw().epoch();
     session_ = new_session(options_.seed, epoch_);
     sequence_ = 0;
   }

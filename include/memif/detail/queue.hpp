@@ -1,13 +1,13 @@
 // What receive and transmit queues have in common: the hold on a link, and how it changes hands.
 //
 // A link (one per connection) owns the mappings; each queue keeps its own reference to the link that it works on. When
-// the control thread replaces the link it raises the queue's `attention`, one word in process-local memory that each
-// burst loads once. The queue then lets go of the old link, adopts the new one, or goes on with none. So memory is
+// the control thread replaces the link it clears the queue's `user_`, a word in process-local memory that each burst
+// loads once. The queue then lets go of the old link, adopts the new one, or goes on with none. So memory is
 // never unmapped under a running burst, and nobody waits for a thread that does not come back. docs/architecture.md,
 // "Links".
 //
-// The word is the thread that uses the queue, so a thread that takes over from another pays attention as well: it has
-// to be ready for memory that vanishes (src/memory/sigbus.hpp).
+// The word names the thread that uses the queue, so a thread that takes over from another looks as well: it has to be
+// ready for memory that vanishes (src/memory/sigbus.hpp).
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,6 @@
 #include <memif/config.hpp>
 #include <memif/detail/ring.hpp>
 #include <memif/detail/this_thread.hpp>
-#include <memif/detail/usdt.hpp>
 #include <memif/packet.hpp>
 #include <memif/stats.hpp>
 
@@ -49,7 +48,7 @@ template <class Step>
   return count - left;
 }
 
-class Port;
+class Queues;
 struct Link;
 struct LinkRing;
 
@@ -62,30 +61,33 @@ struct RegionView {
   RegionView(std::byte* at, std::uint64_t bytes) noexcept : base(at), size(bytes) {}
 };
 
-class Queue {
+class MEMIF_VARIANT Queue {
  public:
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  // Whether the queue's thread has a link to work on, as of the queue's last call.
+  // Whether the queue has a link to work on, as of its last call.
   bool up() const noexcept { return link_ != nullptr; }
 
- protected:
-  friend class Port;
+  // Counts the links that the queue has had: what was handed out of one is no more, once another has been taken.
+  std::uint32_t epoch() const noexcept { return epoch_; }
 
-  Queue(Port& port, std::uint16_t index) noexcept;
+ protected:
+  friend class Queues;
+
+  Queue(Queues& owner, std::uint16_t index) noexcept;
   ~Queue();
 
-  // True once after each change of link, mode or thread. The load pairs with the release in Port::raise().
-  bool attention() const noexcept { return !is_this_thread(user_.load(std::memory_order_acquire)); }
+  // True once after each change of link, mode or thread. The load pairs with the release in Queues::raise_locked().
+  bool link_changed() const noexcept { return !is_this_thread(user_.load(std::memory_order_acquire)); }
 
-  // Lowers it. True if link or mode have changed; false if only the thread has.
-  bool pay_attention() noexcept;
+  // Makes this thread the queue's. True if link or mode have changed; false if only the thread has.
+  bool take_over() noexcept;
 
   // The peer did what no correct peer does: the link goes down with that reason, the queue at once.
   void broken(const char* what) noexcept;
 
-  // Lets go of the present link for the port's, if that is another one. True if it was.
+  // Lets go of the present link for the owner's, if that is another one. True if it was.
   bool adopt_link() noexcept;
   // Points the queue at its ring of the link that it has, or at none.
   void attach(LinkRing* ring) noexcept;
@@ -95,7 +97,7 @@ class Queue {
     return index < region_count_ ? &regions_[index] : nullptr;
   }
 
-  std::atomic<const void*> user_{nullptr};  // the thread that paid attention last; none when it is raised
+  std::atomic<const void*> user_{nullptr};  // the thread that used the queue last; none: look at the link
   bool client_ = false;  // this side allocated the memory: its own tables are believed, not the descriptors
   std::uint16_t index_;
   std::uint16_t next_ = 0;   // the next slot to take
@@ -108,16 +110,16 @@ class Queue {
   std::byte* base_ = nullptr;
   std::uint32_t buffer_size_ = 0;
 
-  // Server: the region that the last descriptor named, and the table of all.
+  // Server: the region that the last descriptor named, as its tag and as a view, and the table of all.
   std::uint32_t tag_ = ~0u;
   RegionView view_;
   const RegionView* regions_ = nullptr;
   std::uint32_t region_count_ = 0;
 
-  std::uint32_t epoch_ = 0;  // counts adoptions: a burst of an older link is recognised by it
+  std::uint32_t epoch_ = 0;
   int event_fd_ = -1;
   std::shared_ptr<Link> link_;
-  Port& port_;
+  Queues& owner_;
 };
 
 }  // namespace memif::detail

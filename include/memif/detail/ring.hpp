@@ -11,7 +11,7 @@
 //                                                                   a receiver never sleeps on a packet (no lost
 //                                                                   wakeup)
 //   C  the same, after stay_awake()                                 B without the sender's fence: a receiver that has
-//              release, relaxed       seq_cst, remote_fence()       said that it stays awake has the sender pass one
+//              release, relaxed       seq_cst, asymmetric_fence()       said that it stays awake has the sender pass one
 //                                                                   before it looks. Waiting for the store of the index
 //                                                                   means waiting for the packets', which are stored
 //                                                                   into lines that the receiver has; a sender that
@@ -26,43 +26,13 @@
 #include <cstdint>
 
 #include <memif/detail/asymmetric_fence.hpp>
+#include <memif/detail/descriptor.hpp>
+#include <memif/detail/variant.hpp>
 #include <memif/detail/wire.hpp>
 
 namespace memif {
 
-#if defined(MEMIF_UNCHECKED)
-// For measuring what the checks cost. Never for use: the peer may then read and write anything.
-inline constexpr bool checked = false;
-#else
-inline constexpr bool checked = true;
-#endif
-
-// A descriptor copied out of shared memory: it cannot change any more, and nothing in it has been checked.
-struct RawDescriptor {
-  std::uint64_t word0 = 0;
-  std::uint32_t offset = 0;
-
-  std::uint16_t flags() const noexcept { return static_cast<std::uint16_t>(word0); }
-  std::uint16_t region() const noexcept { return static_cast<std::uint16_t>(word0 >> 16); }
-  std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(word0 >> 32); }
-  bool more() const noexcept { return (word0 & wire::descriptor_flag_next) != 0; }
-  // Flags and region in one value: the fast paths compare both at once.
-  std::uint32_t tag() const noexcept { return static_cast<std::uint32_t>(word0); }
-
-  static constexpr std::uint32_t make_tag(std::uint16_t region, bool more) noexcept {
-    return (std::uint32_t{region} << 16) | (more ? wire::descriptor_flag_next : 0u);
-  }
-  static constexpr std::uint64_t make_word0(std::uint64_t tag, std::uint32_t length) noexcept {
-    return tag | (std::uint64_t{length} << 32);
-  }
-};
-
-// Counts every load of the peer's values in builds that prove there is one each (tests define it); else nothing.
-#if !defined(MEMIF_ON_SHARED_LOAD)
-#define MEMIF_ON_SHARED_LOAD(address) static_cast<void>(0)
-#endif
-
-class Ring {
+class MEMIF_VARIANT Ring {
  public:
   // A ring that is always empty and always full: what a queue without a link looks at.
   Ring() noexcept;
@@ -74,7 +44,7 @@ class Ring {
         mine_(is_client ? &header->head : &header->tail),
         theirs_(is_client ? &header->tail : &header->head),
         mask_(static_cast<std::uint16_t>((1u << log2_size) - 1)),
-        awake_flag_(detail::have_remote_fences() ? wire::ring_flag_awake : 0) {}
+        awake_flag_(detail::have_asymmetric_fence() ? wire::ring_flag_awake : 0) {}
 
   std::uint32_t size() const noexcept { return std::uint32_t{mask_} + 1; }
   std::uint16_t slot(std::uint16_t index) const noexcept { return index & mask_; }
@@ -121,7 +91,7 @@ class Ring {
   [[nodiscard]] std::uint16_t unmask_and_look() noexcept {
     std::atomic_ref(*flags_).store(0, std::memory_order_seq_cst);
     if (awake_) [[unlikely]] {
-      detail::remote_fence();
+      detail::asymmetric_fence();
       awake_ = false;
     }
     MEMIF_ON_SHARED_LOAD(theirs_);
@@ -135,37 +105,37 @@ class Ring {
   // Two loads into a copy. The order against the index is pairing A's.
   static RawDescriptor load(wire::Descriptor& descriptor) noexcept {
     MEMIF_ON_SHARED_LOAD(&descriptor);
-    return {std::atomic_ref(descriptor.word0).load(std::memory_order_relaxed),
+    return {{std::atomic_ref(descriptor.word0).load(std::memory_order_relaxed)},
             std::atomic_ref(descriptor.offset).load(std::memory_order_relaxed)};
   }
   RawDescriptor load(std::uint16_t index) const noexcept { return load(*descriptor(index)); }
 
   // Flags, region and length only: what a client reads back of its own descriptors.
-  static RawDescriptor load_word0(wire::Descriptor& descriptor) noexcept {
+  static DescriptorWord load_word(wire::Descriptor& descriptor) noexcept {
     MEMIF_ON_SHARED_LOAD(&descriptor);
-    return {std::atomic_ref(descriptor.word0).load(std::memory_order_relaxed), 0};
+    return {std::atomic_ref(descriptor.word0).load(std::memory_order_relaxed)};
   }
 
-  static void store_word0(wire::Descriptor& descriptor, std::uint64_t word) noexcept {
-    std::atomic_ref(descriptor.word0).store(word, std::memory_order_relaxed);
+  static void store_word(wire::Descriptor& descriptor, DescriptorWord word) noexcept {
+    std::atomic_ref(descriptor.word0).store(word.value, std::memory_order_relaxed);
   }
-  void store_word0(std::uint16_t index, std::uint64_t word) noexcept { store_word0(*descriptor(index), word); }
+  void store_word(std::uint16_t index, DescriptorWord word) noexcept { store_word(*descriptor(index), word); }
   void store_offset(std::uint16_t index, std::uint32_t offset) noexcept {
     std::atomic_ref(descriptor(index)->offset).store(offset, std::memory_order_relaxed);
   }
 
   // These write a shared line only if it changes: a line left alone stays in the peer's cache. The comparison checks
   // nothing.
-  static void update_word0(wire::Descriptor& descriptor, std::uint64_t word) noexcept {
-    if (std::atomic_ref(descriptor.word0).load(std::memory_order_relaxed) != word) store_word0(descriptor, word);
+  static void update_word(wire::Descriptor& descriptor, DescriptorWord word) noexcept {
+    if (std::atomic_ref(descriptor.word0).load(std::memory_order_relaxed) != word.value) store_word(descriptor, word);
   }
-  static void update(wire::Descriptor& descriptor, std::uint64_t word0, std::uint32_t offset) noexcept {
-    update_word0(descriptor, word0);
+  static void update(wire::Descriptor& descriptor, DescriptorWord word, std::uint32_t offset) noexcept {
+    update_word(descriptor, word);
     std::atomic_ref shared(descriptor.offset);
     if (shared.load(std::memory_order_relaxed) != offset) shared.store(offset, std::memory_order_relaxed);
   }
-  void update(std::uint16_t index, std::uint64_t word0, std::uint32_t offset) noexcept {
-    update(*descriptor(index), word0, offset);
+  void update(std::uint16_t index, DescriptorWord word, std::uint32_t offset) noexcept {
+    update(*descriptor(index), word, offset);
   }
 
  private:
@@ -174,7 +144,7 @@ class Ring {
   std::uint16_t* mine_;
   std::uint16_t* theirs_;
   std::uint16_t mask_;
-  std::uint16_t awake_flag_;  // 0 where there are no remote fences: nothing is promised then, and no promise taken
+  std::uint16_t awake_flag_;  // 0 where there are no asymmetric fences: nothing is promised then, and no promise taken
   bool awake_ = false;        // the receiver's promise: made by this side, or by the peer as it was seen last
 };
 

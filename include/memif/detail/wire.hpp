@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <memif/version.hpp>
+
 namespace memif::wire {
 
 inline constexpr std::uint16_t version = 0x0200;

@@ -124,7 +124,7 @@ class ForkInTheMiddle : public testing::Test {
 };
 
 TEST_F(ForkInTheMiddle, OfTheRegistrationForFences) {
-  EXPECT_EXIT(fork_during(SYS_membarrier, [] { detail::have_remote_fences(); }), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(fork_during(SYS_membarrier, [] { detail::have_asymmetric_fence(); }), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(ForkInTheMiddle, OfOpeningWhatInterruptsAreMadeWith) {
@@ -162,7 +162,7 @@ TEST(Fork, AChildHasLinksOfItsOwnBeforeAndAfterItsParentDoes) {
 }
 
 TEST(Fork, AChildIsRegisteredForFencesAsItsParentIs) {
-  if (!detail::have_remote_fences()) GTEST_SKIP() << "this system has no remote fences";
+  if (!detail::have_asymmetric_fence()) GTEST_SKIP() << "this system has no asymmetric fences";
   constexpr int get_registrations = 1 << 9;  // since Linux 6.3
   const auto registered = [] {
     const long commands = ::syscall(SYS_membarrier, get_registrations, 0, 0);

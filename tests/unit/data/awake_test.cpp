@@ -17,11 +17,11 @@ constexpr std::array<std::byte, 64> payload{};
 class Awake : public testing::Test {
  protected:
   void SetUp() override {
-    if (!detail::have_remote_fences()) GTEST_SKIP() << "this system has no remote fences";
+    if (!detail::have_asymmetric_fence()) GTEST_SKIP() << "this system has no asymmetric fences";
   }
   static void connect(Pair& pair) {
     ASSERT_TRUE(pair.connect());
-    pair.server->rx(0).pending();  // takes the link
+    pair.server->rx(0).raw().pending();  // takes the link
   }
   static bool says_awake(const Pair& pair) {
     const std::uint16_t flags = pair.server->info().rx.at(0).flags;
@@ -64,7 +64,7 @@ TEST_F(Awake, AnAdaptiveReceiverWhilePacketsKeepComing) {
   EXPECT_FALSE(says_awake(pair));
 }
 
-// Its application sleeps by itself, and each time would cost a remote fence.
+// Its application sleeps by itself, and each time would cost an asymmetric fence.
 TEST_F(Awake, NoReceiverWhoseApplicationArmsIt) {
   Pair pair({.socket = "", .rx_mode = RxMode::polling});
   connect(pair);
@@ -73,7 +73,7 @@ TEST_F(Awake, NoReceiverWhoseApplicationArmsIt) {
   pair.server->rx(0).disarm();
   EXPECT_FALSE(says_awake(pair));
   pair.server->rx(0).set_mode(RxMode::polling);
-  pair.server->rx(0).pending();
+  pair.server->rx(0).raw().pending();
   EXPECT_TRUE(says_awake(pair));
 }
 
@@ -118,9 +118,9 @@ TEST(Release, OfNothingWritesNothing) {
   const InterfaceInfo info = pair.server->info();
   auto* const header = reinterpret_cast<wire::RingHeader*>(
       static_cast<std::byte*>(info.regions.at(info.rx.at(0).region).address) + info.rx.at(0).offset);
-  ASSERT_TRUE(pair.server->rx(0).renew());
+  ASSERT_TRUE(pair.server->rx(0).up());
   header->tail = 7;
-  EXPECT_EQ(pair.server->rx(0).release(5), 0u);
+  EXPECT_EQ(pair.server->rx(0).raw().release(5), 0u);
   EXPECT_EQ(header->tail, 7u);
 }
 

@@ -24,13 +24,13 @@ TEST(BadDescriptors, AreGivenBackOnlyWhenTheCallEnds) {
   ring.descriptor(0).length = ring.descriptor(1).length = 0;
   std::array<std::uint16_t, 2> tails{};
   RxQueue& rx = pair.server->rx(0);
-  const RxQueue::Taken taken =
-      rx.take(64, [&](std::size_t, std::byte*, Extent, std::uint32_t, std::size_t) { tails[0] = ring.tail(); });
+  const RawRx::Taken taken =
+      rx.raw().take(64, [&](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t) { tails[0] = ring.tail(); });
   tails[1] = ring.tail();
   EXPECT_EQ(taken.packets, 1u);
   EXPECT_EQ(tails, (std::array<std::uint16_t, 2>{0, 2}));
-  EXPECT_EQ(rx.held(), 1u);
-  EXPECT_EQ(rx.release(64), 1u);
+  EXPECT_EQ(rx.raw().held(), 1u);
+  EXPECT_EQ(rx.raw().release(64), 1u);
   EXPECT_EQ(ring.tail(), 3u);
 }
 
@@ -43,7 +43,7 @@ TEST(BadDescriptors, DoNotFillTheRing) {
   for (std::uint64_t round = 0; round < 5; ++round) {
     for (int i = 0; i < 16; ++i) ASSERT_TRUE(pair.client->tx(0).send_copy(payload));
     for (std::size_t i = 0; i < ring.size(); ++i) ring.descriptor(i).region = 99;
-    while (pair.server->rx(0).pending()) EXPECT_TRUE(pair.server->rx(0).receive(buffers).empty());
+    while (pair.server->rx(0).raw().pending()) EXPECT_TRUE(pair.server->rx(0).receive(buffers).empty());
     EXPECT_EQ(ring.tail(), ring.head());
     for (std::size_t i = 0; i < ring.size(); ++i) ring.descriptor(i).region = 1;
     EXPECT_EQ(pair.server->rx(0).counters().dropped_descriptor.get(), 16 * (round + 1));
@@ -80,12 +80,12 @@ TEST(Headroom, ThatIsGivenUpLeavesNoDescriptorThatReachesBeyondItsBuffer) {
     ASSERT_EQ(rx.receive(buffers).size(), packets);
   };
   // All buffers are posted with headroom, then some of them without.
-  const auto ignore = [](std::size_t, std::byte*, Extent, std::uint32_t, std::size_t) {};
+  const auto ignore = [](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t) {};
   for (const std::uint32_t headroom : {64u, 0u}) {
     const std::size_t count = headroom != 0 ? 16 : 3;
     for (std::size_t i = 0; i < count; ++i) ASSERT_TRUE(tx.send_copy(payload));
-    ASSERT_EQ(rx.take(count, ignore).packets, count);
-    ASSERT_EQ(rx.release(count, headroom), count);
+    ASSERT_EQ(rx.raw().take(count, ignore).packets, count);
+    ASSERT_EQ(rx.raw().release(count, headroom), count);
   }
   for (int round = 0; round < 3; ++round) {
     pass(7);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "support/pair.hpp"
+#include "support/refused_calls.hpp"
 
 namespace memif {
 namespace {
@@ -57,8 +58,8 @@ TEST_P(EventFdThreads, WakeWhenTheLinkEnds) {
   RxQueue& rx = own().rx(0);
   const Fd kept(::dup(rx.event_fd()));
   std::thread waiting([&rx] {
-    const std::uint32_t epoch = rx.epoch();
-    while (rx.epoch() == epoch) rx.wait(60s);
+    const std::uint32_t epoch = rx.raw().epoch();
+    while (rx.raw().epoch() == epoch) rx.wait(60s);
   });
   while (rx.counters().sleeps.get() == 0) std::this_thread::yield();
   const auto start = Clock::now();
@@ -66,6 +67,23 @@ TEST_P(EventFdThreads, WakeWhenTheLinkEnds) {
   waiting.join();
   EXPECT_LT(Clock::now() - start, 30s);
   EXPECT_FALSE(readable(kept));
+}
+
+// Whatever stands in the way of signalling the peer's descriptors.
+TEST_P(EventFdThreads, WakeWhenTheLinkEndsThoughNothingCanBeSignalled) {
+  RxQueue& rx = own().rx(0);
+  std::thread waiting([&rx] {
+    const std::uint32_t epoch = rx.raw().epoch();
+    while (rx.raw().epoch() == epoch) rx.wait(120s);
+  });
+  while (rx.counters().sleeps.get() == 0) std::this_thread::yield();
+  const auto start = Clock::now();
+  std::thread([this] {
+    test::refuse_calls({SYS_io_submit, SYS_clone, SYS_clone3});
+    disconnect();
+  }).join();
+  waiting.join();
+  EXPECT_LT(Clock::now() - start, 60s);
 }
 
 TEST_P(EventFdThreads, WakeWhenTheModeChanges) {

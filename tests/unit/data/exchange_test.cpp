@@ -114,7 +114,7 @@ TEST_P(Exchange, LeavesAChainThatDoesNotFitForTheNextBurst) {
     ASSERT_EQ(burst.size(), 1u);
     EXPECT_EQ((*burst.begin()).size(), 100u);
   }
-  EXPECT_TRUE(receiver(pair).pending());
+  EXPECT_TRUE(receiver(pair).raw().pending());
   const RxBurst burst = receiver(pair).receive(in);
   ASSERT_EQ(burst.size(), 1u);
   EXPECT_EQ(content(*burst.begin()), pattern(9000, 2));

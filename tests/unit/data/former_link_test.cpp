@@ -22,10 +22,10 @@ struct Case {
 
 std::vector<Case> cases() {
   static std::array<Buffer, 4> elsewhere;
-  const auto ignore = [](std::size_t, std::byte*, Extent, std::uint32_t, std::size_t) {};
+  const auto ignore = [](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t) {};
   const std::pair<const char*, std::function<void(TxQueue&, RxQueue&)>> calls[] = {
-      {"Room", [](TxQueue& tx, RxQueue& rx) { static_cast<void>(tx.room() + (rx.pending() ? 1 : 0)); }},
-      {"Renew", [](TxQueue& tx, RxQueue& rx) { static_cast<void>(tx.renew()), static_cast<void>(rx.renew()); }},
+      {"Room", [](TxQueue& tx, RxQueue& rx) { static_cast<void>(tx.room() + (rx.raw().pending() ? 1 : 0)); }},
+      {"Renew", [](TxQueue& tx, RxQueue& rx) { static_cast<void>(tx.up()), static_cast<void>(rx.up()); }},
       {"SendCopyAndWait",
        [](TxQueue& tx, RxQueue& rx) {
          static_cast<void>(tx.send_copy(payload));
@@ -39,24 +39,24 @@ std::vector<Case> cases() {
        }},
       {"ReserveAndTake",
        [ignore](TxQueue& tx, RxQueue& rx) {
-         tx.reserve(1, 64, 1, 0, ignore);
-         rx.take(1, ignore);
+         tx.raw().peek(1, 64, 1, 0, ignore);
+         rx.raw().take(1, ignore);
        }},
       {"ForwardAndRelease",
        [](TxQueue& tx, RxQueue& rx) {
          RxBurst none;
          tx.forward(none);
-         rx.release(0);
+         rx.raw().release(0);
        }},
       {"ExchangeAndDisarm",
        [](TxQueue& tx, RxQueue& rx) {
-         tx.exchange(rx, 0, 0);
+         tx.raw().exchange(rx.raw(), 0, 0);
          rx.disarm();
        }},
       {"PlaceAndRemind",
        [](TxQueue& tx, RxQueue& rx) {
-         tx.place(0, 0);
-         rx.remind();
+         tx.raw().place(0, 0);
+         rx.raw().remind();
        }},
   };
   std::vector<Case> all;
@@ -139,7 +139,7 @@ TEST_P(FormerLink, IsNotSeenInAReceivedBurst) {
   EXPECT_EQ(elsewhere.client->tx(0).forward(burst), 0u);
   EXPECT_EQ(own().tx(0).forward(burst), 0u);
   burst.release();
-  EXPECT_EQ(rx.held(), 0u);
+  EXPECT_EQ(rx.raw().held(), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(After, FormerLink, testing::ValuesIn(cases()),

@@ -90,7 +90,7 @@ TEST_P(Forward, LeavesWhatThereIsNoRoomFor) {
   EXPECT_EQ(burst.size(), 3u);
   EXPECT_EQ(out().counters().rejected.get(), 0u);
   burst.release();
-  EXPECT_EQ(in().held(), 0u);
+  EXPECT_EQ(in().raw().held(), 0u);
 }
 
 // The application made them so. They do not keep back what comes after them.

@@ -53,7 +53,7 @@ TEST_P(MaxPacket, IsTheLastThatIsTakenAsAChain) {
   for (const std::size_t size : {9000u, 9001u, 20000u, 60u}) send(size);
   EXPECT_EQ(receive(), (std::vector<std::size_t>{9000, 60}));
   EXPECT_EQ(counters().dropped_oversize.get(), 2u);
-  EXPECT_EQ(rx().held(), 0u);
+  EXPECT_EQ(rx().raw().held(), 0u);
 }
 
 // It is none to be tried again with the whole array.
@@ -78,15 +78,15 @@ TEST_P(MaxPacket, GivesTheSlotsOfDroppedPacketsBack) {
   EXPECT_EQ(receive(), std::vector<std::size_t>{1000});
 }
 
-using Policy = RxQueue::LongPackets;
-constexpr auto ignore = [](std::size_t, std::byte*, Extent, std::uint32_t, std::size_t) {};
+using Policy = RawRx::LongPackets;
+constexpr auto ignore = [](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t) {};
 
 // As long as none of it was handed out, it is dropped whole, also where long packets come in pieces.
 TEST_P(MaxPacket, DropsAPacketWholeWhoseFirstPieceIsTooLong) {
   connect(6000);
   send(30000);
   send(60);
-  const RxQueue::Taken taken = rx().take(4, ignore, Policy::split);
+  const RawRx::Taken taken = rx().raw().take(4, ignore, Policy::split);
   EXPECT_EQ(taken.buffers, 1u);
   EXPECT_EQ(counters().dropped_oversize.get(), 1u);
   EXPECT_TRUE(connected());
@@ -96,8 +96,8 @@ TEST_P(MaxPacket, DropsAPacketWholeWhoseFirstPieceIsTooLong) {
 TEST_P(MaxPacket, EndsTheLinkWhereAPacketInPiecesGoesBeyond) {
   connect(6000);
   send(30000);
-  EXPECT_EQ(rx().take(2, ignore, Policy::split).buffers, 2u);
-  EXPECT_EQ(rx().take(2, ignore, Policy::split).buffers, 0u);
+  EXPECT_EQ(rx().raw().take(2, ignore, Policy::split).buffers, 2u);
+  EXPECT_EQ(rx().raw().take(2, ignore, Policy::split).buffers, 0u);
   EXPECT_TRUE(test::poll_until({&pair->server_context, &pair->client_context}, [this] {
     const Interface& own = GetParam().from_client ? *pair->server : *pair->client;
     return own.info().last_reason && own.info().last_reason->code == make_error_code(Errc::broken_ring);
@@ -112,7 +112,7 @@ TEST_P(MaxPacket, IsCountedForEachPacketInPieces) {
     send(2048);
   }
   std::size_t buffers_taken = 0;
-  while (const std::size_t n = rx().take(1, ignore, Policy::split).buffers) buffers_taken += n;
+  while (const std::size_t n = rx().raw().take(1, ignore, Policy::split).buffers) buffers_taken += n;
   EXPECT_EQ(buffers_taken, 8u * 4);
   EXPECT_TRUE(rx().up());
   EXPECT_EQ(counters().bytes.get(), 8u * 8048);
@@ -143,7 +143,7 @@ TEST(BadDescriptors, InALongPacketCostAllOfIt) {
   ASSERT_TRUE(pair.client->tx(0).send_copy(std::vector<std::byte>(12000)));
   ASSERT_TRUE(pair.client->tx(0).send_copy(std::vector<std::byte>(60)));
   RawRing(*pair.server, false).descriptor(1).region = 99;
-  EXPECT_EQ(pair.server->rx(0).take(3, ignore, Policy::split).buffers, 1u);
+  EXPECT_EQ(pair.server->rx(0).raw().take(3, ignore, Policy::split).buffers, 1u);
   EXPECT_EQ(pair.server->rx(0).counters().dropped_descriptor.get(), 1u);
   EXPECT_EQ(pair.server->rx(0).counters().bytes.get(), 60u);
 }
@@ -163,9 +163,9 @@ TEST(TxCounters, CountEveryByteOfHugePostedBuffers) {
   ASSERT_EQ(burst.size(), 64u);
   for (const Buffer& buffer : burst.buffers()) EXPECT_EQ(buffer.capacity(), 1u << 20);
   struct Claim {
-    Extent extent(std::size_t) const { return Extent::of(64u << 20); }
+    DescriptorWord word(std::size_t) const { return DescriptorWord::of(64u << 20); }
   };
-  EXPECT_EQ(tx.publish(64, Claim{}).buffers, 0u);
+  EXPECT_EQ(tx.raw().publish(64, Claim{}).buffers, 0u);
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct alignas(64) Memory {
 
 wire::Descriptor descriptor(std::size_t offset) {
   wire::Descriptor one{};
-  one.word0 = RawDescriptor::make_word0(0, length);
+  one.word0 = DescriptorWord::of(length).value;
   one.offset = static_cast<std::uint32_t>(offset);
   return one;
 }
@@ -49,13 +49,13 @@ TEST(OverlappingBuffers, AreForwardedAsIfTheyDidNot) {
     memory.s2m[0] = descriptor(from);
     memory.m2s[0] = descriptor(to);
     memory.s2m_header.head = memory.m2s_header.head = 1;
-    Port port({}, std::nullopt, [] {});
-    port.set_link(server_link(memory));
+    Queues queues({}, std::nullopt, [] {});
+    queues.set_link(server_link(memory));
 
     std::array<Buffer, 4> buffers;
-    RxBurst burst = port.rx(0).receive(buffers);
+    RxBurst burst = queues.rx(0).receive(buffers);
     ASSERT_EQ(burst.size(), 1u);
-    ASSERT_EQ(port.tx(0).forward(burst), 1u);
+    ASSERT_EQ(queues.tx(0).forward(burst), 1u);
     EXPECT_EQ(memory.m2s_header.tail, 1);
     const std::byte* const copy = reinterpret_cast<const std::byte*>(&memory) + to;
     for (std::size_t i = 0; i < length; ++i) ASSERT_EQ(copy[i], static_cast<std::byte>(50 + i)) << i;

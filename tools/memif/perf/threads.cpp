@@ -48,8 +48,8 @@ void PerfThreads::add(const Port& port, PerfRole role) {
     if (role != PerfRole::send)
       for (std::size_t rx = i; rx < receivers; rx += reflects ? senders : receivers) job.rx.push_back(&port.rx(rx));
     if (job.tx == nullptr && job.rx.empty()) continue;
-    for (RxQueue* rx : job.rx) rx->renew();
-    if (job.tx != nullptr) job.tx->renew();
+    for (RxQueue* rx : job.rx) rx->up();
+    if (job.tx != nullptr) job.tx->up();
     if (!cpus_.empty()) job.cpu = cpus_[members_.size() % cpus_.size()];
     members_.push_back({std::make_unique<PerfWorker>(std::move(job), mode_, load_), role});
   }

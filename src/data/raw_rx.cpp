@@ -1,8 +1,10 @@
+#include <array>
 #include <ctime>
 #include <poll.h>
+#include <sys/eventfd.h>
 
 #include <memif/detail/uncancelled.hpp>
-#include <memif/rx_queue.hpp>
+#include <memif/detail/raw_rx.hpp>
 
 #include "data/queues.hpp"
 #include "memory/interrupt.hpp"
@@ -38,8 +40,8 @@ nanoseconds left_until(const std::optional<SteadyTime>& deadline) noexcept {
 
 }  // namespace
 
-RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept
-    : Queue(port, index),
+RawRx::RawRx(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept
+    : Queue(owner, index),
       max_packet_(config.max_packet),
       headroom_(config.headroom),
       mode_(config.rx_mode),
@@ -47,8 +49,8 @@ RxQueue::RxQueue(detail::Port& port, std::uint16_t index, const InterfaceConfig&
       spin_now_(config.spin),
       counters_(published != nullptr ? *published : own_counters_) {}
 
-void RxQueue::refresh() noexcept {
-  if (!pay_attention()) return;
+void RawRx::refresh() noexcept {
+  if (!take_over()) return;
   const Uncancelled uncancelled;  // letting go of a link closes descriptors
   if (adopt_link()) {
     detail::LinkRing* ring = link_ != nullptr && index_ < link_->rx.size() ? &link_->rx[index_] : nullptr;
@@ -64,7 +66,7 @@ void RxQueue::refresh() noexcept {
       if (client_) {
         headroom_ = link_->posted_headroom;
         shortest_room_ = buffer_size_ - headroom_;
-        posted_word0_ = RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), shortest_room_);
+        posted_ = DescriptorWord::of(shortest_room_, false, link_->buffer_region);
         publish_offset_ = static_cast<std::uint16_t>(ring_.size());
         // Seen from the receiving end, buffers not yet posted are buffers held.
         if (!link_->posted) released_ = static_cast<std::uint16_t>(-static_cast<int>(ring_.size()));
@@ -84,7 +86,7 @@ void RxQueue::refresh() noexcept {
 }
 
 // A queue whose mode is polling has no reason to sleep, unless its application does so by itself.
-void RxQueue::mask_interrupts() noexcept {
+void RawRx::mask_interrupts() noexcept {
   if (mode() == RxMode::polling && !armed_)
     ring_.stay_awake();
   else
@@ -92,51 +94,49 @@ void RxQueue::mask_interrupts() noexcept {
 }
 
 // An adaptive one has none as long as packets keep coming.
-void RxQueue::found_awake() noexcept {
+void RawRx::found_awake() noexcept {
   constexpr std::uint32_t enough = 64;
   if (++waits_awake_ == enough && mode() == RxMode::adaptive) ring_.stay_awake();
 }
 
-std::byte* RxQueue::resolve(const RawDescriptor& descriptor, std::uint16_t index) noexcept {
-  const std::uint32_t length = descriptor.length();
+std::byte* RawRx::resolve(const RawDescriptor& descriptor, std::uint16_t index) noexcept {
+  const std::uint32_t length = descriptor.word.length();
   if (client_) return length - 1 < room(index) ? base_ + offsets_[ring_.slot(index)] : nullptr;
-  const detail::RegionView* view = region(descriptor.region());
+  const detail::RegionView* view = region(descriptor.word.region());
   const std::uint64_t offset = descriptor.offset;
   if (view == nullptr || length == 0 || offset + length > view->size) return nullptr;
-  tag_ = RawDescriptor::make_tag(descriptor.region(), false);
+  tag_ = DescriptorWord::of(0, false, descriptor.word.region()).tag();
   view_ = *view;
   limit_singles();
   return view->base + offset;
 }
 
 // Client: offsets have headroom in them; buffers lie one stride apart from the first.
-std::uint32_t RxQueue::buffer_start(std::uint32_t offset) const noexcept {
+std::uint32_t RawRx::buffer_start(std::uint32_t offset) const noexcept {
   if (link_->placed) return offset;
   const std::uint64_t first = link_->first_buffer;
   return static_cast<std::uint32_t>(first + (offset - first) / link_->buffer_stride * link_->buffer_stride);
 }
 
-std::uint32_t RxQueue::room(std::uint16_t index) const noexcept {
+std::uint32_t RawRx::room(std::uint16_t index) const noexcept {
   const std::uint32_t offset = offsets_[ring_.slot(index)];
   return buffer_size_ - (offset - buffer_start(offset));
 }
 
-void RxQueue::count_drop(Drop why, std::size_t buffers) noexcept {
+// The verdicts of which packets are dropped, with their counters and their numbers in the probe (docs/probes.md).
+void RawRx::drop(std::uint16_t first, const Chain& chain) noexcept {
+  const int why = chain.verdict == Verdict::bad_descriptor ? 0 : chain.verdict == Verdict::too_many_buffers ? 1 : 2;
   Counter* const counters[] = {&counters_.dropped_descriptor, &counters_.dropped_long, &counters_.dropped_oversize};
-  counters[static_cast<int>(why)]->add(1);
-  MEMIF_PROBE(rx_drop, &port_, index_, buffers, static_cast<int>(why));
-}
-
-// Slots taken that nobody will release: marked, and given back with what is before them.
-void RxQueue::drop(std::uint16_t first, std::size_t count) noexcept {
-  dropped_count_ += count;
-  for (; count != 0; --count, ++first) {
+  counters[why]->add(1);
+  detail::probe_rx_drop(&owner_, index_, chain.parts, why);
+  dropped_count_ += chain.parts;
+  for (; first != chain.end; ++first) {
     const std::uint16_t slot = ring_.slot(first);
     dropped_[slot / 64] |= std::uint64_t{1} << (slot % 64);
   }
 }
 
-bool RxQueue::take_drop_mark(std::uint16_t index) noexcept {
+bool RawRx::take_drop_mark(std::uint16_t index) noexcept {
   const std::uint16_t slot = ring_.slot(index);
   const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
   if (dropped_count_ == 0 || (dropped_[slot / 64] & bit) == 0) return false;
@@ -146,23 +146,22 @@ bool RxQueue::take_drop_mark(std::uint16_t index) noexcept {
 }
 
 // Client: what the slot's descriptor must say for its buffer to be filled `headroom_` bytes after its start.
-void RxQueue::post(std::uint16_t index) noexcept {
+void RawRx::post(std::uint16_t index) noexcept {
   std::uint32_t& offset = offsets_[ring_.slot(index)];
   if (!link_->placed) offset = buffer_start(offset) + headroom_;
-  ring_.update(index, posted_word0_, offset);
+  ring_.update(index, posted_, offset);
 }
 
-void RxQueue::change_headroom(std::uint32_t headroom) noexcept {
+void RawRx::change_headroom(std::uint32_t headroom) noexcept {
   if (!client_ || headroom >= buffer_size_) return;
   headroom_ = headroom;
-  posted_word0_ =
-      RawDescriptor::make_word0(RawDescriptor::make_tag(link_->buffer_region, false), buffer_size_ - headroom);
+  posted_ = DescriptorWord::of(buffer_size_ - headroom, false, link_->buffer_region);
   shortest_room_ = std::min(shortest_room_, buffer_size_ - headroom);
   limit_singles();
 }
 
 // What was dropped before, between and right after the oldest `count` buffers that were handed out goes back with them.
-std::size_t RxQueue::give_back_singly(std::size_t count) noexcept {
+std::size_t RawRx::give_back_singly(std::size_t count) noexcept {
   std::size_t released = 0;
   for (; released_ != next_; ++released_) {
     if (!take_drop_mark(released_)) {
@@ -175,14 +174,14 @@ std::size_t RxQueue::give_back_singly(std::size_t count) noexcept {
   return released;
 }
 
-bool RxQueue::more_published() noexcept {
+bool RawRx::more_published() noexcept {
   const std::uint16_t before = limit_;
   look();
   if (limit_ != before) unfinished_ = false;
   return limit_ != before;
 }
 
-bool RxQueue::arm() noexcept {
+bool RawRx::arm() noexcept {
   if (pending()) return false;
   if (!up()) return true;
   armed_ = true;
@@ -192,8 +191,8 @@ bool RxQueue::arm() noexcept {
   return false;
 }
 
-void RxQueue::disarm() noexcept {
-  if (attention()) refresh();
+void RawRx::disarm() noexcept {
+  if (link_changed()) refresh();
   if (!up()) return;
   mask_interrupts();
   if (drain_interrupt(event_fd_)) count_interrupt();
@@ -201,31 +200,36 @@ void RxQueue::disarm() noexcept {
 
 // A correct peer interrupts at most once for each time that it moves its index. One that does not stop (its eventfd may
 // be a semaphore with a count of 2^64) would keep this thread from ever sleeping.
-void RxQueue::count_interrupt() noexcept {
+void RawRx::count_interrupt() noexcept {
   constexpr std::uint32_t most_idle_interrupts = 1000;
   counters_.interrupts.add(1);
   if (limit_ != std::exchange(interrupted_at_, limit_)) idle_interrupts_ = 0;
   if (++idle_interrupts_ == most_idle_interrupts) broken("the peer interrupts without end and sends nothing");
 }
 
-void RxQueue::sleep(nanoseconds timeout) noexcept {
+void RawRx::sleep(nanoseconds timeout) noexcept {
   if (!arm()) return;
   if (!up()) {
-    port_.wait_for_change(*this, timeout);
+    owner_.wait_for_change(*this, timeout);
     return;
   }
-  if (!port_.fall_asleep(*this)) return;
+  if (!wake_fd_) wake_fd_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  // Without that descriptor, a change of the link is noticed by looking now and then.
+  constexpr nanoseconds look_after = std::chrono::milliseconds(100);
+  if (!wake_fd_ && (timeout < nanoseconds::zero() || timeout > look_after)) timeout = look_after;
+  if (!owner_.fall_asleep(*this)) return;
   counters_.sleeps.add(1);
-  pollfd descriptor{.fd = event_fd_, .events = POLLIN, .revents = 0};
+  std::array descriptors{pollfd{.fd = event_fd_, .events = POLLIN, .revents = 0},
+                         pollfd{.fd = wake_fd_.get(), .events = POLLIN, .revents = 0}};
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
   const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
-  const bool signalled = ::ppoll(&descriptor, 1, timeout < nanoseconds::zero() ? nullptr : &limit, nullptr) > 0;
-  port_.wake_up(*this);
+  ::ppoll(descriptors.data(), descriptors.size(), timeout < nanoseconds::zero() ? nullptr : &limit, nullptr);
+  owner_.wake_up(*this);
   mask_interrupts();
-  if (signalled && drain_interrupt(event_fd_)) count_interrupt();
+  if (descriptors[0].revents != 0 && drain_interrupt(event_fd_)) count_interrupt();
 }
 
-bool RxQueue::wait(nanoseconds timeout) noexcept {
+bool RawRx::wait(nanoseconds timeout) noexcept {
   if (pending()) {
     found_awake();
     return true;
@@ -259,21 +263,21 @@ bool RxQueue::wait(nanoseconds timeout) noexcept {
 
 // After a wait that slept: if the longest spin would have found something, spinning is worth while at this load; if
 // not, less and less.
-void RxQueue::adapt(nanoseconds waited, bool found) noexcept {
+void RawRx::adapt(nanoseconds waited, bool found) noexcept {
   if (waited > spin_)
     spin_now_ /= 2;
   else if (found)
     spin_now_ = spin_;
 }
 
-int RxQueue::event_fd() const noexcept {
-  const std::shared_ptr<detail::Link> link = port_.link();
+int RawRx::event_fd() const noexcept {
+  const std::shared_ptr<detail::Link> link = owner_.link();
   return link != nullptr && index_ < link->rx.size() ? link->rx[index_].interrupt.get() : -1;
 }
 
-void RxQueue::set_mode(RxMode mode) noexcept {
+void RawRx::set_mode(RxMode mode) noexcept {
   mode_.store(mode, std::memory_order_relaxed);
-  port_.raise(*this);
+  owner_.raise(*this);
 }
 
 }  // namespace memif

@@ -1,0 +1,109 @@
+#include <memif/detail/uncancelled.hpp>
+#include <memif/detail/raw_tx.hpp>
+
+#include "data/queues.hpp"
+#include "memory/interrupt.hpp"
+
+namespace memif {
+RawTx::RawTx(detail::Queues& owner, std::uint16_t index, TxCounters* published) noexcept
+    : Queue(owner, index), counters_(published != nullptr ? *published : own_counters_) {}
+
+void RawTx::refresh() noexcept {
+  const bool loses_part = held() != 0;
+  const Uncancelled uncancelled;  // letting go of a link closes descriptors
+  if (!take_over() || !adopt_link()) return;
+  detail::LinkRing* ring = link_ != nullptr && index_ < link_->tx.size() ? &link_->tx[index_] : nullptr;
+  if (loses_part) {
+    part_ = 0;
+    count_rejected();
+    ring = nullptr;                                   // for a call
+    user_.store(nullptr, std::memory_order_relaxed);  // and look again
+  }
+  attach(ring);
+  limit_offset_ = 0;
+  offsets_vary_ = false;
+  posted_ = nullptr;
+  alike_ = {};
+  alike_ahead_ = 0;
+  if (ring == nullptr) return;
+  posted_ = ring->posted.get();
+  if (client_) {
+    limit_offset_ = limit_ = static_cast<std::uint16_t>(ring_.size());
+    own_tag_ = DescriptorWord::of(0, false, link_->buffer_region).tag();
+  }
+}
+
+void RawTx::notify() noexcept {
+  signal_interrupt(event_fd_, link_->tx[index_].interrupt.user());
+  counters_.interrupts.add(1);
+}
+
+std::byte* RawTx::resolve(const RawDescriptor& descriptor) noexcept {
+  const detail::RegionView* view = region(descriptor.word.region());
+  const std::uint64_t offset = descriptor.offset;
+  const std::uint32_t capacity = descriptor.word.length();
+  if (view == nullptr || capacity == 0 || offset + capacity > view->size) return nullptr;
+  if (capacity <= max_part && descriptor.word.flags() == 0) {
+    alike_ = descriptor.word;
+    view_ = *view;
+  }
+  return view->base + offset;
+}
+
+// Another descriptor is about to take the place of alike_.
+void RawTx::forget_alike() noexcept {
+  for (; alike_ahead_ != 0; --alike_ahead_) posted_[slot(alike_ahead_ - 1)] = bound(alike_);
+}
+
+// As a server: what the client posted there is to be read again.
+void RawTx::take_back(std::size_t after) noexcept {
+  if (client_) return;
+  constexpr std::uint64_t flags = 0xffff;
+  const DescriptorWord posted =
+      after < alike_ahead_ ? alike_ : DescriptorWord{(posted_[slot(after)] + DescriptorWord::of(1).value) & ~flags};
+  ring_.store_word(static_cast<std::uint16_t>(next_ + after), posted);
+}
+
+// Their slots are free again, as a server with the descriptors that the client posted.
+void RawTx::give_up_held() noexcept {
+  forget_alike();
+  for (std::size_t n = held(); n != 0; --n) {
+    --next_;
+    take_back(0);
+  }
+  part_ = 0;
+  counters_.rejected.add(1);
+}
+
+// Server: the slots from the front up to `end` go back without a packet, since one of their buffers cannot be used.
+void RawTx::give_back(std::uint16_t end) noexcept {
+  detail::probe_tx_drop(&owner_, index_, static_cast<std::uint16_t>(end - next_), 0);
+  for (; next_ != end; ++next_) {
+    const RawDescriptor descriptor = ring_.load(next_);
+    ring_.store_word(next_, DescriptorWord::of(0, false, descriptor.word.region()));
+    counters_.dropped_buffer.add(1);
+  }
+  if (ring_.publish_to_receiver(next_)) notify();
+}
+
+std::size_t RawTx::room(std::size_t wanted) noexcept {
+  if (link_changed()) refresh();
+  return find_free(0, std::min<std::size_t>(wanted, ring_.size()));
+}
+
+bool RawTx::exchange(RawRx& from, std::uint16_t slot, std::size_t after) noexcept {
+  if (link_changed()) refresh();
+  if (!up() || !client_ || from.link_ != link_ || slot >= from.ring_.size() || find_free(after, 1) == 0) return false;
+  const auto index = static_cast<std::uint16_t>(next_ + after);
+  std::uint32_t& outgoing = offsets_[ring_.slot(index)];
+  std::uint32_t& incoming = from.offsets_[slot];
+  const std::uint32_t headroom = incoming - from.buffer_start(incoming);
+  const std::uint32_t freed = outgoing;
+  outgoing = incoming - headroom;
+  incoming = freed + headroom;
+  ring_.store_offset(index, outgoing);
+  from.ring_.store_offset(slot, incoming);
+  return true;
+}
+
+}  // namespace memif
