@@ -9,12 +9,12 @@ command=(common net capture bridge/dump/manual/observe/perf/ping/replay)
 
 # The public headers are in folders for their users. These are their layers.
 declare -A layer_of=(
-  [error]=base [fd]=base [config]=base [stats]=base [event_loop]=base
-  [detail/this_thread]=base [detail/uncancelled]=base [detail/usdt]=base
-  [detail/wire]=memory [detail/asymmetric_fence]=memory [detail/ring]=memory
+  [version]=base [error]=base [fd]=base [config]=base [stats]=base [event_loop]=base
+  [detail/this_thread]=base [detail/uncancelled]=base [detail/probes]=base [detail/variant]=base
+  [detail/wire]=memory [detail/asymmetric_fence]=memory [detail/descriptor]=memory [detail/ring]=memory
   [observe]=observe
-  [packet]=data [queue]=data [rx_queue]=data [tx_queue]=data [detail/queue]=data [detail/rx_queue_rest]=data
-  [detail/rx_queue_run]=data [detail/tx_queue_client]=data [detail/tx_queue_server]=data
+  [packet]=data [rx_queue]=data [tx_queue]=data [raw]=data [detail/queue]=data
+  [detail/raw_rx]=data [detail/rx_chains]=data [detail/raw_tx]=data [detail/tx_chains]=data
   [context]=control [memif]=control
 )
 
@@ -23,7 +23,7 @@ complain() { echo "$1:$2: $3" >&2; failures=$((failures + 1)); }
 
 # Prints "file line kind name" for every include of the project's own headers in files below a folder; kind is < or ".
 includes() {
-  grep -rHnoE --include='*.[ch]pp' '^[[:space:]]*#[[:space:]]*include[[:space:]]*(<memif/[^>]+>|"[^"]+")' "$@" |
+  grep -rHnoE --include='*.[ch]pp' '^[[:space:]]*#[[:space:]]*include[[:space:]]*(<memif/[^>]+>|"[^" ]+")' "$@" |
     sed -E 's/^([^:]+):([0-9]+):[^<"]*(["<])([^">]*).*/\1 \2 \3 \4/'
 }
 
