@@ -51,7 +51,8 @@ class Receiver {
       case 10:
         return rx.set_mode(static_cast<RxMode>(input_.upto(2)));
       case 11:
-        require(rx.wait(std::chrono::nanoseconds(0)) || rx.raw().held() <= world_.ring_size(), "a wait of no time ends");
+        require(rx.wait(std::chrono::nanoseconds(0)) || rx.raw().held() <= world_.ring_size(),
+                "a wait of no time ends");
         return;
       case 12:
         return rx.raw().remind();

@@ -108,15 +108,15 @@ class Sender {
     std::array<std::uint32_t, most_buffers> slots{};
     parts_.assign(max, {});
     begin_call();
-    const std::size_t shown =
-        tx.raw().peek(packets, size, max, after,
-                   [&](std::size_t i, std::byte* data, DescriptorWord word, std::uint32_t capacity, std::size_t index) {
-                     const auto slot = static_cast<std::uint32_t>(index);
-                     require(i < max, "no more buffers than asked for");
-                     check(tx, data, word.length(), capacity, slot);
-                     parts_[i] = {data, word.length(), word.more()};
-                     slots[i] = slot;
-                   });
+    const std::size_t shown = tx.raw().peek(
+        packets, size, max, after,
+        [&](std::size_t i, std::byte* data, DescriptorWord word, std::uint32_t capacity, std::size_t index) {
+          const auto slot = static_cast<std::uint32_t>(index);
+          require(i < max, "no more buffers than asked for");
+          check(tx, data, word.length(), capacity, slot);
+          parts_[i] = {data, word.length(), word.more()};
+          slots[i] = slot;
+        });
     require(shown <= max, "no more buffers than asked for");
     check_shown(tx, size, std::span(slots).first(shown), after);
     parts_.resize(after == 0 ? shown : 0);  // else they are not the next to be sent
@@ -149,7 +149,8 @@ class Sender {
     const std::uint16_t before = next_of(tx);
     const std::uint64_t packets = tx.counters().packets.get(), bytes = tx.counters().bytes.get();
     const InPlace source{parts_.data()};
-    const auto published = elsewhere ? tx.raw().publish(parts_.size(), Elsewhere{source}) : tx.raw().publish(parts_.size(), source);
+    const auto published =
+        elsewhere ? tx.raw().publish(parts_.size(), Elsewhere{source}) : tx.raw().publish(parts_.size(), source);
     require(published.buffers <= parts_.size() && published.packets <= published.buffers, "no more than was given");
     require(static_cast<std::uint16_t>(next_of(tx) - before) == published.buffers, "the index says what was published");
     std::uint64_t length = 0;
@@ -174,7 +175,8 @@ class Sender {
     const std::uint16_t before = next_of(tx);
     const std::uint64_t packets = tx.counters().packets.get();
     if (tx.raw().hold(count, InPlace{parts_.data()})) {
-      require(tx.raw().held() == held + count && tx.raw().held() < world_.ring_size(), "a slot is left for the packet's end");
+      require(tx.raw().held() == held + count && tx.raw().held() < world_.ring_size(),
+              "a slot is left for the packet's end");
       require(static_cast<std::uint16_t>(next_of(tx) - before) == count, "what is held is not the next to be sent");
       parts_.erase(parts_.begin(), parts_.begin() + static_cast<std::ptrdiff_t>(count));
     } else {

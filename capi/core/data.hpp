@@ -134,7 +134,8 @@ struct ShowBuffers {
   Buffer* buffers;
   TxState* state;
 
-  void operator()(std::size_t i, std::byte* data, DescriptorWord word, std::uint32_t room, std::size_t slot) const noexcept {
+  void operator()(std::size_t i, std::byte* data, DescriptorWord word, std::uint32_t room,
+                  std::size_t slot) const noexcept {
     if (word.more()) state->chains = true;
     write_buffer(buffers[i], slot, state, whole ? DescriptorWord::of(room, word.more()) : word, data);
   }

@@ -133,9 +133,10 @@ class GapCloser {
   Place place(std::size_t after) noexcept {
     const std::uint16_t first = queue_.slot(0);
     Place found;
-    queue_.peek(1, 1, 1, after, [&found](std::size_t, std::byte* data, DescriptorWord, std::uint32_t room, std::size_t) {
-      found = {data, room};
-    });
+    queue_.peek(1, 1, 1, after,
+                [&found](std::size_t, std::byte* data, DescriptorWord, std::uint32_t room, std::size_t) {
+                  found = {data, room};
+                });
     if (queue_.slot(0) != first) state_.allocated = 0;
     return found;
   }

@@ -24,8 +24,8 @@ class InterfaceImpl;
 
 // One end of a memif. Owned by its context; lives until Context::remove() or the context's end.
 //
-// Threads: the control thread only, except rx()/tx() and what they return (see rx_queue.hpp, tx_queue.hpp), rx_rings(), tx_rings(),
-// info() and connected(), which are for any thread.
+// Threads: the control thread only, except rx()/tx() and what they return (see rx_queue.hpp, tx_queue.hpp), rx_rings(),
+// tx_rings(), info() and connected(), which are for any thread.
 class Interface {
  public:
   const InterfaceConfig& config() const noexcept;

@@ -47,7 +47,7 @@ enum class Errc {
   closed,               // this side removed or disconnected the interface
   evicted,              // dropped to make room for newer half-open connections
   too_much_memory,      // the peer's regions come to more than InterfaceConfig::max_peer_memory
-  fds_not_closed,       // too many descriptors that the peer's user sent are still being closed
+  fds_not_closed,       // too much that the peer's user has left is still being closed
 };
 
 const std::error_category& memif_category() noexcept;

@@ -40,10 +40,10 @@ class Buffer {
   friend class TxBurst;
   friend class TxQueue;
 
-  // word_ is the buffer's DescriptorWord, and in the bits that are zero there: from bit 1 "received", then the slot of a
-  // received buffer or the capacity of one to be sent. A buffer is 16 bytes, and the burst loops write or read one for
-  // every packet; its second half is one word because a load finds what a store left in the processor's store buffer
-  // only if that store covers all of it.
+  // word_ is the buffer's DescriptorWord, and in the bits that are zero there: from bit 1 "received", then the slot of
+  // a received buffer or the capacity of one to be sent. A buffer is 16 bytes, and the burst loops write or read one
+  // for every packet; its second half is one word because a load finds what a store left in the processor's store
+  // buffer only if that store covers all of it.
   static constexpr std::uint32_t received_bit = 2;
   static constexpr unsigned value_shift = 2;
   static constexpr std::uint32_t max_capacity = ~std::uint32_t{0} >> value_shift;  // of more, the rest is not used

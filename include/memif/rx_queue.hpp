@@ -34,8 +34,8 @@ class MEMIF_VARIANT RxQueue {
   bool wait(std::chrono::nanoseconds timeout) noexcept { return raw_.wait(timeout); }
 
   // For a loop of the application's own around event_fd(). arm() asks the peer for an interrupt and returns true if it
-  // is then safe to sleep; false if packets are waiting, and nothing was armed. Call disarm() when the descriptor became
-  // readable.
+  // is then safe to sleep; false if packets are waiting, and nothing was armed. Call disarm() when the descriptor
+  // became readable.
   bool arm() noexcept { return raw_.arm(); }
   void disarm() noexcept { raw_.disarm(); }
 

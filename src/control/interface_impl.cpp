@@ -31,7 +31,7 @@ InterfaceImpl::InterfaceImpl(ContextImpl& context, InterfaceConfig config, Addre
       config_(std::move(config)),
       address_(std::move(address)),
       queues_(std::make_shared<Queues>(config_, make_publication(context, config_),
-                                   [waker = context.waker()] { waker->wake(waker->alarm); })),
+                                       [waker = context.waker()] { waker->wake(waker->alarm); })),
       reconnect_(context.reactor(), [this] { connect(); }),
       rings_(all_rings()) {
   face_.impl_ = this;

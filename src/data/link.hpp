@@ -6,8 +6,8 @@
 #include <vector>
 
 #include <memif/config.hpp>
-#include <memif/fd.hpp>
 #include <memif/detail/queue.hpp>
+#include <memif/fd.hpp>
 
 #include "base/shared_fd.hpp"
 #include "memory/region.hpp"
@@ -30,17 +30,17 @@ struct Link final : FaultObserver {
   bool client = false;
   bool guarded = false;  // some of its pages can vanish
   std::vector<Region> regions;
-  std::vector<RegionView> views;      // of `regions`, same order
-  std::vector<LinkRing> rx, tx;       // by queue index
-  std::uint16_t buffer_region = 0;    // client
-  std::uint32_t buffer_size = 0;      // client
-  std::uint32_t buffer_stride = 0;    // client
-  std::uint64_t first_buffer = 0;     // client: offset in its region
-  bool placed = false;                // client: the application says where each buffer is, they lie on no grid
-  std::uint32_t posted_headroom = 0;  // client: that of the buffers posted when the link came up
-  bool posted = false;                // client: all receive buffers were posted when the link came up
-  std::atomic<bool> failed{false};    // a queue found the peer broken: not to be adopted again
-  std::atomic<bool> vanished{false};  // the peer took memory away that was in use
+  std::vector<RegionView> views;              // of `regions`, same order
+  std::vector<LinkRing> rx, tx;               // by queue index
+  std::uint16_t buffer_region = 0;            // client
+  std::uint32_t buffer_size = 0;              // client
+  std::uint32_t buffer_stride = 0;            // client
+  std::uint64_t first_buffer = 0;             // client: offset in its region
+  bool placed = false;                        // client: the application says where each buffer is, they lie on no grid
+  std::uint32_t posted_headroom = 0;          // client: that of the buffers posted when the link came up
+  bool posted = false;                        // client: all receive buffers were posted when the link came up
+  std::atomic<bool> failed{false};            // a queue found the peer broken: not to be adopted again
+  std::atomic<bool> vanished{false};          // the peer took memory away that was in use
   std::atomic<FaultObserver*> user{nullptr};  // the interface's queues
 
   const LinkRing* ring(bool s2m, std::uint16_t index) const noexcept;

@@ -3,8 +3,8 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-#include <memif/detail/uncancelled.hpp>
 #include <memif/detail/raw_rx.hpp>
+#include <memif/detail/uncancelled.hpp>
 
 #include "data/queues.hpp"
 #include "memory/interrupt.hpp"

@@ -1,5 +1,5 @@
-#include <memif/detail/uncancelled.hpp>
 #include <memif/detail/raw_tx.hpp>
+#include <memif/detail/uncancelled.hpp>
 
 #include "data/queues.hpp"
 #include "memory/interrupt.hpp"

@@ -160,13 +160,11 @@ TEST_P(SingleLoads, SoThatWhatWasCheckedIsWhatIsUsed) {
   begin();
   static std::uint32_t length;
   length = 1;
-  link.meddle = [](wire::Descriptor& descriptor) {
-    descriptor.word0 = DescriptorWord::of(length++, false, 0).value;
-  };
+  link.meddle = [](wire::Descriptor& descriptor) { descriptor.word0 = DescriptorWord::of(length++, false, 0).value; };
   arrive({1, 1, 1, 1, 1});
   std::vector<std::uint32_t> lengths;
-  link.rx().raw().take(ring_size,
-                 [&](std::size_t, std::byte*, DescriptorWord word, auto...) { lengths.push_back(word.length()); });
+  link.rx().raw().take(
+      ring_size, [&](std::size_t, std::byte*, DescriptorWord word, auto...) { lengths.push_back(word.length()); });
   EXPECT_EQ(lengths, (std::vector<std::uint32_t>{1, 2, 3, 4, 5}));
   if (client()) return;
   make_room(3);
@@ -198,10 +196,11 @@ TEST_P(SingleLoads, SoThatABufferThatWentBackIsNotShownWhenItIsMended) {
   make_room(2);
   const auto shown = [&] {
     std::vector<std::size_t> slots;
-    link.tx().raw().peek(3, 100, ring_size, 0, [&](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t slot) {
-      EXPECT_EQ(slot, link.tx().raw().slot(slots.size()));
-      slots.push_back(slot);
-    });
+    link.tx().raw().peek(3, 100, ring_size, 0,
+                         [&](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t slot) {
+                           EXPECT_EQ(slot, link.tx().raw().slot(slots.size()));
+                           slots.push_back(slot);
+                         });
     return slots;
   };
   if (client()) {  // it goes by its own table

@@ -1,4 +1,5 @@
-// An asymmetric fence: a full fence that one thread has all others pass: those of this process and of every other one that uses memifpp.
+// An asymmetric fence: a full fence that one thread has all others pass, those of this process and of every other one
+// that uses memifpp.
 //
 // Where one side of an agreement acts often and the other rarely, the rare one makes both sides' fences: membarrier(2)
 // interrupts each processor that runs such a thread. The other side only has to keep the compiler from reordering.

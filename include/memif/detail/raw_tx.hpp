@@ -181,8 +181,8 @@ class MEMIF_VARIANT alignas(128) RawTx : public detail::Queue {
   std::uint16_t limit_offset_ = 0;  // client: the ring size, since a slot is free once the peer has passed it
   std::uint32_t own_tag_ = 0;       // client: region of its buffers, no flags
   bool offsets_vary_ = false;       // client: descriptors may point elsewhere than to the start of their slot's buffer
-  DescriptorWord alike_{};          // server: the last descriptor that resolve() found good, no flags; its region is view_
-  std::size_t alike_ahead_ = 0;     // server: of so many slots from next_ on the descriptors were like that when read
+  DescriptorWord alike_{};       // server: the last descriptor that resolve() found good, no flags; its region is view_
+  std::size_t alike_ahead_ = 0;  // server: of so many slots from next_ on the descriptors were like that when read
   std::uint64_t* posted_ = nullptr;  // server: of the others, as each was read and checked, its bound()
   std::uint16_t part_ = 0;           // buffers that hold() accepted, which lie before next_, ...
   std::uint64_t part_after_ = 0;     // ... as long as no more packets than these were published

@@ -11,7 +11,7 @@
 //                                                                   a receiver never sleeps on a packet (no lost
 //                                                                   wakeup)
 //   C  the same, after stay_awake()                                 B without the sender's fence: a receiver that has
-//              release, relaxed       seq_cst, asymmetric_fence()       said that it stays awake has the sender pass one
+//              release, relaxed   seq_cst, asymmetric_fence()       said that it stays awake has the sender pass one
 //                                                                   before it looks. Waiting for the store of the index
 //                                                                   means waiting for the packets', which are stored
 //                                                                   into lines that the receiver has; a sender that

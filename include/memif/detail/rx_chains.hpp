@@ -64,9 +64,9 @@ inline bool RawRx::look_further(std::uint16_t first) noexcept {
   return !unfinished_;
 }
 
-// One packet of any kind, from `first` on, of which the sink sees what fits behind the `at` buffers that it has already:
-// chains, another region, descriptors that lie. Walked to its end in one call, even if it is to be dropped. No slot
-// changes hands: the caller hands the packet out, drops it or leaves it, as the verdict says.
+// One packet of any kind, from `first` on, of which the sink sees what fits behind the `at` buffers that it has
+// already: chains, another region, descriptors that lie. Walked to its end in one call, even if it is to be dropped. No
+// slot changes hands: the caller hands the packet out, drops it or leaves it, as the verdict says.
 template <class Sink>
 RawRx::Chain RawRx::scan_chain(std::uint16_t first, std::size_t at, std::size_t max, Sink sink,
                                LongPackets policy) noexcept {

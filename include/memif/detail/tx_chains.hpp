@@ -42,8 +42,8 @@ std::size_t RawTx::peek_chains_as_server(std::size_t packets, std::uint32_t size
       slow = slot(after + used) != 0;
       if (taken != 0) continue;
     }
-    const Chain chain = used == free ? Chain{.end = Chain::End::no_space}
-                                     : scan_posted(after + used, free - used, size, used, sink);
+    const Chain chain =
+        used == free ? Chain{.end = Chain::End::no_space} : scan_posted(after + used, free - used, size, used, sink);
     slow = false;
     if (chain.end == Chain::End::fits) {
       used += chain.parts;
@@ -67,8 +67,8 @@ std::size_t RawTx::peek_chains_as_server(std::size_t packets, std::uint32_t size
   return used;
 }
 
-// The buffers for one packet, posted with any size in any region: those of at most `max` that it takes, or all up to one
-// that cannot be used, which is the last of `parts` then.
+// The buffers for one packet, posted with any size in any region: those of at most `max` that it takes, or all up to
+// one that cannot be used, which is the last of `parts` then.
 template <class Sink>
 RawTx::Chain RawTx::scan_posted(std::size_t after, std::size_t max, std::uint32_t size, std::size_t at,
                                 Sink sink) noexcept {

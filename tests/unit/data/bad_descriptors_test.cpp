@@ -24,8 +24,8 @@ TEST(BadDescriptors, AreGivenBackOnlyWhenTheCallEnds) {
   ring.descriptor(0).length = ring.descriptor(1).length = 0;
   std::array<std::uint16_t, 2> tails{};
   RxQueue& rx = pair.server->rx(0);
-  const RawRx::Taken taken =
-      rx.raw().take(64, [&](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t) { tails[0] = ring.tail(); });
+  const RawRx::Taken taken = rx.raw().take(
+      64, [&](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t) { tails[0] = ring.tail(); });
   tails[1] = ring.tail();
   EXPECT_EQ(taken.packets, 1u);
   EXPECT_EQ(tails, (std::array<std::uint16_t, 2>{0, 2}));

@@ -33,7 +33,8 @@ class Hold : public testing::TestWithParam<Direction> {
   RxQueue& rx() { return peer().rx(0); }
   // Shows that many buffers beyond the next to be sent.
   std::size_t reserve(std::size_t count, std::uint32_t size = 2048, std::size_t after = 0) {
-    return tx().raw().peek(count, size, count, after, [](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t) {});
+    return tx().raw().peek(count, size, count, after,
+                           [](std::size_t, std::byte*, DescriptorWord, std::uint32_t, std::size_t) {});
   }
   Source parts(std::initializer_list<DescriptorWord> extents) {
     std::copy(extents.begin(), extents.end(), parts_.extents.begin());
