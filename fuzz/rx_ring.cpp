@@ -83,9 +83,9 @@ class Receiver {
     return input_.byte() * 64u;
   }
 
-  void check(const RxQueue& rx, std::byte* data, std::uint32_t length, std::uint32_t capacity, std::uint32_t slot) {
+  void check(RxQueue& rx, std::byte* data, std::uint32_t length, std::uint32_t capacity, std::uint32_t slot) {
     world_.check_span(data, length, capacity);
-    world_.check_as_loaded(rx, data, length, slot);
+    world_.check_as_loaded(rx.raw(), data, length, slot);
     world_.fill(data, length);
   }
 

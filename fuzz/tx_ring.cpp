@@ -94,9 +94,9 @@ class Sender {
     world_.begin_call(64 + packets * 4 * world_.ring_size() * world_.ring_size());
   }
 
-  void check(const TxQueue& tx, std::byte* data, std::uint32_t length, std::uint32_t capacity, std::uint32_t slot) {
+  void check(TxQueue& tx, std::byte* data, std::uint32_t length, std::uint32_t capacity, std::uint32_t slot) {
     world_.check_span(data, length, capacity);
-    world_.check_as_loaded(tx, data, capacity, slot);
+    world_.check_as_loaded(tx.raw(), data, capacity, slot);
     world_.fill(data, capacity);
   }
 
@@ -124,11 +124,12 @@ class Sender {
 
   void check_shown(TxQueue& tx, std::uint32_t size, std::span<const std::uint32_t> slots, std::size_t after) {
     if (slots.empty()) return;
-    const auto free = static_cast<std::uint16_t>(limit_of(tx) - next_of(tx));
+    const auto free = static_cast<std::uint16_t>(limit_of(tx.raw()) - next_of(tx.raw()));
     require(free <= world_.ring_size() && after + slots.size() <= free, "only slots that are free are shown");
     std::uint64_t length = 0;
     for (std::size_t i = 0; i < slots.size(); ++i) {
-      require(slots[i] == (next_of(tx) + after + i) % world_.ring_size(), "the slots shown are the next to be sent");
+      require(slots[i] == (next_of(tx.raw()) + after + i) % world_.ring_size(),
+              "the slots shown are the next to be sent");
       length += parts_[i].length;
       if (parts_[i].more) continue;
       require(length == size, "packets are as long as asked for");
@@ -146,13 +147,14 @@ class Sender {
       part.length = input_.byte() % 2 == 0 ? input_.byte() : input_.number<std::uint32_t>();
       if (elsewhere) part.data += input_.byte();
     }
-    const std::uint16_t before = next_of(tx);
+    const std::uint16_t before = next_of(tx.raw());
     const std::uint64_t packets = tx.counters().packets.get(), bytes = tx.counters().bytes.get();
     const InPlace source{parts_.data()};
     const auto published =
         elsewhere ? tx.raw().publish(parts_.size(), Elsewhere{source}) : tx.raw().publish(parts_.size(), source);
     require(published.buffers <= parts_.size() && published.packets <= published.buffers, "no more than was given");
-    require(static_cast<std::uint16_t>(next_of(tx) - before) == published.buffers, "the index says what was published");
+    require(static_cast<std::uint16_t>(next_of(tx.raw()) - before) == published.buffers,
+            "the index says what was published");
     std::uint64_t length = 0;
     for (std::size_t i = 0; i < published.buffers; ++i) {
       // As a client: whatever a confused application asks for, what is sent lies in a buffer.
@@ -172,15 +174,16 @@ class Sender {
     for (std::size_t i = 0; i < count; ++i) parts_[i].more = true;
     if (count != 0 && input_.byte() % 8 == 1) parts_[0].length = input_.number<std::uint32_t>();
     const std::size_t held = tx.raw().held();
-    const std::uint16_t before = next_of(tx);
+    const std::uint16_t before = next_of(tx.raw());
     const std::uint64_t packets = tx.counters().packets.get();
     if (tx.raw().hold(count, InPlace{parts_.data()})) {
       require(tx.raw().held() == held + count && tx.raw().held() < world_.ring_size(),
               "a slot is left for the packet's end");
-      require(static_cast<std::uint16_t>(next_of(tx) - before) == count, "what is held is not the next to be sent");
+      require(static_cast<std::uint16_t>(next_of(tx.raw()) - before) == count,
+              "what is held is not the next to be sent");
       parts_.erase(parts_.begin(), parts_.begin() + static_cast<std::ptrdiff_t>(count));
     } else {
-      require(static_cast<std::uint16_t>(before - next_of(tx)) <= held, "no more is given up than was held");
+      require(static_cast<std::uint16_t>(before - next_of(tx.raw())) <= held, "no more is given up than was held");
       parts_.clear();
     }
     require(tx.counters().packets.get() == packets, "what is held is no packet yet");

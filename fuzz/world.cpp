@@ -45,9 +45,9 @@ World::World(Input& input)
     std::byte* const at = memory_[0].data() + i * ring_stride(shape_.log2_size);
     rings_.push_back({reinterpret_cast<wire::RingHeader*>(at), std::vector<wire::Descriptor>(ring_size())});
     if (s2m(i) == shape_.client)
-      rings_[i].queue = &port_->tx(i % queues_);
+      rings_[i].queue = &port_->tx(i % queues_).raw();
     else
-      rings_[i].queue = &port_->rx(i % queues_);
+      rings_[i].queue = &port_->rx(i % queues_).raw();
   }
   current = this;
   test::on_shared_load = &World::on_load;
@@ -212,10 +212,10 @@ UNGUIDED void World::check_as_loaded(const detail::Queue& queue, const std::byte
   if (shape_.client) return;
   for (const RingMemory& ring : rings_) {
     if (ring.queue != &queue) continue;
-    const RawDescriptor descriptor{ring.seen[slot].word0, ring.seen[slot].offset};
-    require(descriptor.region() < views_.size(), "the descriptor named a region");
-    require(data == views_[descriptor.region()].base + descriptor.offset, "a span begins where it was checked");
-    require(length == std::min(descriptor.length(), 1u << 20) || length == descriptor.length(),
+    const RawDescriptor descriptor{{ring.seen[slot].word0}, ring.seen[slot].offset};
+    require(descriptor.word.region() < views_.size(), "the descriptor named a region");
+    require(data == views_[descriptor.word.region()].base + descriptor.offset, "a span begins where it was checked");
+    require(length == std::min(descriptor.word.length(), 1u << 20) || length == descriptor.word.length(),
             "a span has the length that was checked");
   }
 }
