@@ -1,7 +1,7 @@
 #include <memif/detail/probes.hpp>
 
 #if defined(MEMIF_USDT)
-#define _SDT_HAS_SEMAPHORES 1
+#define _SDT_HAS_SEMAPHORES 1  // NOLINT(bugprone-reserved-identifier): what sys/sdt.h asks for
 #include <sys/sdt.h>
 #define MEMIF_PROBE(name, a, b, c, d) STAP_PROBE4(memif, name, a, b, c, d)
 #else

@@ -1,6 +1,6 @@
 #include "data/queues.hpp"
 
-#include <unistd.h>
+#include "memory/interrupt.hpp"
 
 namespace memif::detail {
 
@@ -94,8 +94,6 @@ void Queues::raise(RawRx& queue) noexcept {
 
 bool Queues::fall_asleep(RawRx& queue) noexcept {
   const std::lock_guard lock(mutex_);
-  std::uint64_t earlier = 0;
-  if (queue.wake_fd_) static_cast<void>(::read(queue.wake_fd_.get(), &earlier, sizeof earlier));
   queue.asleep_ = !queue.link_changed();
   return queue.asleep_;
 }
@@ -105,13 +103,11 @@ void Queues::wake_up(RawRx& queue) noexcept {
   queue.asleep_ = false;
 }
 
-// A thread in the queue's wait() is woken by an eventfd of this side's own. The link's is the peer's as well, who could
-// make that take long; and a program that watches it is to find packets behind it and nothing else: it might drain it
-// never, and turn without end.
+// A thread in the queue's wait() sleeps on the interrupt of the link that it has, and drains it. A program that watches
+// the descriptor itself is to find packets behind it and nothing else: it might drain it never, and turn without end.
 void Queues::raise_and_wake_locked(RawRx& queue) noexcept {
   raise_locked(queue);
-  const std::uint64_t one = 1;
-  if (queue.asleep_ && queue.wake_fd_) static_cast<void>(::write(queue.wake_fd_.get(), &one, sizeof one));
+  if (queue.asleep_) signal_interrupt(queue.event_fd_, queue.link_->rx[queue.index_].interrupt.user());
 }
 
 // The release pairs with the acquire in Queue::link_changed(); the link itself is read under the mutex.

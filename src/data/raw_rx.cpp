@@ -1,7 +1,5 @@
-#include <array>
 #include <ctime>
 #include <poll.h>
-#include <sys/eventfd.h>
 
 #include <memif/detail/raw_rx.hpp>
 #include <memif/detail/uncancelled.hpp>
@@ -213,20 +211,18 @@ void RawRx::sleep(nanoseconds timeout) noexcept {
     owner_.wait_for_change(*this, timeout);
     return;
   }
-  if (!wake_fd_) wake_fd_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  // Without that descriptor, a change of the link is noticed by looking now and then.
-  constexpr nanoseconds look_after = std::chrono::milliseconds(100);
-  if (!wake_fd_ && (timeout < nanoseconds::zero() || timeout > look_after)) timeout = look_after;
+  // What wakes a sleeper whose link has changed is the peer's descriptor as well, who may be able to keep that up.
+  constexpr nanoseconds look_after = std::chrono::seconds(1);
+  if (timeout < nanoseconds::zero() || timeout > look_after) timeout = look_after;
   if (!owner_.fall_asleep(*this)) return;
   counters_.sleeps.add(1);
-  std::array descriptors{pollfd{.fd = event_fd_, .events = POLLIN, .revents = 0},
-                         pollfd{.fd = wake_fd_.get(), .events = POLLIN, .revents = 0}};
+  pollfd descriptor{.fd = event_fd_, .events = POLLIN, .revents = 0};
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
   const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
-  ::ppoll(descriptors.data(), descriptors.size(), timeout < nanoseconds::zero() ? nullptr : &limit, nullptr);
+  const bool signalled = ::ppoll(&descriptor, 1, &limit, nullptr) > 0;
   owner_.wake_up(*this);
   mask_interrupts();
-  if (descriptors[0].revents != 0 && drain_interrupt(event_fd_)) count_interrupt();
+  if (signalled && drain_interrupt(event_fd_)) count_interrupt();
 }
 
 bool RawRx::wait(nanoseconds timeout) noexcept {

@@ -7,7 +7,6 @@
 
 #include <memif/detail/probes.hpp>
 #include <memif/detail/queue.hpp>
-#include <memif/fd.hpp>
 
 namespace memif {
 
@@ -159,8 +158,7 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
   DescriptorWord posted_{};           // client: what a freshly posted descriptor says
   std::uint64_t* dropped_ = nullptr;  // one bit a slot: taken, but never handed out
   std::size_t dropped_count_ = 0;
-  bool asleep_ = false;                // in wait(), on event_fd_ and wake_fd_; guarded by the owner's mutex
-  Fd wake_fd_;                         // this side's own eventfd, for changes of the link; made when first slept on
+  bool asleep_ = false;                // in wait(), on event_fd_; guarded by the owner's mutex
   bool armed_ = false;                 // since the link or the mode changed
   std::uint32_t waits_awake_ = 0;      // in a row
   bool unfinished_ = false;            // the slots before limit_ are a packet whose end is not published
