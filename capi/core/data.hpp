@@ -57,16 +57,16 @@ auto buffer_sink(Buffer* buffers, QueueState* state) noexcept {
 
 // The array's end was reached or the ring was emptied; the latter consumes the event, and looks again, since a sender
 // that published before it saw that interrupts are wanted signals nothing. If something is left, the event is renewed
-// each time: a program may have read the descriptor itself.
+// each time: a program may have read the descriptor itself. The program has what was taken: no link is let go of.
 inline Code finish_on_interrupts(RxState& state, bool full) noexcept {
   RawRx& queue = *state.queue;
   state.quiet = false;
-  const bool waiting = full && queue.pending();
+  const bool waiting = full && queue.pending_here();
   if (!waiting) {
-    queue.disarm();
-    if (queue.arm()) return Code::success;
+    queue.disarm_here();
+    if (queue.arm_here()) return Code::success;
   }
-  queue.remind();
+  queue.remind_here();
   return waiting ? Code::nobuf : Code::success;
 }
 
@@ -88,10 +88,10 @@ Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
     return connection->down_code(true, index);
   if (queue.mode() == RxMode::interrupt) return finish_on_interrupts(*state, taken == count);
   if (!state->quiet) [[unlikely]] {
-    queue.disarm();
+    queue.disarm_here();
     state->quiet = true;
   }
-  return taken == count && queue.pending() ? Code::nobuf : Code::success;
+  return taken == count && queue.pending_here() ? Code::nobuf : Code::success;
 }
 
 inline Code refill(void* handle, std::uint16_t index, std::uint16_t count, std::uint16_t headroom) noexcept {

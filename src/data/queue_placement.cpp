@@ -13,8 +13,7 @@ bool fits(const detail::Link& link, std::uint32_t offset) {
 
 }  // namespace
 
-void RawRx::remind() noexcept {
-  if (link_changed()) refresh();
+void RawRx::remind_here() noexcept {
   if (!up()) return;
   mask_interrupts();
   signal_interrupt(event_fd_, link_->rx[index_].interrupt.user());

@@ -179,8 +179,8 @@ bool RawRx::more_published() noexcept {
   return limit_ != before;
 }
 
-bool RawRx::arm() noexcept {
-  if (pending()) return false;
+bool RawRx::arm_here() noexcept {
+  if (pending_here()) return false;
   if (!up()) return true;
   armed_ = true;
   waits_awake_ = 0;
@@ -189,8 +189,7 @@ bool RawRx::arm() noexcept {
   return false;
 }
 
-void RawRx::disarm() noexcept {
-  if (link_changed()) refresh();
+void RawRx::disarm_here() noexcept {
   if (!up()) return;
   mask_interrupts();
   if (drain_interrupt(event_fd_)) count_interrupt();

@@ -49,7 +49,8 @@ bool peer_is_gone(int fd) noexcept {
 void set_option(int fd, int option, int value) noexcept { ::setsockopt(fd, SOL_SOCKET, option, &value, sizeof value); }
 
 // Nothing can come any more, and all that came was received. An empty message reads like the end; but of a message
-// there is something that does not fit, the credentials that it is made to have.
+// there is something that does not fit, the credentials that it is made to have. The other direction stays open: a peer
+// that is to see a reset must not see an end before (docs/protocol.md, "Leaving").
 bool nothing_unread(int fd) noexcept {
   ::shutdown(fd, SHUT_RD);
   set_option(fd, SO_PASSCRED, 1);

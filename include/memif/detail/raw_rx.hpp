@@ -46,7 +46,7 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
   bool pending() noexcept {
     if (link_changed()) [[unlikely]]
       refresh();
-    return (next_ != limit_ && !unfinished_) || more_published();
+    return pending_here();
   }
 
   // Takes the present link, if that has changed; whether there is one.
@@ -65,15 +65,31 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
 
   // As RxQueue has them.
   bool wait(std::chrono::nanoseconds timeout) noexcept;
-  bool arm() noexcept;
-  void disarm() noexcept;
+  bool arm() noexcept {
+    if (link_changed()) refresh();
+    return arm_here();
+  }
+  void disarm() noexcept {
+    if (link_changed()) refresh();
+    disarm_here();
+  }
   int event_fd() const noexcept;
   void set_mode(RxMode mode) noexcept;
   RxMode mode() const noexcept { return mode_.load(std::memory_order_relaxed); }
   const RxCounters& counters() const noexcept { return counters_; }
 
   // Makes event_fd() readable as the peer would, for a loop that has to come back, and asks the peer not to.
-  void remind() noexcept;
+  void remind() noexcept {
+    if (link_changed()) refresh();
+    remind_here();
+  }
+
+  // The same of the link that the last call has found, whatever has become of it: these let go of none, so that buffers
+  // that were taken stay readable.
+  bool pending_here() noexcept { return (next_ != limit_ && !unfinished_) || more_published(); }
+  bool arm_here() noexcept;
+  void disarm_here() noexcept;
+  void remind_here() noexcept;
 
  private:
   friend class RxQueue;

@@ -249,6 +249,37 @@ refusals_tell_why (void)
   close_pair (&pair);
 }
 
+/* Until the next call of its queue, also where the same call finds that the peer's ring is broken. */
+static void
+what_was_received_outlives_its_link (void)
+{
+  for (int polling = 0; polling < 2; polling++)
+    {
+      pair_t pair = { 0 };
+      connect_pair (&pair, (memif_conn_args_t){ .log2_ring_size = 4 });
+      OK (memif_set_rx_mode (pair.master.conn, polling ? MEMIF_RX_MODE_POLLING : MEMIF_RX_MODE_INTERRUPT, 0));
+      CHECK (send_marked (pair.slave.conn, 3, 64, 7) == 3);
+      memif_buffer_t bufs[3];
+      uint16_t n;
+      CHECK_ERR (memif_rx_burst (pair.master.conn, 0, bufs, 2, &n), MEMIF_ERR_NOBUF);
+      CHECK (n == 2);
+      memif_details_t slave = { 0 };
+      char text[4096];
+      OK (memif_get_details (pair.slave.conn, &slave, text, sizeof text));
+      /* The head of the ring from slave to master, which is the first in the first region. */
+      volatile uint16_t *const head = (volatile uint16_t *) ((uint8_t *) slave.regions[0].addr + 6);
+      CHECK (*head == 3);
+      *head = 5000;
+      OK (memif_rx_burst (pair.master.conn, 0, bufs + 2, 1, &n));
+      CHECK (n == 1);
+      UNTIL (pair.master.disconnects, OK (memif_poll_event (pair.master.sock, 10)));
+      for (int look = 0; look < 50; look++, poll (NULL, 0, 1))
+        for (int i = 0; i < 3; i++)
+          CHECK (bufs[i].len == 64 && *(volatile uint8_t *) bufs[i].data == 7 + i);
+      close_pair (&pair);
+    }
+}
+
 static void
 many_interfaces_on_one_socket (void)
 {
@@ -287,8 +318,9 @@ many_interfaces_on_one_socket (void)
 }
 
 static const case_t cases[] = {
-  CASE (details_are_complete),         CASE (refusals_tell_why),           CASE (slaves_reconnect_by_the_timer_only),
-  CASE (a_peer_that_dies_is_survived), CASE (workers_survive_disconnects), CASE (many_interfaces_on_one_socket),
+  CASE (details_are_complete),          CASE (refusals_tell_why),           CASE (slaves_reconnect_by_the_timer_only),
+  CASE (a_peer_that_dies_is_survived),  CASE (workers_survive_disconnects), CASE (what_was_received_outlives_its_link),
+  CASE (many_interfaces_on_one_socket),
 };
 
 int

@@ -5,8 +5,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include "support/confined.hpp"
 #include "support/pair.hpp"
-#include "support/refused_calls.hpp"
 
 namespace memif {
 namespace {
