@@ -11,7 +11,8 @@ from support import wait_until
 from test_bridge import REASON
 from test_replay import read_capture, udp_frame, write_pcap
 
-PING = ("--source", "192.168.7.1/24", "--wait", "60s", "--json", "-i", "0.001")
+# A first packet goes through the slow path of the switch, which other tests may keep from the processor for long.
+PING = ("--source", "192.168.7.1/24", "--wait", "60s", "-W", "15s", "--json", "-i", "0.001")
 ADDRESS, TARGET = "192.168.7.2/24", "192.168.7.2"
 TWO = ("options:n_rxq=2",)
 
