@@ -87,9 +87,10 @@ class RawChannel {
   template <class T>
   Received expect() {
     Received received = receive();
-    if (!std::holds_alternative<T>(received.message))
-      give_up(std::string("instead of what was expected came ") + message::name(received.message));
-    return received;
+    if (std::holds_alternative<T>(received.message)) return received;
+    const auto* const goodbye = std::get_if<message::Disconnect>(&received.message);
+    give_up(std::string("instead of what was expected came ") + message::name(received.message) +
+            (goodbye != nullptr ? ": " + goodbye->text : ""));
   }
   bool hung_up();  // waits for the victim to close
 
