@@ -88,7 +88,9 @@ class OvsPortTest(OvsTest):
             client.wait_for_output("the link is up")
             client.kill()
         server.kill()
+        leftover = self.path("right").stat().st_ino
         self.server("respond", ADDRESS)
+        wait_until(lambda: self.path("right").stat().st_ino != leftover, "a socket of the new server's own")
         self.replace_port("right", "client", *TWO)
         self.answered(self.client("ping", *PING, "-c", 50, TARGET), 50)
 
