@@ -23,7 +23,7 @@ GENERATIONS = {"libmemif2": 20, "libmemif21": 21, "libmemif3": 30, "libmemif": 4
 STRICT = ["-Wall", "-Wextra", "-Werror", "-g", "-O1"]
 
 
-def run(*command, timeout=120, **options):
+def run(*command, timeout=400, **options):
     """Runs a command to its end; its output, or a failure that shows it."""
     command = [str(word) for word in command]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,

@@ -58,7 +58,7 @@ class CxxHeaders(Installed):
     def compile_header(self, header, standard):
         return subprocess.run([*CXX, f"-std={standard}", *STRICT, "-I", PREFIX / "include", "-fsyntax-only", "-x", "c++", "-"],
                               input=f"#include <memif/{header.name}>\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=120, check=False)
+                              text=True, timeout=400, check=False)
 
     def test_each_compiles_alone(self):
         for header in self.headers:
@@ -72,7 +72,6 @@ class CxxHeaders(Installed):
             self.assertNotEqual(done.returncode, 0, header.name)
             self.assertEqual(len(errors), 1, done.stdout)
             self.assertIn("memifpp needs C++20: -std=c++20", errors[0])
-
 
     def test_a_program_of_another_variant_does_not_link(self):
         source = self.scratch / "main.cpp"
