@@ -23,10 +23,11 @@ void compare(const Traffic& traffic, int rounds, std::chrono::milliseconds slice
     ratios.push_back(c_rates.back() / cpp_rates.back());
   }
   std::printf(
-      "{\"bench\": \"capi\", \"size\": %zu, \"burst\": %zu, \"sizes\": %s, \"direction\": \"%s\", \"cpp_mpps\": %.2f, "
+      "{\"bench\": \"capi\", \"size\": %zu, \"burst\": %zu, \"touch\": \"%s\", \"direction\": \"%s\", \"cpp_mpps\": "
+      "%.2f, "
       "\"c_mpps\": "
       "%.2f, \"ratio\": %.3f}\n",
-      traffic.shape.size, traffic.burst, traffic.sizes ? "true" : "false", traffic.direction(), median(cpp_rates) / 1e6,
+      traffic.shape.size, traffic.burst, traffic.touch(), traffic.direction(), median(cpp_rates) / 1e6,
       median(c_rates) / 1e6, median(ratios));
   std::fflush(stdout);
 }
@@ -47,9 +48,10 @@ int main(int argc, char** argv) {
   }
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 7;
   const auto slice = std::chrono::milliseconds(argc > 2 ? std::atoi(argv[2]) : 50);
-  for (const bool sizes : {false, true})
+  for (const std::size_t burst : {32, 8, 1})
     for (const bool to_server : {true, false})
-      compare({.shape = {.to_server = to_server}, .sizes = sizes}, rounds, slice);
+      compare({.shape = {.to_server = to_server, .touch = Touch::written}, .burst = burst}, rounds, slice);
+  for (const bool to_server : {true, false}) compare({.shape = {.to_server = to_server}}, rounds, slice);
   for (const bool to_server : {true, false})
     compare({.shape = {.size = 1500, .to_server = to_server, .touch = Touch::copy}}, rounds, slice);
 }

@@ -38,13 +38,13 @@ class CApi {
   }
 
   double run(std::chrono::milliseconds time) {
-    if (traffic_.sizes) return run_as<Touch::lines, true, true>(time);
+    if (traffic_.shape.touch == Touch::written) return run_as<Touch::written, true>(time);
     if (traffic_.shape.touch == Touch::copy) return run_as<Touch::copy, false>(time);
     return traffic_.shape.size <= 64 ? run_as<Touch::lines, true>(time) : run_as<Touch::lines, false>(time);
   }
 
   // The loops around the calls are those of Library.
-  template <Touch touch, bool one_line, bool sizes>
+  template <Touch touch, bool one_line>
   void send() {
     std::uint16_t count = 0, sent = 0;
     memif_buffer_alloc(sender(), 0, out_.data(), static_cast<std::uint16_t>(traffic_.burst), &count,
@@ -55,8 +55,9 @@ class CApi {
     }
     std::uint64_t counter = counter_;
     for (std::size_t i = 0; i < count; ++i) {
-      produce(static_cast<std::byte*>(out_[i].data), one_line ? 8 : out_[i].len, touch, counter++, source_.data());
-      if constexpr (sizes) out_[i].len = static_cast<std::uint32_t>(traffic_.shape.size);
+      produce(static_cast<std::byte*>(out_[i].data), one_line ? in_one_line(touch) : out_[i].len, touch, counter++,
+              source_.data());
+      if constexpr (touch == Touch::written) out_[i].len = static_cast<std::uint32_t>(traffic_.shape.size);
     }
     counter_ = counter;
     memif_tx_burst(sender(), 0, out_.data(), count, &sent);
@@ -71,7 +72,8 @@ class CApi {
     }
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < count; ++i)
-      sum += consume(static_cast<std::byte*>(in_[i].data), one_line ? 8 : in_[i].len, touch, target_.data());
+      sum += consume(static_cast<std::byte*>(in_[i].data), one_line ? in_one_line(touch) : in_[i].len, touch,
+                     target_.data());
     keep(sum);
     memif_refill_queue(receiver(), 0, count, 0);
     return count;
@@ -92,10 +94,10 @@ class CApi {
   }
 
  private:
-  template <Touch touch, bool one_line, bool sizes = false>
+  template <Touch touch, bool one_line>
   double run_as(std::chrono::milliseconds time) {
     return measure(
-        time, [this] { send<touch, one_line, sizes>(); }, [this] { return receive<touch, one_line>(); });
+        time, [this] { send<touch, one_line>(); }, [this] { return receive<touch, one_line>(); });
   }
   static void check(int code) {
     if (code == MEMIF_ERR_SUCCESS) return;

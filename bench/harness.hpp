@@ -69,7 +69,13 @@ void keep(const T& value) {
 }
 
 // How an application handles a packet's bytes. All kinds move each of its cache lines once.
-enum class Touch { lines, copy };
+//   written: every byte is stored, and the packet's length beside it, packet by packet; every byte is read. Programs do
+//   so. lines:   one word of each line, the length is that which was asked for: the ideal loop. copy:    all of it is
+//   copied in and out.
+enum class Touch { written, lines, copy };
+
+// How much of a packet that lies in one line is touched: a constant, as in programs.
+constexpr std::size_t in_one_line(Touch touch) { return touch == Touch::written ? 64 : 8; }
 
 // Which packets move through which ring. A constant of the probe's loops.
 struct Shape {
@@ -87,10 +93,11 @@ struct Traffic {
   Shape shape{};
   std::size_t burst = 32;  // packets
   std::size_t queues = 1;  // one thread a side serves them in turn
-  bool sizes = false;      // the sender sets each packet's, as if they differed; at most 64 bytes
 
   const char* direction() const { return shape.to_server ? "client_to_server" : "server_to_client"; }
-  const char* touch() const { return shape.touch == Touch::copy ? "copy" : "in_place"; }
+  const char* touch() const {
+    return shape.touch == Touch::written ? "written" : shape.touch == Touch::copy ? "copy" : "in_place";
+  }
 };
 
 // A compiler that knows the size of a copy of some hundred bytes writes `rep movs` for it, which takes several times as
@@ -105,7 +112,8 @@ inline void produce(std::byte* data, std::size_t size, Touch touch, std::uint64_
     std::memcpy(data, source, as_unknown(size));
     return;
   }
-  for (std::size_t at = 0; at + sizeof value <= size; at += 64) std::memcpy(data + at, &value, sizeof value);
+  const std::size_t step = touch == Touch::written ? sizeof value : 64;
+  for (std::size_t at = 0; at + sizeof value <= size; at += step) std::memcpy(data + at, &value, sizeof value);
 }
 
 inline std::uint64_t consume(const std::byte* data, std::size_t size, Touch touch, std::byte* target) {
@@ -114,7 +122,8 @@ inline std::uint64_t consume(const std::byte* data, std::size_t size, Touch touc
     return 0;
   }
   std::uint64_t sum = 0;
-  for (std::size_t at = 0; at + sizeof sum <= size; at += 64) {
+  const std::size_t step = touch == Touch::written ? sizeof sum : 64;
+  for (std::size_t at = 0; at + sizeof sum <= size; at += step) {
     std::uint64_t value;
     std::memcpy(&value, data + at, sizeof value);
     sum += value;

@@ -41,14 +41,14 @@ class Library {
   memif::Interface& client() { return *client_; }
 
   double run(std::chrono::milliseconds time) {
-    if (traffic_.sizes) return run_as<Touch::lines, true, true>(time);
+    if (traffic_.shape.touch == Touch::written) return run_as<Touch::written, true>(time);
     if (traffic_.shape.touch == Touch::copy) return run_as<Touch::copy, false>(time);
     return traffic_.shape.size <= 64 ? run_as<Touch::lines, true>(time) : run_as<Touch::lines, false>(time);
   }
 
   // What the application does with a packet is settled when it is compiled, as it is in the probe. With nothing to do
   // it pauses, as the probe's patient variants do.
-  template <Touch touch = Touch::lines, bool one_line = false, bool sizes = false>
+  template <Touch touch = Touch::lines, bool one_line = false>
   void send(std::size_t queue = 0) {
     memif::TxBurst out = tx(queue).allocate(out_, static_cast<std::uint32_t>(traffic_.shape.size), traffic_.burst);
     if (out.empty()) {
@@ -58,8 +58,8 @@ class Library {
     std::size_t at = 0;
     std::uint64_t counter = counter_;  // not a member of `this` while bytes are written that might be its own
     for (memif::Buffer& buffer : out.buffers()) {
-      produce(buffer.data(), one_line ? 8 : buffer.size(), touch, counter++, source_.data() + at);
-      if constexpr (sizes) buffer.resize(static_cast<std::uint32_t>(traffic_.shape.size));
+      produce(buffer.data(), one_line ? in_one_line(touch) : buffer.size(), touch, counter++, source_.data() + at);
+      if constexpr (touch == Touch::written) buffer.resize(static_cast<std::uint32_t>(traffic_.shape.size));
       if constexpr (touch == Touch::copy) at = buffer.more() ? at + buffer.size() : 0;
     }
     counter_ = counter;
@@ -75,7 +75,7 @@ class Library {
     std::size_t at = 0;
     std::uint64_t sum = 0;
     for (const memif::Buffer& buffer : in.buffers()) {
-      sum += consume(buffer.data(), one_line ? 8 : buffer.size(), touch, target_.data() + at);
+      sum += consume(buffer.data(), one_line ? in_one_line(touch) : buffer.size(), touch, target_.data() + at);
       if constexpr (touch == Touch::copy) at = buffer.more() ? at + buffer.size() : 0;
     }
     keep(sum);
@@ -83,12 +83,12 @@ class Library {
   }
 
  private:
-  template <Touch touch, bool one_line, bool sizes = false>
+  template <Touch touch, bool one_line>
   double run_as(std::chrono::milliseconds time) {
     const auto turn = [n = traffic_.queues](std::size_t& at) { return n == 1 ? 0 : std::exchange(at, (at + 1) % n); };
     std::size_t out = 0, in = 0;
     return measure(
-        time, [&] { send<touch, one_line, sizes>(turn(out)); }, [&] { return receive<touch, one_line>(turn(in)); });
+        time, [&] { send<touch, one_line>(turn(out)); }, [&] { return receive<touch, one_line>(turn(in)); });
   }
 
   std::size_t buffers() const { return traffic_.burst * traffic_.shape.parts(); }

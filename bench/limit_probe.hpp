@@ -159,6 +159,7 @@ class ProbeVariant final : public Probe {
     if constexpr (variant.prefetch)
       prefetch_to_write(at(side, static_cast<std::uint16_t>(index + ahead), shape.to_server));
     produce(at(side, index, shape.to_server), shape.part(p), shape.touch, index, source_.data() + p * shape.buffer);
+    if constexpr (shape.touch == Touch::written) lengths_[index % lengths_.size()] = shape.part(p);
   }
 
   void send(Producer& side) {
@@ -228,6 +229,7 @@ class ProbeVariant final : public Probe {
   const Arena& arena_;
   const std::size_t burst_, queues_;
   std::vector<std::byte> source_, target_;
+  alignas(128) std::array<std::size_t, 64> lengths_{};  // as a program stores each packet's in a list of its own
 };
 
 // All variants for one shape.

@@ -46,7 +46,8 @@ void run(const Plan& plan, std::size_t burst = 32, std::size_t queues = 1) {
 
 template <bool to_server>
 void run_direction(const Plan& plan) {
-  constexpr Shape base{.to_server = to_server};
+  constexpr Shape base{.to_server = to_server}, written{.to_server = to_server, .touch = Touch::written};
+  for (const std::size_t burst : {32, 8, 1}) run<written>(plan, burst);
   run<base>(plan);
   run<Shape{.size = 1500, .to_server = to_server}>(plan);
   run<Shape{.size = 1500, .to_server = to_server, .touch = Touch::copy}>(plan);
