@@ -10,6 +10,7 @@
 #include <mutex>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -68,6 +69,18 @@ void perform(const Job& job) noexcept {
       ::munmap(job.address, job.size);
       return;
   }
+}
+
+// Whoever has something closed may be a data thread, alone on its processor and in real time: what it starts is to run
+// on the others, as the process's first thread does.
+void make_ordinary(pthread_attr_t& attributes) noexcept {
+  const sched_param none{};
+  ::pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+  ::pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
+  ::pthread_attr_setschedparam(&attributes, &none);
+  cpu_set_t processors;
+  if (::sched_getaffinity(::getpid(), sizeof processors, &processors) == 0)
+    ::pthread_attr_setaffinity_np(&attributes, sizeof processors, &processors);
 }
 
 // How many may be outstanding before no more connections are taken: a quarter of what this process may have open is for
@@ -205,7 +218,10 @@ void Pool::unmap(const Job& job, bool promised) noexcept {
 void Pool::signal(const Job& job) noexcept {
   const Lock lock(mutex_);
   Lane& lane = lanes_[signals];
-  if (!lane.waits(job.fd) && !lane.crowded_by(job.user, limits[signals]) && lane.room() != 0) add(lane, job, false);
+  if (lane.waits(job.fd))
+    wake_or_start(lane);  // no thread could be had when it was asked for first
+  else if (!lane.crowded_by(job.user, limits[signals]) && lane.room() != 0)
+    add(lane, job, false);
 }
 
 bool Pool::overloaded(uid_t user) noexcept {
@@ -242,8 +258,11 @@ std::size_t Pool::lost() noexcept {
 
 // Where they could not be had before, or in a child of fork().
 void Pool::start_missing() noexcept {
-  for (Lane& lane : lanes_)
-    if (lane.threads == 0 && (users_ != 0 || !lane.idle())) start_thread(lane);
+  for (Lane& lane : lanes_) {
+    const bool nobody_comes = lane.starting == 0 && lane.sleeping == 0;
+    if (lane.threads == 0 ? users_ != 0 || !lane.idle() : nobody_comes && lane.has_next(limits_of(lane)))
+      start_thread(lane);
+  }
 }
 
 void Pool::wake_or_start(Lane& lane) noexcept {
@@ -272,6 +291,7 @@ bool Pool::start(Lane::Worker& worker) noexcept {
   pthread_attr_t attributes;
   if (::pthread_attr_init(&attributes) != 0) return false;
   ::pthread_attr_setstacksize(&attributes, stack_size);
+  make_ordinary(attributes);
   int error = ::pthread_create(&worker.thread, &attributes, &Pool::run, &worker);
   ::pthread_attr_destroy(&attributes);
   // A program whose thread-local variables need more.

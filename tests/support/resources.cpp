@@ -78,6 +78,16 @@ std::size_t threads_named(std::string_view name) {
   return count;
 }
 
+pid_t thread_named(std::string_view name) {
+  std::error_code gone;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", gone)) {
+    std::string its;
+    std::ifstream(task.path() / "comm") >> its;
+    if (its == name) return std::stoi(task.path().filename());
+  }
+  return -1;
+}
+
 std::size_t open_descriptors() {
   settle();
   std::size_t count = 0;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <sys/types.h>
 
 namespace memif::test {
 
@@ -13,8 +14,9 @@ bool is_closing();
 std::size_t open_descriptors();
 std::size_t shared_mappings();  // of memory files
 
-// Threads of this process.
+// Threads of this process: how many, and one of them or -1.
 std::size_t threads_named(std::string_view name);
+pid_t thread_named(std::string_view name);
 
 struct Resources {
   std::size_t descriptors = 0;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -152,6 +153,39 @@ TEST(DeferredThreads, WithoutThreadsAllIsClosedLater) {
   EXPECT_EQ(::poll(&signalled, 1, 20'000), 1);
   close(event, good_user, Kind::eventfd);
   EXPECT_TRUE(eventually([&] { return ::fcntl(event, F_GETFD) == -1; }));
+}
+
+// Also where there is a thread, which waits for somebody.
+TEST(DeferredThreads, WhatFoundNoThreadIsDoneWhenOneCanBeHad) {
+  Lingering lingering;
+  close(lingering.give(), bad_user, Kind::strange);
+  ASSERT_TRUE(eventually([] { return closing_threads() == 1; }));
+  const Watched waiting;
+  std::thread([&] {
+    test::refuse_threads();
+    close(waiting.give(), good_user, Kind::strange);
+  }).join();
+  EXPECT_FALSE(waiting.closed());
+  EXPECT_FALSE(deferred::full());  // a later attempt
+  EXPECT_TRUE(eventually([&] { return waiting.closed(); }));
+}
+
+// Who has something closed may be alone on its processor, and stay there.
+TEST(DeferredThreads, HelpersDoNotRunWhereTheirStarterHasToRun) {
+  ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
+  cpu_set_t of_process, of_helper;
+  ASSERT_EQ(::sched_getaffinity(::getpid(), sizeof of_process, &of_process), 0);
+  Lingering lingering;
+  std::thread([&] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(::sched_getcpu(), &one);
+    EXPECT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+    close(lingering.give(), bad_user, Kind::strange);
+  }).join();
+  ASSERT_TRUE(eventually([] { return closing_threads() == 1; }));
+  ASSERT_EQ(::sched_getaffinity(test::thread_named("memif-close"), sizeof of_helper, &of_helper), 0);
+  EXPECT_TRUE(CPU_EQUAL(&of_process, &of_helper));
 }
 
 // Not at any number of them: what is too much is told to those who would take more.
