@@ -136,6 +136,7 @@ void ContextImpl::close_if_idle(const Address& address) noexcept {
   const auto found = listeners_.find(address.key);
   if (found == listeners_.end() || !found->second->idle()) return;
   found->second->end_all("no interface is left on this socket");
+  found->second->close();
   reactor_.bury(std::move(found->second));
   listeners_.erase(found);
 }

@@ -51,10 +51,14 @@ Listener::Listener(ContextImpl& context, Address address, ListenSocket socket, b
 
 // Closing the socket closes the connections that nobody accepted, and all that is in them: if there are any, that is
 // not done here. Of a socket that is another process's as well nobody knows, since that one may go on listening.
-Listener::~Listener() {
+void Listener::close() noexcept {
+  if (std::exchange(closed_, true)) return;
+  resume_.set(std::nullopt);
   if (watched_) context_.reactor().unwatch(socket_.fd());
   if (context_.reactor().abandoned()) return;
-  if (adopted_ || !clear_backlog()) const SharedFd elsewhere(socket_.end());
+  const bool clear = !adopted_ && clear_backlog();
+  Fd socket = socket_.end();
+  if (!clear) const SharedFd elsewhere(std::move(socket));
 }
 
 // True: nobody waits any more, nor can come.
@@ -78,7 +82,7 @@ Status Listener::start() {
 
 void Listener::on_ready() try {
   if (deferred::full()) return rest({Errc::fds_not_closed, false, deferred::no_room().message});
-  for (int i = 0; i < accepts_per_turn; ++i) {
+  for (int i = 0; i < accepts_per_turn && !closed_; ++i) {
     Result<Fd> socket = socket_.accept();
     const std::error_code code = socket ? std::error_code() : socket.error().code;
     if (passes(code)) continue;
@@ -99,6 +103,7 @@ void Listener::on_ready() try {
 void Listener::accept_one(Channel channel) {
   ++stats_.accepted;
   if (silent_.size() >= context_.config().max_silent_connections) evict();
+  if (closed_) return;  // by whoever was told of that
   auto owned = std::make_unique<ServerConnection>(context_, *this, std::move(channel));
   ServerConnection& connection = *owned;
   connections_.emplace(&connection, std::move(owned));
@@ -197,7 +202,7 @@ std::unique_ptr<Connection> Listener::take(ServerConnection& connection) noexcep
 void Listener::refused(const Reason& reason) {
   ++stats_.refused;
   stats_.last_refusal = copy_of(reason);
-  if (stats_.trouble && says(stats_.trouble->code, {EMFILE})) resume_.set(Clock::now());
+  if (!closed_ && stats_.trouble && says(stats_.trouble->code, {EMFILE})) resume_.set(Clock::now());
   if (says(reason.code, {EMFILE})) evict();
   context_.log(LogLevel::info, address_.text, ": connection ended: ", reason.text);
 }

@@ -18,8 +18,10 @@ class Listener final : public Handler {
  public:
   // Starts to listen. `adopted` sockets stay when the last interface goes.
   Listener(ContextImpl& context, Address address, ListenSocket socket, bool adopted);
-  ~Listener() override;
+  ~Listener() override { close(); }
   Status start();
+  // Ends listening, at once: the name is free for another, though the object may have to wait for its callers.
+  void close() noexcept;
 
   void on_ready() override;
 
@@ -59,7 +61,7 @@ class Listener final : public Handler {
   Address address_;
   ListenSocket socket_;
   bool adopted_;
-  bool watched_ = false;
+  bool watched_ = false, closed_ = false;
   std::unordered_map<std::uint32_t, InterfaceImpl*> interfaces_;
   std::optional<handshake::ServerIdentity> identity_;  // kept, since each connection asks for it
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections_;  // not admitted yet
