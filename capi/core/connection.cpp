@@ -37,6 +37,11 @@ void limit_peer_memory(InterfaceConfig& config) {
 
 thread_local Connection::Call* Connection::innermost_ = nullptr;
 
+void RxState::let_go() noexcept {
+  const Uncancelled uncancelled;  // letting go of a link closes descriptors
+  former.reset();
+}
+
 Connection::Connection(Instance& instance, const Arguments& arguments, const Callbacks& callbacks)
     : instance_(instance),
       callbacks_(callbacks),
@@ -198,6 +203,7 @@ void Connection::post_untouched(const InterfaceInfo& link) noexcept {
   for (const RingInfo& ring : link.rx) {
     RxState& state = rx_[ring.queue];
     const std::lock_guard guard(state.lock);
+    const FormerLinkStays stays(state);
     if (state.queue->renew() && state.queue->held() == ring.ring_size) state.queue->release(ring.ring_size, 0);
   }
 }
@@ -219,8 +225,10 @@ bool Connection::call(int (*callback)(void*, void*)) noexcept {
   return there;
 }
 
-// Of other threads. Whoever deletes a connection may free what its callbacks use.
+// Of other threads, which a child of fork() does not have. Whoever deletes a connection may free what its callbacks
+// use.
 void Connection::await_callbacks() noexcept {
+  if (instance_.inherited()) return;
   int own = 0;
   for (const Call* call = innermost_; call != nullptr; call = call->outer) own += call->of == this ? 1 : 0;
   for (int calls; (calls = calls_.load(std::memory_order_relaxed)) != own;)

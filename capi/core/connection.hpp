@@ -21,7 +21,38 @@ struct QueueState {
 // Each on lines of its own: other queues' threads are not to wait for them.
 struct alignas(128) RxState : QueueState {
   RawRx* queue = nullptr;
-  bool quiet = false;  // polling: whatever was signalled before is consumed
+  bool quiet = false;                  // polling: whatever was signalled before is consumed
+  const void* taker = nullptr;         // the thread that took packets last
+  std::shared_ptr<const void> former;  // a link that it may still have packets of
+
+  // Under the lock, first of all, in every call that may let go of a link. Whoever takes is done with all it had.
+  void take_over() noexcept {
+    taker = detail::this_thread();
+    if (former != nullptr) [[unlikely]]
+      let_go();
+  }
+  [[gnu::cold]] void let_go() noexcept;
+};
+
+// Within a call that renews a receive queue. Where another thread than the one that takes packets makes it (as when
+// on_connect refills the queue), that one may be reading what it has taken of a former link: it stays until it takes
+// again.
+class FormerLinkStays {
+ public:
+  explicit FormerLinkStays(RxState& state) noexcept : state_(state), epoch_(state.queue->epoch()) {
+    if (state.taker == nullptr || detail::is_this_thread(state.taker)) return;
+    if (state.former == nullptr) link_ = state.queue->hold_link();
+  }
+  ~FormerLinkStays() {
+    if (link_ != nullptr && state_.queue->epoch() != epoch_) state_.former = std::move(link_);
+  }
+  FormerLinkStays(const FormerLinkStays&) = delete;
+  FormerLinkStays& operator=(const FormerLinkStays&) = delete;
+
+ private:
+  RxState& state_;
+  const std::uint32_t epoch_;
+  std::shared_ptr<const void> link_;
 };
 
 struct alignas(128) TxState : QueueState {

@@ -81,6 +81,7 @@ Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   RxState* const state = connection->rx(index);
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
+  state->take_over();
   RawRx& queue = *state->queue;
   const std::size_t taken = queue.take(count, buffer_sink<flags>(buffers, state), RawRx::LongPackets::split).buffers;
   *received = static_cast<std::uint16_t>(taken);
@@ -101,6 +102,7 @@ inline Code refill(void* handle, std::uint16_t index, std::uint16_t count, std::
   if (state == nullptr) return Code::qid;
   if (connection->client() && headroom >= connection->buffer_size()) return Code::inval_arg;
   const std::lock_guard guard(state->lock);
+  const FormerLinkStays stays(*state);
   RawRx& queue = *state->queue;
   if (const auto offset = connection->offset_callback(); offset != nullptr) [[unlikely]] {
     const std::size_t placed = queue.renew() ? std::min<std::size_t>(count, queue.held()) : 0;

@@ -82,6 +82,8 @@ class Instance final : private EventLoop {
   Status watch_queue(int fd, Connection& connection, std::uint16_t queue);
   void unwatch_queue(int fd) noexcept { remove(fd); }
 
+  bool inherited() const noexcept;  // through fork()
+
   // Whether the program's callback has failed since this was last asked.
   bool callback_failed() noexcept { return std::exchange(callback_failed_, false); }
 
@@ -162,7 +164,6 @@ class Instance final : private EventLoop {
   void on_timer();
   void retry_connections();
   void arm() noexcept;
-  bool inherited() const noexcept;  // through fork()
 
   Memory memory_;
   Tell tell_;

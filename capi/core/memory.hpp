@@ -80,9 +80,12 @@ class AlignedArray {
     std::size_t space = count * sizeof(T) + alignof(T);
     void* at = block_ = memory.allocate(space);
     first_ = static_cast<T*>(std::align(alignof(T), count * sizeof(T), at, space));
-    for (std::size_t i = 0; i < count; ++i) new (first_ + i) T();
+    for (; count_ < count; ++count_) new (first_ + count_) T();
   }
-  void release(const Memory& memory) noexcept { memory.release(std::exchange(block_, nullptr)); }
+  void release(const Memory& memory) noexcept {
+    std::destroy_n(first_, std::exchange(count_, 0));
+    memory.release(std::exchange(block_, nullptr));
+  }
 
   T* begin() const noexcept { return first_; }
   T& operator[](std::size_t i) const noexcept { return first_[i]; }
@@ -90,6 +93,7 @@ class AlignedArray {
  private:
   void* block_ = nullptr;
   T* first_ = nullptr;
+  std::size_t count_ = 0;
 };
 
 // Pointers to T in an array that grows; no order is kept.

@@ -1,6 +1,7 @@
 #include "queue_lock.hpp"
 
 #include <sched.h>
+#include <time.h>
 
 #include <memif/detail/asymmetric_fence.hpp>
 
@@ -10,10 +11,18 @@ namespace {
 // An asymmetric fence costs as much as some hundred turns.
 constexpr std::uint32_t often = 256;
 
+// The thread that is waited for may be one of lower priority on the same processor: to yield is not enough for ever.
 template <class Condition>
 void spin_until(Condition condition) noexcept {
-  for (int tries = 0; !condition(); ++tries)
-    if (tries >= 64) ::sched_yield();
+  constexpr int spins = 64, yields = 128;
+  constexpr timespec moment{.tv_sec = 0, .tv_nsec = 50'000};
+  for (int tries = 0; !condition(); ++tries) {
+    if (tries < spins) continue;
+    if (tries < yields)
+      ::sched_yield();
+    else
+      ::nanosleep(&moment, nullptr);
+  }
 }
 
 }  // namespace

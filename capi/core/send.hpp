@@ -35,7 +35,8 @@ template <class Buffer>
 class GapCloser {
  public:
   // `parts`: whether a packet without an end at the end of what is sent is to be held.
-  GapCloser(TxState& state, bool parts) noexcept : state_(state), queue_(*state.queue), parts_(parts) {}
+  GapCloser(TxState& state, bool parts) noexcept
+      : state_(state), queue_(*state.queue), epoch_(state.epoch), parts_(parts) {}
 
   // The buffers that are done with, sent or empty; allocated ones between them are given up. Out of order: none.
   [[gnu::noinline]] std::size_t send(const Buffer* buffers, std::size_t count) noexcept {
@@ -129,20 +130,22 @@ class GapCloser {
     return before <= from.room && buffer.len <= from.room - before;
   }
 
-  // The buffer of an allocated slot, as it is now: a peer may have withdrawn it, and with it what the program holds.
+  // The buffer of an allocated slot, as it is now: a peer may have withdrawn it, and with it what the program holds. To
+  // look is to find that the link has gone: then there is nothing, and what the program has is no more.
   Place place(std::size_t after) noexcept {
-    const std::uint16_t first = queue_.slot(0);
     Place found;
     queue_.peek(1, 1, 1, after,
                 [&found](std::size_t, std::byte* data, DescriptorWord, std::uint32_t room, std::size_t) {
                   found = {data, room};
                 });
-    if (queue_.slot(0) != first) state_.allocated = 0;
-    return found;
+    if (queue_.epoch() == epoch_) return found;
+    forget_former_link(state_);
+    return {};
   }
 
   TxState& state_;
   RawTx& queue_;
+  const std::uint32_t epoch_;
   const bool parts_;
 };
 

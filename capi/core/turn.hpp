@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <pthread.h>
+#include <unistd.h>
 
 namespace memif::capi {
 
@@ -21,6 +22,10 @@ class TurnLock {
     pthread_t owner = nobody;
     while (!owner_.compare_exchange_weak(owner, self, std::memory_order_acquire, std::memory_order_relaxed)) {
       if (owner == self) return false;
+      if (owner != nobody && left_behind()) {
+        owner_.store(self, std::memory_order_relaxed);
+        return true;
+      }
       if (owner != nobody) owner_.wait(owner, std::memory_order_relaxed);
       owner = nobody;
     }
@@ -45,8 +50,16 @@ class TurnLock {
   };
 
  private:
+  // After fork() the owner may be a thread that only the parent has. Once: the next ones are the child's own.
+  bool left_behind() noexcept {
+    const pid_t process = ::getpid();
+    return process_.load(std::memory_order_relaxed) != process &&
+           process_.exchange(process, std::memory_order_relaxed) != process;
+  }
+
   static constexpr pthread_t nobody = 0;
   std::atomic<pthread_t> owner_{nobody};
+  std::atomic<pid_t> process_{::getpid()};
 };
 
 }  // namespace memif::capi

@@ -24,7 +24,7 @@ class PackagesRelease(Installed):
 
     def test_packages(self):
         packages = self.build()
-        self.assertEqual(run("lintian", "--allow-root", "--fail-on", "error,warning", *packages, timeout=300).strip(), "")
+        self.assertEqual(run("lintian", "--allow-root", "--fail-on", "error,warning", *packages, timeout=900).strip(), "")
         if os.geteuid() != 0:
             raise unittest.SkipTest("only root can install packages")
         if installed():

@@ -72,6 +72,9 @@ class MEMIF_VARIANT Queue {
   // Counts the links that the queue has had: what was handed out of one is no more, once another has been taken.
   std::uint32_t epoch() const noexcept { return epoch_; }
 
+  // The memory of the link that the queue has stays where it is for as long as somebody has one of these.
+  std::shared_ptr<const void> hold_link() const noexcept { return link_; }
+
  protected:
   friend class Queues;
 

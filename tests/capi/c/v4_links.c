@@ -280,6 +280,62 @@ what_was_received_outlives_its_link (void)
     }
 }
 
+/* Packets that a worker has, of a link that goes, while another thread refills the queue for the next one, as programs
+ * do in on_connect. */
+typedef struct
+{
+  memif_conn_handle_t conn;
+  memif_buffer_t bufs[3];
+  atomic_int stage; /* 1: it has packets, 2: there is another link, 3: it has read them, 4: it has taken again */
+} holder_t;
+
+static void *
+hold_packets (void *of)
+{
+  holder_t *const holder = of;
+  uint16_t n = 0;
+  UNTIL (n == 3, CHECK (memif_rx_burst (holder->conn, 0, holder->bufs, 3, &n) != MEMIF_ERR_QID));
+  holder->stage = 1;
+  UNTIL (holder->stage == 2, poll (NULL, 0, 1));
+  for (int look = 0; look < 50; look++, poll (NULL, 0, 1))
+    for (int i = 0; i < 3; i++)
+      CHECK (*(volatile uint8_t *) holder->bufs[i].data == 7 + i);
+  holder->stage = 3;
+  memif_rx_burst (holder->conn, 0, holder->bufs, 3, &n);
+  holder->stage = 4;
+  return NULL;
+}
+
+static void
+what_a_worker_has_outlives_its_link (void)
+{
+  for (int how = 0; how < 2; how++)
+    {
+      pair_t pair = { 0 };
+      connect_pair (&pair, (memif_conn_args_t){ 0 });
+      CHECK (send_marked (pair.slave.conn, 3, 64, 7) == 3);
+      static holder_t holder;
+      holder = (holder_t){ .conn = pair.master.conn };
+      pthread_t thread;
+      CHECK (pthread_create (&thread, NULL, hold_packets, &holder) == 0);
+      UNTIL (holder.stage == 1, poll (NULL, 0, 1));
+      for (int links = 2; links < 5; links++)
+        {
+          OK (memif_delete (&pair.slave.conn));
+          UNTIL (pair.master.disconnects == links - 1, OK (memif_poll_event (pair.master.sock, 10)));
+          create_end (&pair.slave, (memif_conn_args_t){ 0 }, 0);
+          UNTIL (pair.master.connects == links && pair.slave.connects == links, poll_both (&pair));
+          if (how == 0)
+            OK (memif_refill_queue (pair.master.conn, 0, -1, 0));
+          else
+            OK (memif_set_rx_mode (pair.master.conn, MEMIF_RX_MODE_POLLING, 0));
+        }
+      holder.stage = 2;
+      CHECK (pthread_join (thread, NULL) == 0 && holder.stage == 4);
+      close_pair (&pair);
+    }
+}
+
 static void
 many_interfaces_on_one_socket (void)
 {
@@ -318,8 +374,13 @@ many_interfaces_on_one_socket (void)
 }
 
 static const case_t cases[] = {
-  CASE (details_are_complete),          CASE (refusals_tell_why),           CASE (slaves_reconnect_by_the_timer_only),
-  CASE (a_peer_that_dies_is_survived),  CASE (workers_survive_disconnects), CASE (what_was_received_outlives_its_link),
+  CASE (details_are_complete),
+  CASE (refusals_tell_why),
+  CASE (slaves_reconnect_by_the_timer_only),
+  CASE (a_peer_that_dies_is_survived),
+  CASE (workers_survive_disconnects),
+  CASE (what_was_received_outlives_its_link),
+  CASE (what_a_worker_has_outlives_its_link),
   CASE (many_interfaces_on_one_socket),
 };
 
