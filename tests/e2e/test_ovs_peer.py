@@ -17,8 +17,41 @@ ADDRESS, TARGET = "192.168.7.2/24", "192.168.7.2"
 TWO = ("options:n_rxq=2",)
 
 
+class OvsRestarts(OvsTest):
+    """What happens to ports with these settings; the tests' classes say how the command joins them."""
+
+    def restart_the_switch(self, *settings):
+        responder, server = self.client("respond", ADDRESS), self.server("respond", "192.168.7.3/24")
+        self.add_port("left", "server", *settings)
+        self.add_port("right", "client", *settings)
+        for process in (responder, server):
+            process.wait_for_output("the link is up")
+        self.restart_switch()
+        wait_until(lambda: all(p.stderr.count("the link is up") >= 2 for p in (responder, server)), "both links again")
+        server.terminate()
+        pinger = self.server("ping", *PING, "-c", 200, TARGET)
+        self.replace_port("right", "client", *settings)
+        self.assert_all_answered(pinger, 200, timeout=60)
+
+    def restart_both_ends(self, *settings):
+        server = self.server("respond", ADDRESS)
+        self.add_port("left", "server", *settings)
+        self.add_port("right", "client", *settings)
+        for _ in range(3):
+            self.assert_all_answered(self.client("ping", *PING, "-c", 50, TARGET), 50, timeout=60)
+            client = self.client("respond", "192.168.7.3/24")
+            client.wait_for_output("the link is up")
+            client.kill()
+        server.kill()
+        leftover = self.path("right").stat().st_ino
+        self.server("respond", ADDRESS)
+        wait_until(lambda: self.path("right").stat().st_ino != leftover, "a socket of the new server's own")
+        self.replace_port("right", "client", *settings)
+        self.assert_all_answered(self.client("ping", *PING, "-c", 50, TARGET), 50, timeout=60)
+
+
 @unittest.skipIf(REASON, REASON)
-class OvsPortTest(OvsTest):
+class OvsPortTest(OvsRestarts):
     """`left` is a server of OVS, which our client joins; `right` a client of OVS, whose server we are. Each has as many
     queues as its peer."""
 
@@ -66,37 +99,14 @@ class OvsPortTest(OvsTest):
         self.assertTrue(read_capture(target) == frames, "what came is not what was sent")
 
     def test_the_switch_is_killed_and_started_again(self):
-        responder, server = self.client("respond", ADDRESS), self.server("respond", "192.168.7.3/24")
-        self.add_port("left", "server", *TWO)
-        self.add_port("right", "client", *TWO)
-        for process in (responder, server):
-            process.wait_for_output("the link is up")
-        self.restart_switch()
-        wait_until(lambda: all(p.stderr.count("the link is up") >= 2 for p in (responder, server)), "both links again")
-        server.terminate()
-        pinger = self.server("ping", *PING, "-c", 200, TARGET)
-        self.replace_port("right", "client", *TWO)
-        self.answered(pinger, 200)
+        self.restart_the_switch(*TWO)
 
     def test_both_ends_are_killed_and_started_again(self):
-        server = self.server("respond", ADDRESS)
-        self.add_port("left", "server", *TWO)
-        self.add_port("right", "client", *TWO)
-        for _ in range(3):
-            self.answered(self.client("ping", *PING, "-c", 50, TARGET), 50)
-            client = self.client("respond", "192.168.7.3/24")
-            client.wait_for_output("the link is up")
-            client.kill()
-        server.kill()
-        leftover = self.path("right").stat().st_ino
-        self.server("respond", ADDRESS)
-        wait_until(lambda: self.path("right").stat().st_ino != leftover, "a socket of the new server's own")
-        self.replace_port("right", "client", *TWO)
-        self.answered(self.client("ping", *PING, "-c", 50, TARGET), 50)
+        self.restart_both_ends(*TWO)
 
 
 @unittest.skipIf(REASON, REASON)
-class OvsDefaultPortTest(OvsTest):
+class OvsDefaultPortTest(OvsRestarts):
     """Ports without options: a server of the command takes what they bring, a client asks for what they have."""
 
     def client(self, subcommand, *arguments):
@@ -118,6 +128,12 @@ class OvsDefaultPortTest(OvsTest):
         pinger = self.server("ping", *PING, "-c", 500, TARGET)
         self.add_port("right", "client")
         self.assert_all_answered(pinger, 500, timeout=60)
+
+    def test_the_switch_is_killed_and_started_again(self):
+        self.restart_the_switch()
+
+    def test_both_ends_are_killed_and_started_again(self):
+        self.restart_both_ends()
 
 
 if __name__ == "__main__":
