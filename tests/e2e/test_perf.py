@@ -4,9 +4,10 @@ import json
 import shlex
 import signal
 import subprocess
+import time
 import unittest
 
-from support import MEMIF, E2ETest
+from support import MEMIF, PATIENCE, E2ETest
 from test_replay import udp_frame, write_pcap
 
 SHORT = ("--time", "300ms", "--json")
@@ -56,8 +57,10 @@ class Perf(E2ETest):
         foreign = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(8)])
         perf = self.memif("perf", *SHORT, "--rate", "1kpps", role="server")
         self.listening(perf)
+        began = time.monotonic()
         replay = self.memif("replay", "--pps", "20000", "--loop", "0", foreign)
         report = self.report(perf)
+        self.assertLess(time.monotonic() - began, PATIENCE / 2)
         self.assertTrue(replay.running() or replay.wait() in (0, 1), str(replay))
         self.assertGreater(report["foreign"], 0)
         self.assertEqual((report["received"], report["lost"]), (report["foreign"], None))
