@@ -136,8 +136,9 @@ typedef enum
 /* Zero means the default, given in brackets, wherever there is one; memif_create puts it there. */
 typedef struct
 {
-  uint8_t *socket_filename;  /* a path of at most 107 bytes, "@name" for an abstract socket; NULL:
-                                MEMIF_DEFAULT_SOCKET_PATH */
+  uint8_t *socket_filename;  /* a path of at most 107 bytes, also as "unix:path"; "@name" or "abstract:name" for an
+                                abstract socket, with ",netns_name=" and a network namespace's name or path behind it in
+                                that one; NULL: MEMIF_DEFAULT_SOCKET_PATH */
   uint8_t secret[24];        /* of both ends; not terminated if it fills the field; empty: none */
   uint8_t num_s2m_rings;     /* [1] queues from slave to master; what the peer has fewer of is not there */
   uint8_t num_m2s_rings;     /* [1] queues from master to slave */

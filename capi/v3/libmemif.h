@@ -272,7 +272,8 @@ int memif_per_thread_set_connection_request_timer (memif_per_thread_main_handle_
 
 /* --- Sockets ------------------------------------------------------------------------------------------------------- */
 
-/* Names a UNIX socket: a path of at most 107 bytes, or "@name" for an abstract one. Nothing is bound or connected yet.
+/* Names a UNIX socket: a path of at most 107 bytes, also as "unix:path"; "@name" or "abstract:name" for an abstract one,
+ * with ",netns_name=" and a network namespace's name or path behind it in that one. Nothing is bound or connected yet.
  * INVAL_ARG; ALREADY: the instance has a socket of that name. */
 int memif_create_socket (memif_socket_handle_t *sock, const char *filename, void *private_ctx);
 int memif_per_thread_create_socket (memif_per_thread_main_handle_t pt_main, memif_socket_handle_t *sock,

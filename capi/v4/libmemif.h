@@ -163,7 +163,9 @@ typedef enum
 
 typedef struct memif_socket_args
 {
-  char path[108];     /* of the UNIX socket, at most 107 bytes; "@name", or a leading NUL, is an abstract socket */
+  char path[108];     /* of the UNIX socket, at most 107 bytes, also as "unix:path"; "@name", "abstract:name" or a leading
+                         NUL is an abstract socket, with ",netns_name=" and a network namespace's name or path behind
+                         it in that one */
   char app_name[32];  /* told to peers; empty: MEMIF_DEFAULT_APP_NAME */
   struct itimerspec connection_request_timer; /* when slaves that have no link try again; zero: never by themselves.
                                                  it_value 0: one it_interval; it_interval 0: once. Longest: years */
