@@ -1,4 +1,4 @@
-// Generation 2 of the C API: names, structures and callbacks; what they do is in capi/common.
+// Generation 2 of the C API: names, structures and callbacks; what they do is in capi/core.
 #include "libmemif.h"
 
 #include "api.hpp"

@@ -1,4 +1,4 @@
-// Generation 3 of the C API: names, structures and callbacks; what they do is in capi/common.
+// Generation 3 of the C API: names, structures and callbacks; what they do is in capi/core.
 #include "libmemif.h"
 
 #include <cstring>

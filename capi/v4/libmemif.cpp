@@ -1,4 +1,4 @@
-// Generation 4 of the C API: names, structures and callbacks; what they do is in capi/common.
+// Generation 4 of the C API: names, structures and callbacks; what they do is in capi/core.
 #include "libmemif.h"
 
 #include <cstring>

@@ -7,7 +7,7 @@
 namespace memif::hostile {
 
 // One case in five is taken, each by another generation than the one before it. All run the same code there,
-// capi/common.
+// capi/core.
 class Share {
  public:
   bool takes_next() {
