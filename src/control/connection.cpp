@@ -17,6 +17,7 @@ namespace {
 Reason reason_of(const Error& error) { return {error.code, false, error.message}; }
 
 constexpr int messages_per_turn = 16;
+constexpr auto looking_period = std::chrono::milliseconds(20);
 
 Status not_for_this_role() { return Error{Errc::unexpected_message, "an action of the other role"}; }
 
@@ -57,8 +58,21 @@ void Connection::start() {
 }
 
 void Connection::on_ready() {
-  if (over_) return context_.see_off_greeted();
+  if (over_) return look_for_greeting();
   enter([this] { receive_some(); });
+}
+
+void Connection::look_for_greeting() noexcept {
+  if (!lingers_) return;
+  if (!lingers()) return context_.see_off_greeted(*this);
+  if (!watched_) more_.set(Clock::now() + looking_period);
+}
+
+Channel Connection::give_channel() noexcept {
+  lingers_ = false;
+  more_.set(std::nullopt);
+  context_.reactor().unwatch(channel_.fd());
+  return std::move(channel_);
 }
 
 // A peer that has said much already lets others have their turn in between.
@@ -174,8 +188,11 @@ void Connection::end(const Reason& reason) {
   deadline_.set(std::nullopt);
   more_.set(std::nullopt);
   if (!context_.reactor().abandoned()) channel_.flush();
-  lingers_ = machine().leave() == handshake::Leave::when_greeted && watched_ && !context_.reactor().abandoned();
-  if (!lingers()) context_.reactor().unwatch(channel_.fd());
+  lingers_ = machine().leave() == handshake::Leave::when_greeted && !context_.reactor().abandoned();
+  if (!lingers())
+    context_.reactor().unwatch(channel_.fd());
+  else if (!watched_)
+    more_.set(Clock::now() + looking_period);
   ended(reason);
 }
 
@@ -301,7 +318,8 @@ void ServerConnection::ended(const Reason& reason) {
 // --- Client
 // -----------------------------------------------------------------------------------------------------------
 
-ClientConnection::ClientConnection(ContextImpl& context, InterfaceImpl& interface, handshake::RingCounts rings)
+ClientConnection::ClientConnection(ContextImpl& context, InterfaceImpl& interface, handshake::RingCounts rings,
+                                   std::string listener_id)
     : Connection(context, Channel(Fd())),
       interface_(interface),
       machine_({.app_name = context.config().app_name,
@@ -311,7 +329,9 @@ ClientConnection::ClientConnection(ContextImpl& context, InterfaceImpl& interfac
                 .secret = interface.config().secret,
                 .rings = rings,
                 .log2_ring_size = static_cast<std::uint8_t>(std::bit_width(interface.config().ring_size) - 1),
-                .timeout = interface.config().handshake_timeout}) {}
+                .timeout = interface.config().handshake_timeout}) {
+  listener_id_ = std::move(listener_id);
+}
 
 handshake::Actions ClientConnection::take(const message::Message& message, std::size_t fds) {
   return machine_.on_message(message, fds, Clock::now());

@@ -19,7 +19,7 @@ class Listener;
 
 // What both roles have in common: moving messages between the channel and the machine, the deadline, the end.
 // Owned by its interface or, before there is one, by its listener; ends by burying itself through them. A client's that
-// ends before the server has greeted it is the context's until then.
+// ends before the server has greeted it is the context's until then, or until another takes its channel over.
 class Connection : public Handler {
  public:
   Connection(ContextImpl& context, Channel channel);
@@ -37,6 +37,13 @@ class Connection : public Handler {
   bool over() const noexcept { return over_; }
   // It is over, but its channel is not to be closed yet. docs/protocol.md, "Leaving".
   bool lingers() const noexcept { return lingers_ && !channel_.readable(); }
+  // Of one that lingers: which listener has not greeted it, and the channel, as good as new.
+  const std::string& listener_id() const noexcept { return listener_id_; }
+  Channel give_channel() noexcept;
+
+  // For the context's list of those that linger: its entry, here when it is not there.
+  std::list<std::unique_ptr<Connection>> lingering = std::list<std::unique_ptr<Connection>>(1);
+  const std::list<std::unique_ptr<Connection>>::iterator lingering_place = lingering.begin();
   bool up() { return machine().up(); }
   Result<Credentials> credentials() const { return channel_.credentials(); }
 
@@ -61,11 +68,12 @@ class Connection : public Handler {
   void execute(handshake::Actions actions);
   SharedFd take_fd();
   void take_fds() noexcept { channel_.take_fds(); }
-  void open(Fd socket) noexcept { channel_ = Channel(std::move(socket)); }
+  void open(Channel channel) noexcept { channel_ = std::move(channel); }
 
   ContextImpl& context_;
   std::shared_ptr<Link> link_ = std::make_shared<Link>();
   PeerInfo peer_;
+  std::string listener_id_;  // client
 
  private:
   Status perform(handshake::Send& action);
@@ -75,11 +83,12 @@ class Connection : public Handler {
   static Result<message::Message> checked(const Datagram& datagram);
   handshake::Actions unable_to_send(std::error_code why);
   void update_watch();
+  void look_for_greeting() noexcept;
   void end(const Reason& reason);
 
   Channel channel_;
   Timer deadline_;
-  Timer more_;  // there may be more to receive
+  Timer more_;  // there may be more to receive; or nothing else tells
   SharedFd received_fd_;
   bool watched_ = false, watching_write_ = false;
   bool over_ = false;
@@ -113,11 +122,12 @@ class ServerConnection final : public Connection {
 
 class ClientConnection final : public Connection {
  public:
-  ClientConnection(ContextImpl& context, InterfaceImpl& interface, handshake::RingCounts rings);
+  ClientConnection(ContextImpl& context, InterfaceImpl& interface, handshake::RingCounts rings,
+                   std::string listener_id);
 
   // Nothing that can fail comes between connecting and this: to connect and leave at once harms some servers.
-  void start(Fd socket) {
-    open(std::move(socket));
+  void start(Channel channel) {
+    open(std::move(channel));
     Connection::start();
   }
 

@@ -142,26 +142,34 @@ void ContextImpl::close_if_idle(const Address& address) noexcept {
 }
 
 void ContextImpl::see_off(std::unique_ptr<Connection> connection) noexcept {
-  see_off_greeted();
   if (!connection->lingers()) return reactor_.bury(std::move(connection));
-  auto place = std::find(lingering_.begin(), lingering_.end(), nullptr);
-  if (place == lingering_.end()) place = lingering_.begin() + static_cast<std::ptrdiff_t>(next_lingering_);
-  next_lingering_ = static_cast<std::size_t>(place - lingering_.begin() + 1) % lingering_.size();
-  place->swap(connection);
-  if (connection != nullptr) reactor_.bury(std::move(connection));
+  Connection& one = *connection;
+  *one.lingering_place = std::move(connection);
+  lingering_.splice(lingering_.end(), one.lingering);
 }
 
-void ContextImpl::see_off_greeted() noexcept {
-  for (auto& connection : lingering_)
-    if (connection != nullptr && !connection->lingers()) reactor_.bury(std::move(connection));
+void ContextImpl::see_off_greeted(Connection& connection) noexcept {
+  std::unique_ptr<Connection> owned = std::move(*connection.lingering_place);
+  lingering_.erase(connection.lingering_place);
+  reactor_.bury(std::move(owned));
+}
+
+std::optional<Channel> ContextImpl::ungreeted_channel(const std::string& listener_id) noexcept {
+  if (listener_id.empty()) return std::nullopt;
+  for (const auto& one : lingering_) {
+    if (one->listener_id() != listener_id || !one->lingers()) continue;
+    Channel channel = one->give_channel();
+    see_off_greeted(*one);
+    return channel;
+  }
+  return std::nullopt;
 }
 
 // The one place that waits. Nearly all servers greet at once, and some are harmed by who leaves before.
 void ContextImpl::await_greetings() noexcept {
   constexpr auto patience = std::chrono::milliseconds(500);
   const auto waiting = [this] {
-    see_off_greeted();
-    return std::any_of(lingering_.begin(), lingering_.end(), [](const auto& one) { return one != nullptr; });
+    return std::any_of(lingering_.begin(), lingering_.end(), [](const auto& one) { return one->lingers(); });
   };
   const Clock::time_point until = Clock::now() + patience;
   while (!reactor_.abandoned() && waiting() && Clock::now() < until) ::poll(nullptr, 0, 1);

@@ -1,12 +1,12 @@
 // A context behind its public face.
 #pragma once
 
-#include <array>
 #include <atomic>
-#include <cstddef>
+#include <list>
 #include <map>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -31,9 +31,11 @@ class ContextImpl final : public Handler {
   Status adopt_listener(const std::string& socket, Fd fd);
   Listener* listener(const Address& address) const noexcept;
 
-  // A connection that is over: it is freed as soon as that harms no peer. See off those that may go by now.
+  // A connection that is over: it is freed as soon as that harms no peer.
   void see_off(std::unique_ptr<Connection> connection) noexcept;
-  void see_off_greeted() noexcept;
+  void see_off_greeted(Connection& connection) noexcept;
+  // The channel of one that lingers, if there is one to this listener: whoever comes back does not come twice.
+  std::optional<Channel> ungreeted_channel(const std::string& listener_id) noexcept;
 
   PollResult poll(std::chrono::milliseconds timeout);
   void on_ready() override;  // somebody woke us
@@ -71,9 +73,8 @@ class ContextImpl final : public Handler {
   Reactor reactor_;
   std::shared_ptr<Waker> waker_;
   Datagram scratch_;  // one for all: a message is handled before the next is received
-  // Over, but not greeted: with very many, the first is dropped.
-  std::array<std::unique_ptr<Connection>, 64> lingering_;
-  std::size_t next_lingering_ = 0;
+  // Over, but not greeted. Never more for a listener than there were clients of it at one time.
+  std::list<std::unique_ptr<Connection>> lingering_;
   std::map<std::string, std::unique_ptr<Listener>> listeners_;  // by the key of their address
   std::unordered_map<InterfaceImpl*, std::unique_ptr<InterfaceImpl>> interfaces_;
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/out_of_memory.hpp"
@@ -64,15 +66,21 @@ bool InterfaceImpl::may_connect() noexcept {
   return true;
 }
 
-// The connection may be over when this returns.
+// A channel on which the server has not greeted yet is used again: to wait there for it is the same, and each that is
+// left before may be one too many (docs/protocol.md, "Leaving"). The connection may be over when this returns.
 Status InterfaceImpl::begin_connection() try {
   if (!may_connect()) return deferred::no_room();
-  auto owned = std::make_unique<ClientConnection>(context_, *this, rings_);
-  Result<Fd> socket = connect_to(address_);
-  if (!socket) return std::move(socket.error());
+  std::string listener = listener_at(address_);
+  auto owned = std::make_unique<ClientConnection>(context_, *this, rings_, listener);
+  std::optional<Channel> channel = context_.ungreeted_channel(listener);
+  if (!channel) {
+    Result<Fd> socket = connect_to(address_);
+    if (!socket) return std::move(socket.error());
+    channel.emplace(std::move(*socket));
+  }
   ClientConnection& connection = *owned;
   connection_ = std::move(owned);
-  connection.start(std::move(*socket));
+  connection.start(std::move(*channel));
   if (const Result<Credentials> server = connection.credentials()) server_ = server->uid;
   return Nothing{};
 } catch (const std::bad_alloc&) {

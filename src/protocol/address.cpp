@@ -6,6 +6,7 @@
 #include <charconv>
 #include <climits>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <fcntl.h>
 #include <limits>
@@ -305,6 +306,19 @@ Result<bool> is_alive(const Address& file) {
   if (owner == Owner::unknown && errno != ENOENT)  // which is as good as an owner who has gone
     return system_error(errno, file.text + ": cannot find out whether the socket file is in use");
   return owner == Owner::lives;
+}
+
+// A file's number is another's soon after it was removed.
+std::string listener_at(const Address& address) {
+  if (address.abstract) return address.key;
+  struct stat file;
+  if (::stat(address.name.c_str(), &file) != 0) return {};
+  std::string id = "unix:";
+  for (const auto part :
+       {std::uint64_t{file.st_dev}, std::uint64_t{file.st_ino}, static_cast<std::uint64_t>(file.st_ctim.tv_sec),
+        static_cast<std::uint64_t>(file.st_ctim.tv_nsec)})
+    id += std::to_string(part) + ':';
+  return id;
 }
 
 SocketAddress in_directory(int directory, const char* name) noexcept {

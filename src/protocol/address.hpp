@@ -54,6 +54,10 @@ Result<Fd> connect_to(const Address& address);
 // Whether a process has the socket whose file this is; a leftover has no owner. Whoever listens there notices nothing.
 Result<bool> is_alive(const Address& file);
 
+// What tells the listener that an address leads to now from another that may lie there later: a file can be replaced.
+// Empty: there is none to be found.
+std::string listener_at(const Address& address);
+
 // A file in an open directory, by that directory's descriptor, which must stay open: whatever has the directory's name
 // by now.
 SocketAddress in_directory(int directory, const char* name) noexcept;

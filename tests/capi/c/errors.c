@@ -6,9 +6,11 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #define CREATE(conn, ...) create_with (conn, (memif_conn_args_t){ __VA_ARGS__ }, NULL, NULL, NULL, NULL)
@@ -177,6 +179,34 @@ descriptors_that_the_program_refuses (void)
   refuse_deletes = 0;
 }
 
+/* A slave has connected when it turns out that the program does not watch its channel. A master that has not greeted it
+ * may be one that ends for it when a slave has left before: the library stays by itself. */
+static void
+channels_that_the_program_refuses (void)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  const uint8_t hello[128] = { 2 };
+  memif_conn_handle_t conn = NULL;
+  path = unique_path ();
+  snprintf (address.sun_path, sizeof address.sun_path, "%s", path);
+  const int listener = socket (AF_UNIX, SOCK_SEQPACKET, 0);
+  CHECK (bind (listener, (struct sockaddr *) &address, sizeof address) == 0 && listen (listener, 5) == 0);
+  OK (start (on_fd));
+  refuse_adds = 1;
+  for (int i = 0; i < 2; i++)
+    {
+      CHECK_ERR (CREATE (&conn, .is_master = 0), MEMIF_ERR_CB_FDUPDATE);
+      CHECK (conn == NULL);
+    }
+  refuse_adds = 0;
+  const int channel = accept (listener, NULL, NULL);
+  CHECK (channel >= 0 && send (channel, hello, sizeof hello, MSG_NOSIGNAL) == sizeof hello);
+  OK (stop ());
+  close (channel);
+  close (listener);
+  unlink (path);
+}
+
 /* --- Interfaces and packets --- */
 
 static void
@@ -297,6 +327,7 @@ main (void)
   sockets_that_cannot_be_made ();
   sockets_without_permission ();
   descriptors_that_the_program_refuses ();
+  channels_that_the_program_refuses ();
   handles_ids_and_queues ();
   an_interface_is_deleted_once ();
   a_wake_up_that_cannot_be_written ();

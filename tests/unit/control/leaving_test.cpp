@@ -1,16 +1,22 @@
 // How a context's clients leave, seen from the other end of a real channel. docs/protocol.md, "Leaving".
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <gtest/gtest.h>
 #include <memory>
+#include <optional>
 #include <poll.h>
+#include <set>
 #include <string>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <thread>
+#include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include <memif/memif.hpp>
 
+#include "protocol/address.hpp"
 #include "protocol/message.hpp"
 #include "support/pair.hpp"
 #include "support/resources.hpp"
@@ -23,17 +29,21 @@ using namespace std::chrono_literals;
 // A server whose steps are the test's.
 class ClientLeaves : public testing::Test {
  protected:
-  ClientLeaves() {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    name_.copy(address.sun_path + 1, sizeof address.sun_path - 1, 1);  // instead of the '@'
-    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name_.size());
-    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
-    EXPECT_EQ(::listen(listener_.get(), 100), 0);
-  }
-
   InterfaceConfig config() const { return {.socket = name_, .reconnect = 0ms, .handshake_timeout = 20ms}; }
-  Fd accept() const { return Fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
+  Fd accept() const { return accept_from(listener_); }
+
+  static Fd accept_from(const Fd& listener) { return Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
+  static bool somebody_waits_at(const Fd& listener) {
+    pollfd entry{listener.get(), POLLIN, 0};
+    return ::poll(&entry, 1, 0) != 0;
+  }
+  static Fd listen_at(const std::string& name) {
+    Fd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    const SocketAddress address = to_sockaddr(*parse_address(name));
+    EXPECT_EQ(::bind(listener.get(), address.get(), address.length), 0);
+    EXPECT_EQ(::listen(listener.get(), 100), 0);
+    return listener;
+  }
 
   static bool greet(const Fd& client) {
     const message::Datagram hello = message::emit(message::Hello{"stranger", 0x0200, 0x0200, 255, 255, 255, 14});
@@ -45,6 +55,13 @@ class ClientLeaves : public testing::Test {
     const ssize_t length = ::recv(client.get(), data.data(), data.size(), 0);
     return length > 0 ? std::to_integer<int>(data[0]) : length == 0 ? 0 : -errno;
   }
+  // Interfaces that are there at the same time, and then removed.
+  void visit_at_once(int count) {
+    std::vector<Interface*> interfaces;
+    for (int i = 0; i < count; ++i) interfaces.push_back(&context_.add(config()));
+    for (Interface* interface : interfaces) context_.remove(*interface);
+    context_.poll(0ms);
+  }
   bool poll_until_refused(const Interface& interface) {
     return test::poll_until({&context_}, [&] { return interface.info().refusals != 0; });
   }
@@ -54,7 +71,7 @@ class ClientLeaves : public testing::Test {
   }
 
   const std::string name_ = test::unique_socket();
-  Fd listener_{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
+  Fd listener_ = listen_at(name_);
   Context context_;
 };
 
@@ -77,17 +94,93 @@ TEST_F(ClientLeaves, AnInterfaceThatIsRemovedBeforeTheGreetingStaysForIt) {
 }
 
 TEST_F(ClientLeaves, ThoseWhoWaitAreLetGoWhenTheListenerCloses) {
-  for (int i = 0; i < 3; ++i) context_.remove(context_.add(config()));
+  visit_at_once(3);
   const std::size_t before = test::open_descriptors();
   listener_.reset();
   ASSERT_TRUE(test::poll_until({&context_}, [&] { return test::open_descriptors() == before - 4; }));
 }
 
-TEST_F(ClientLeaves, AListenerThatGreetsNobodyCostsSoManyDescriptorsAndNoMore) {
+TEST_F(ClientLeaves, AllWhoWaitAtOneTimeStayForTheirGreetings) {
+  visit_at_once(90);
+  for (int i = 0; i < 90; ++i) ASSERT_TRUE(greet(accept())) << i;
+}
+
+TEST_F(ClientLeaves, WhoeverComesBackBeforeTheGreetingDoesNotComeTwice) {
   const std::size_t before = test::open_descriptors();
   for (int i = 0; i < 90; ++i) context_.remove(context_.add(config()));
   context_.poll(0ms);
-  EXPECT_EQ(test::open_descriptors(), before + 64);
+  EXPECT_EQ(test::open_descriptors(), before + 1);
+  Interface& interface = context_.add(config());
+  const Fd client = accept();
+  ASSERT_TRUE(greet(client));
+  EXPECT_FALSE(somebody_waits_at(listener_));
+  ASSERT_TRUE(test::poll_until({&context_}, [&] { return ended(client); }));
+  EXPECT_EQ(hear(client), 3) << "INIT: the channel is as good as a new one";
+  EXPECT_EQ(interface.info().refusals, 0u);
+}
+
+TEST_F(ClientLeaves, AClientThatGoesOnTryingWaitsOnOneChannel) {
+  InterfaceConfig impatient = config();
+  impatient.reconnect = impatient.handshake_timeout = 1ms;
+  Interface& interface = context_.add(std::move(impatient));
+  ASSERT_TRUE(test::poll_until({&context_}, [&] { return interface.info().refusals > 80; }));
+  const Fd client = accept();
+  EXPECT_FALSE(somebody_waits_at(listener_));
+  EXPECT_TRUE(greet(client));
+}
+
+TEST_F(ClientLeaves, AChannelToAServerThatWasReplacedIsNotUsedAgain) {
+  char directory[] = "/tmp/memif-leaving-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory), nullptr);
+  const std::string path = std::string(directory) + "/m.sock";
+  InterfaceConfig at_path = config();
+  at_path.socket = path;
+  const Fd stopped = listen_at(path);
+  context_.remove(context_.add(at_path));
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  const Fd another = listen_at(path);
+  context_.remove(context_.add(at_path));
+  EXPECT_TRUE(somebody_waits_at(another)) << "the new server would never be found";
+  EXPECT_TRUE(greet(accept_from(stopped)));
+  ::unlink(path.c_str());
+  ::rmdir(directory);
+}
+
+// A program's loop, or a system that lets nothing more be watched.
+class RefusingLoop final : public EventLoop {
+ public:
+  Status add(int fd, unsigned) override {
+    if (refuses) return Error{std::make_error_code(std::errc::no_space_on_device), "refused"};
+    watched.insert(fd);
+    return Nothing{};
+  }
+  Status change(int, unsigned) override { return Nothing{}; }
+  void remove(int fd) noexcept override { watched.erase(fd); }
+  void set_timer(std::optional<Clock::time_point> when) noexcept override { timer = when; }
+
+  bool refuses = false;
+  std::set<int> watched;
+  std::optional<Clock::time_point> timer;
+};
+
+TEST_F(ClientLeaves, AChannelThatCannotBeWatchedStaysForTheGreetingToo) {
+  RefusingLoop loop;
+  Context context({.loop = &loop});
+  loop.refuses = true;
+  const std::size_t before = test::open_descriptors();
+  for (int i = 0; i < 3; ++i) {
+    Interface& interface = context.add(config());
+    EXPECT_EQ(interface.info().refusals, 1u);
+    context.remove(interface);
+  }
+  const Fd client = accept();
+  EXPECT_EQ(test::open_descriptors(), before + 2);
+  ASSERT_TRUE(greet(client));
+  ASSERT_TRUE(loop.timer) << "nobody looks";
+  std::this_thread::sleep_until(*std::exchange(loop.timer, std::nullopt));
+  context.handle_timer();
+  EXPECT_EQ(hear(client), -ECONNRESET);
+  EXPECT_FALSE(loop.timer);
 }
 
 TEST_F(ClientLeaves, AContextThatEndsLeavesAGreetingThatIsThereUnread) {
