@@ -125,7 +125,10 @@ Code set_next_free(void* handle, std::uint16_t index, const Buffer* buffer) noex
   if (!state->queue->renew()) return connection->down_code(false, index);
   forget_former_link(*state);
   const std::size_t after = distance(*state, buffer->desc_index);
-  if (after >= state->allocated) return after == state->allocated ? Code::success : Code::inval_arg;
+  if (after >= state->allocated) {
+    const bool free = after + state->queue->held() < state->queue->ring_size();  // not the queue's, of a part
+    return free && after == state->allocated ? Code::success : Code::inval_arg;
+  }
   state->allocated = static_cast<std::uint16_t>(after);
   return Code::success;
 }

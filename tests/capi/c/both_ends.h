@@ -3,10 +3,12 @@
 #define BOTH_ENDS_H
 #include "generations.h"
 
+static uint16_t buffer_size = 256;
+
 static inline void
 create (end_t *end, int master, interrupt_t *interrupt)
 {
-  const memif_conn_args_t args = { .is_master = (uint8_t) master, .buffer_size = 256, .log2_ring_size = 4 };
+  const memif_conn_args_t args = { .is_master = (uint8_t) master, .buffer_size = buffer_size, .log2_ring_size = 4 };
   OK (create_with (&end->conn, args, on_connect, on_disconnect, interrupt, end));
 }
 

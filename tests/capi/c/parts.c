@@ -1,6 +1,8 @@
 /* Packets that are sent in parts, over several calls, in the generation that GENERATION names; compiled once for each.
- * The rings have 16 descriptors, the buffers 256 bytes. */
+ * The rings have 16 descriptors, the buffers 256 bytes, but where it says otherwise. */
 #include "both_ends.h"
+
+static uint8_t seed; /* no two packets have the same bytes */
 
 static void
 check_bytes (const memif_buffer_t *bufs, uint16_t count, uint32_t size)
@@ -8,7 +10,7 @@ check_bytes (const memif_buffer_t *bufs, uint16_t count, uint32_t size)
   uint32_t at = 0;
   for (int i = 0; i < count; i++)
     for (uint32_t k = 0; k < bufs[i].len; k++)
-      CHECK (((uint8_t *) bufs[i].data)[k] == (uint8_t) (at++ * 7));
+      CHECK (((uint8_t *) bufs[i].data)[k] == (uint8_t) (at++ * 7 + seed));
   CHECK (at == size);
 }
 
@@ -16,9 +18,10 @@ static void
 fill_bytes (const memif_buffer_t *bufs, uint16_t count)
 {
   uint32_t at = 0;
+  seed++;
   for (int i = 0; i < count; i++)
     for (uint32_t k = 0; k < bufs[i].len; k++)
-      ((uint8_t *) bufs[i].data)[k] = (uint8_t) (at++ * 7);
+      ((uint8_t *) bufs[i].data)[k] = (uint8_t) (at++ * 7 + seed);
 }
 
 static uint16_t
@@ -143,6 +146,136 @@ pieces_are_passed_on_as_they_come (void)
     }
   end_both ();
 }
+
+/* The same without a copy: received buffers are the next to be sent. The array may have the end of a packet and the
+ * next packet. */
+static void
+pieces_are_passed_on_without_a_copy (void)
+{
+  buffer_size = 2048;
+  connect_both ();
+  for (int round = 0; round < 40; round++) /* the rings' ends lie anywhere in the packets */
+    {
+      memif_buffer_t bufs[16], some[2];
+      uint16_t n = 0, queued = 9, sent = 9, back = 0;
+      const int pairs = 1 + round % 2;
+      for (int i = 0; i < pairs; i++)
+        {
+          OK (memif_buffer_alloc (master.conn, 0, bufs, 1, &n, 9000));
+          CHECK (n == 5);
+          fill_bytes (bufs, 5);
+          OK (memif_buffer_alloc (master.conn, 0, bufs + 5, 1, &n, 60));
+          fill_bytes (bufs + 5, 1);
+          OK (memif_tx_burst (master.conn, 0, bufs, 6, &sent));
+          CHECK (sent == 6);
+        }
+      for (int calls = 1; calls <= 3 * pairs; calls++)
+        {
+          CHECK_ERR (memif_rx_burst (slave.conn, 0, some, 2, &n), calls < 3 * pairs ? MEMIF_ERR_NOBUF : 0);
+          CHECK (n == 2);
+          const void *const data[] = { some[0].data, some[1].data };
+          OK (memif_buffer_enq_tx (slave.conn, 0, some, 2, &queued));
+          CHECK (queued == 2 && some[0].data == data[0] && some[1].data == data[1]);
+          OK (memif_tx_burst (slave.conn, 0, some, 2, &sent));
+          CHECK (sent == 2);
+          OK (refill (slave.conn, 0, 2));
+          back = (uint16_t) (back + receive (master.conn, bufs + back, (uint16_t) (16 - back)));
+          CHECK (back == calls / 3 * 6);
+        }
+      seed = (uint8_t) (seed - 2 * pairs);
+      for (int i = 0; i < pairs; i++)
+        {
+          seed++;
+          check_bytes (bufs + 6 * i, 5, 9000);
+          seed++;
+          check_bytes (bufs + 6 * i + 5, 1, 60);
+        }
+      OK (refill (master.conn, 0, back));
+    }
+  end_both ();
+  buffer_size = 256;
+}
+
+#if GENERATION >= 30
+/* What is allocated behind a part may change places, also with what was received. */
+static void
+buffers_behind_a_part_change_places (void)
+{
+  connect_both ();
+  for (int round = 0; round < 20; round++)
+    {
+      memif_buffer_t bufs[16], got[16], received;
+      uint16_t n = 0, sent = 9;
+      OK (memif_buffer_alloc (slave.conn, 0, bufs, 1, &n, 700));
+      CHECK (n == 3);
+      OK (memif_tx_burst (slave.conn, 0, bufs, 1, &sent));
+      CHECK (sent == 1);
+      CHECK_ERR (memif_buffer_requeue (slave.conn, &bufs[0], &bufs[1]), MEMIF_ERR_INVAL_ARG); /* it is the queue's */
+      OK (memif_buffer_requeue (slave.conn, &bufs[1], &bufs[2]));
+      memif_buffer_t turned[3] = { bufs[0], bufs[2], bufs[1] };
+      turned[1].len = 256;
+      turned[1].flags |= MEMIF_BUFFER_FLAG_NEXT;
+      turned[2].len = 188;
+      turned[2].flags &= (uint8_t) ~MEMIF_BUFFER_FLAG_NEXT;
+      fill_bytes (turned, 3);
+      OK (memif_tx_burst (slave.conn, 0, turned + 1, 2, &sent));
+      CHECK (sent == 2 && receive (master.conn, got, 16) == 3);
+      check_bytes (got, 3, 700);
+      OK (refill (master.conn, 0, 3));
+
+      CHECK (send_packets (master.conn, 1, 256) == 1 && receive (slave.conn, &received, 1) == 1);
+      OK (memif_buffer_alloc (slave.conn, 0, bufs, 1, &n, 500));
+      CHECK (n == 2);
+      OK (memif_tx_burst (slave.conn, 0, bufs, 1, &sent));
+      OK (memif_buffer_requeue (slave.conn, &bufs[1], &received));
+      memif_buffer_t whole[2] = { bufs[0], received };
+      fill_bytes (whole, 2);
+      OK (memif_tx_burst (slave.conn, 0, whole + 1, 1, &sent));
+      CHECK (sent == 1 && receive (master.conn, got, 16) == 2);
+      check_bytes (got, 2, 512);
+      OK (refill (master.conn, 0, 2));
+      OK (refill (slave.conn, 0, 1));
+    }
+  end_both ();
+}
+
+/* What is allocated behind a part may be given up; the part itself may not. */
+static void
+buffers_behind_a_part_are_given_up (void)
+{
+  connect_both ();
+  end_t *from[] = { &slave, &master }, *to[] = { &master, &slave };
+  for (int round = 0; round < 20; round++)
+    for (int i = 0; i < 2; i++)
+      {
+        memif_buffer_t bufs[16], got[16];
+        uint16_t n = 0, sent = 9;
+        OK (memif_buffer_alloc (from[i]->conn, 0, bufs, 1, &n, 700));
+        OK (memif_tx_burst (from[i]->conn, 0, bufs, 1, &sent));
+        CHECK_ERR (memif_set_next_free_buffer (from[i]->conn, 0, &bufs[0]), MEMIF_ERR_INVAL_ARG);
+        OK (memif_set_next_free_buffer (from[i]->conn, 0, &bufs[1]));
+        OK (memif_buffer_alloc (from[i]->conn, 0, bufs + 3, 1, &n, 100));
+        CHECK (n == 1 && bufs[3].desc_index == bufs[1].desc_index);
+        memif_buffer_t whole[2] = { bufs[0], bufs[3] };
+        fill_bytes (whole, 2);
+        OK (memif_tx_burst (from[i]->conn, 0, bufs + 3, 1, &sent));
+        CHECK (sent == 1 && receive (to[i]->conn, got, 16) == 2);
+        check_bytes (got, 2, 356);
+        OK (refill (to[i]->conn, 0, 2));
+        /* with all the rest of the ring allocated */
+        OK (memif_buffer_alloc (from[i]->conn, 0, bufs, 1, &n, 300));
+        OK (memif_tx_burst (from[i]->conn, 0, bufs, 1, &sent));
+        OK (memif_buffer_alloc (from[i]->conn, 0, bufs + 2, 14, &n, 60));
+        CHECK_ERR (memif_set_next_free_buffer (from[i]->conn, 0, &bufs[0]), MEMIF_ERR_INVAL_ARG);
+        fill_bytes (bufs, 2);
+        OK (memif_tx_burst (from[i]->conn, 0, bufs + 1, 15, &sent));
+        CHECK (sent == 15 && receive (to[i]->conn, got, 16) == 16);
+        check_bytes (got, 2, 300);
+        OK (refill (to[i]->conn, 0, 16));
+      }
+  end_both ();
+}
+#endif
 
 /* A packet that fills the ring and still goes on is given up, and told; then all is as if it had not been. */
 static void
@@ -276,6 +409,11 @@ main (void)
   packets_before_a_part_do_not_wait ();
   gaps_between_parts_are_closed ();
   pieces_are_passed_on_as_they_come ();
+  pieces_are_passed_on_without_a_copy ();
+#if GENERATION >= 30
+  buffers_behind_a_part_change_places ();
+  buffers_behind_a_part_are_given_up ();
+#endif
   a_packet_without_end_is_refused ();
   bad_parts_are_refused ();
   a_part_goes_with_its_link ();
