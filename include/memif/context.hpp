@@ -130,7 +130,9 @@ struct ListenerInfo {
 };
 
 // Connects to `socket`, looks at the listener's HELLO and leaves, which harms no listener that has sent one. Blocks up
-// to `timeout`.
+// to `timeout` (negative: for ever), and half a second more for a HELLO that has not come: there are listeners that end
+// for it when a visitor has left before. After that the channel is kept, for the next probe of the same listener. From
+// any thread.
 Result<ListenerInfo> probe(const std::string& socket, std::chrono::milliseconds timeout);
 
 }  // namespace memif

@@ -2,9 +2,11 @@
 "Leaving" and "Peers"), not from their code."""
 
 import os
+import select
 import socket
 import struct
 import threading
+import time
 
 ACK, HELLO, INIT, ADD_REGION, ADD_RING, CONNECT, CONNECTED, DISCONNECT = range(1, 9)
 VERSION = 0x0200
@@ -34,7 +36,8 @@ def kind_of(data):
 class Acceptor:
     """A server that dies whenever one of VPP and libmemif 2.0 to 4.0 would, and notes of what."""
 
-    def __init__(self, path, greeting=hello(), acknowledges=True, refuses_init=None, rings=(256, 256), ring_words=""):
+    def __init__(self, path, greeting=hello(), acknowledges=True, refuses_init=None, rings=(256, 256), ring_words="",
+                 delay=0):  # fmt: skip
         self.deaths = []
         self.heard = []  # of each client that has gone, the messages in order
         self._talks = []  # the same of those that are there
@@ -42,6 +45,7 @@ class Acceptor:
         self.rings_of_the_link = None
         self._greeting, self._acknowledges, self._refuses_init = greeting, acknowledges, refuses_init
         self._rings, self._ring_words = rings, ring_words
+        self._delay = delay  # of seconds, in which nobody is accepted, as while a program is stopped
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(path))
         self._listener.listen(16)
@@ -61,8 +65,11 @@ class Acceptor:
     def _accept(self):
         while True:
             try:
+                if self._delay:
+                    select.select([self._listener], [], [])
+                    time.sleep(self._delay)
                 client, _ = self._listener.accept()
-            except OSError:
+            except (OSError, ValueError):  # closed
                 return
             self._clients.append(client)
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()

@@ -49,6 +49,18 @@ class InfoTest(NeighbourTest):
                 self.assert_no_peer(self.start(MEMIF, "info", "--socket", self.socket))
                 self.assert_alive(acceptor)
 
+    def test_info_stays_a_moment_for_a_late_greeting(self):
+        acceptor = self.accept(delay=0.3)
+        self.assert_no_peer(self.start(MEMIF, "info", "--socket", self.socket, "--wait", "100ms"), "said nothing in 100 ms")
+        self.assert_alive(acceptor)
+
+    def test_info_may_wait_for_ever(self):
+        acceptor = self.accept(delay=0.3)
+        info = self.start(MEMIF, "info", "--socket", self.socket, "--wait", "forever")
+        self.assert_exit(info, 0)
+        self.assertIn("stranger", info.stdout)
+        self.assert_alive(acceptor)
+
     def test_info_connected_leaves_with_a_word(self):
         acceptor = self.accept()
         self.assert_exit(self.start(MEMIF, "info", "--socket", self.socket, "--connect"), 0)
@@ -67,6 +79,11 @@ class ClientTest(NeighbourTest):
     def test_a_greeting_that_is_none(self):
         acceptor = self.accept(greeting=b"220 mail.example ESMTP")
         self.assert_no_peer(self.ping(), "22 bytes")
+        self.assert_alive(acceptor)
+
+    def test_a_greeting_that_is_late(self):
+        acceptor = self.accept(delay=0.3)
+        self.assert_no_peer(self.ping(wait="100ms"))
         self.assert_alive(acceptor)
 
     def test_no_descriptors_for_the_rings(self):

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -258,6 +259,36 @@ TEST_F(ClientLeavesThreads, AVisitorWhoOnlyAsksLeavesTheGreetingUnread) {
   EXPECT_EQ(hear(client), -ECONNRESET);
   ASSERT_TRUE(info);
   EXPECT_EQ(info->app_name, "stranger");
+}
+
+TEST_F(ClientLeaves, AVisitorWhoseTimeIsOverStaysForTheGreeting) {
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(probe(name_, 0ms).error().code, Errc::timed_out);
+  const Fd client = accept();
+  ASSERT_TRUE(greet(client)) << "ends programs of libmemif 4.0";
+  EXPECT_FALSE(somebody_waits_at(listener_)) << "the second went on where the first had stopped";
+  listener_.reset();
+  EXPECT_FALSE(probe(name_, 0ms));
+  EXPECT_EQ(hear(client), -ECONNRESET) << "the next visitor lets it go";
+}
+
+TEST_F(ClientLeaves, AVisitOfAParentIsNotItsChilds) {
+  ASSERT_FALSE(probe(name_, 0ms));
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(probe(name_, 0ms).error().code == Errc::timed_out ? 0 : 1);
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(greet(accept()));
+  EXPECT_TRUE(somebody_waits_at(listener_)) << "the child went on with its parent's";
+}
+
+TEST_F(ClientLeavesThreads, AVisitorMayWaitForEver) {
+  Result<ListenerInfo> info = Error{};
+  std::thread asking([&] { info = probe(name_, -1ms); });
+  const Fd client = accept();
+  EXPECT_TRUE(greet(client));
+  asking.join();
+  EXPECT_TRUE(info);
 }
 
 }  // namespace

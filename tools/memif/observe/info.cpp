@@ -164,7 +164,11 @@ void add_info(Command app, Action& action) {
   command.add_flag("--json", options->json, "print one JSON object");
   add_port_options(command, options->port);
   command.footer(
-      "Without --connect, only the listener's greeting is looked at: no interface and no program is disturbed.\n"
+      "Without --connect, only the listener's greeting is looked at, and no interface is disturbed. Two kinds of "
+      "programs\n"
+      "do not survive that: gomemif as server, which is to be asked with --connect; and one with libmemif 4.0 that has "
+      "not\n"
+      "greeted by the end of --wait and half a second more (is it stopped?).\n"
       "--pid and --list show programs that publish: those of the C API and this command when they are started with\n"
       "MEMIF_PUBLISH=1, others by their own choice.\n"
       "Example: memif info --socket /run/vpp/memif.sock --json");
