@@ -63,6 +63,13 @@ class Releases(OfReleases):
                 self.assertEqual({name for name in names_in(program, "-u") if name.startswith("memif_")},
                                  {name for name in library if name.startswith("memif_")} - missing)
 
+    def test_a_program_of_each_release_in_the_dialects_of_its_day(self):
+        for release, (package, _) in RELEASES.items():
+            for standard in ("gnu99", "gnu11", "gnu17"):
+                with self.subTest(release=release, standard=standard):
+                    self.run_alone(self.build(PROGRAMS / "release.c", package, f"-DRELEASE={release}",
+                                              compiler=(*CC, f"-std={standard}")))
+
     def test_the_table_has_every_member_of_every_structure(self):
         table = (PROGRAMS / "release.h").read_text()
         for package in (*OLDER, "libmemif"):
