@@ -116,8 +116,8 @@ constexpr std::array settings{
     Setting{"secret-file", "--secret-file", "FILE", "a file whose first line is the secret", set_secret_file},
     Setting{
         "queues", "--queues", "N",
-        "queues each way, 1 to 256: a client asks for as many, and settles for those that the server takes; a server "
-        "takes as many at most",
+        "queues each way, 1 to 256: a client asks for as many, and settles for those that the server takes (servers of "
+        "libmemif before 4.0 do not survive to be asked for more than they have); a server takes as many at most",
         [](PortOptions& o, std::string_view v) {
           set_rx_queues(o, v);
           set_tx_queues(o, v);
