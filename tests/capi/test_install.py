@@ -157,24 +157,27 @@ class BuildSystemsRelease(Installed):
         cmake_minimum_required(VERSION 3.16)
         project(user LANGUAGES C CXX)
         find_package(memifpp REQUIRED)
-        add_executable(from_c main.c)
-        target_link_libraries(from_c PRIVATE memifpp::libmemif)
         add_executable(from_cpp main.cpp)
         target_link_libraries(from_cpp PRIVATE memifpp::memifpp)
-        add_executable(from_c2 main.c)
-        target_link_libraries(from_c2 PRIVATE memifpp::libmemif2)
+        foreach(name libmemif libmemif3 libmemif21 libmemif2)
+          add_executable(from_${name} main.c)
+          target_link_libraries(from_${name} PRIVATE memifpp::${name})
+        endforeach()
         """
 
     def build_user(self, prefix):
         (self.scratch / "CMakeLists.txt").write_text(self.PROJECT)
         (self.scratch / "main.c").write_text("#include <libmemif.h>\n#include <stdio.h>\n"
-                                             "int main (void) { return puts (memif_strerror (0)) < 0; }\n")
+                                             "int main (void) { puts (LIBMEMIF_VERSION); return *memif_strerror (0) == 0; }\n")
         (self.scratch / "main.cpp").write_text("#include <memif/memif.hpp>\n"
                                                "int main() { return memif::Context().fd() < 0; }\n")
         run("cmake", "-S", self.scratch, "-B", self.scratch / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
         run("cmake", "--build", self.scratch / "build")
-        for name in ("from_c", "from_cpp", "from_c2"):
-            run(self.scratch / "build" / name, env=program_environment(prefix))
+        run(self.scratch / "build" / "from_cpp", env=program_environment(prefix))
+        for package, (major, version) in PACKAGES.items():
+            program = self.scratch / "build" / f"from_{package}"
+            self.assertEqual(run(program, env=program_environment(prefix)).strip(), version)
+            self.assertIn(f"[{package}.so.{major}]", run("readelf", "-d", program))
 
     def test_find_package(self):
         self.build_user(PREFIX)
