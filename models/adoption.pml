@@ -1,28 +1,66 @@
-/* Links that change hands: include/memif/detail/queue.hpp, Port::set_link() and Queue::adopt_link().
+/* Links that change hands: include/memif/detail/queue.hpp, Queues::set_link() and Queue::adopt_link().
  *
- * The control thread puts another link, or none, in the place of the present one, and raises the queue's attention;
- * the queue's thread keeps the link that it works on alive by a reference of its own, and changes at its next burst.
- * Both touch the port's link under a mutex. The queue's store that lowers its attention may be delayed, but not beyond
- * the mutex's release.
+ * The control thread puts another link, or none, in the place of the present one, and clears the word user_ of the queue;
+ * the queue's thread looks at that word at each burst, and if it is cleared puts itself there, takes the present link and
+ * lets go of the one that it had. It keeps the link that it works on alive by a reference of its own. Both touch the
+ * present link under a mutex: whoever locks it acquires, whoever unlocks it releases. Memory is that of weak.inc; counts of
+ * references are read-modify-writes, which act on memory itself.
  *
  * Claim: no burst touches memory that is not mapped; a change is never missed; nothing stays mapped that nobody holds.
  * Each of these must break it:
- *   NO_REFERENCE        the queue works on the port's link without holding it
- *   LOWER_LATE          the queue lowers its attention after it has read the port's link
- *   RAISE_EARLY         the control thread raises the attention before the new link is there, outside the mutex
+ *   NO_REFERENCE        the queue works on the present link without holding it
+ *   TAKE_OVER_LATE      the queue puts itself into the word after it has read the present link
+ *   CLEAR_EARLY         the control thread clears the word before the new link is there, outside the mutex
+ *   UNLOCK_RELAXED      the mutex of the control thread: the link may come after it is unlocked
+ *   LOCK_RELAXED        the mutex of the queue's thread: the link may have been loaded before it was locked
+ *
+ * These orders are more than the processor needs, since the mutex does their work; the claim holds without both:
+ *   CLEAR_RELAXED       user_.store(nullptr), with release in the code
+ *   LOOK_RELAXED        user_.load(), with acquire in the code
  */
 #define LINKS 3  /* made one after the other; 0 is none */
 
+#define THREADS 2
+#define CONTROL 0
+#define QUEUE 1
+
+#define LOCATIONS 3
+#define USER 0     /* whether the queue's thread is in the word */
+#define PRESENT 1  /* Queues::link_ */
+#define LOCKED 2
+#define WAITING 4
+#include "weak.inc"
+
+#ifdef UNLOCK_RELAXED
+#define CONTROL_UNLOCK RELAXED
+#else
+#define CONTROL_UNLOCK RELEASE
+#endif
+#ifdef CLEAR_RELAXED
+#define CLEAR RELAXED
+#else
+#define CLEAR RELEASE
+#endif
+
 byte references[LINKS + 1];
 bool mapped[LINKS + 1];
-byte present = 0;  /* the port's */
-bool attention = true;
-bool lowering = false;  /* a store on its way */
-bool locked = false;
+byte truth = 0;  /* the last link that was put there */
 bool over = false;
 
-inline lock() { atomic { !locked -> locked = true } }
-inline unlock() { locked = false }
+inline lock(thread) {
+  atomic {
+    memory[LOCKED] == false && own[thread].at[LOCKED] == 0;
+    memory[LOCKED] = true;
+    d_step { forget_all(thread) }
+  }
+}
+inline lock_relaxed(thread) {
+  atomic {
+    memory[LOCKED] == false && own[thread].at[LOCKED] == 0;
+    memory[LOCKED] = true
+  }
+}
+inline unlock(thread, order) { store(thread, LOCKED, false, order) }
 inline hold(link) { atomic { if :: link != 0 -> references[link]++ :: else fi } }
 inline let_go(link) {
   atomic {
@@ -38,10 +76,15 @@ inline let_go(link) {
   }
 }
 
-active proctype stores() {
+active proctype machine() {
 end:
   do
-  :: atomic { lowering -> attention = false; lowering = false }
+  :: drain(CONTROL, USER)
+  :: drain(CONTROL, PRESENT)
+  :: drain(CONTROL, LOCKED)
+  :: drain(QUEUE, LOCKED)
+  :: fetch(QUEUE, USER)
+  :: fetch(QUEUE, PRESENT)
   od
 }
 
@@ -53,59 +96,79 @@ active proctype control() {
      :: atomic { made++; next = made; mapped[next] = true; references[next] = 1 }
      :: next = 0
      fi;
-#ifdef RAISE_EARLY
-     attention = true;
+#ifdef CLEAR_EARLY
+     store(CONTROL, USER, false, CLEAR);
 #endif
-     lock();
-     former = present;
-     present = next;
-#ifndef RAISE_EARLY
-     attention = true;
+     lock(CONTROL);
+     load(CONTROL, PRESENT, former);
+     store(CONTROL, PRESENT, next, RELAXED);
+     truth = next;
+#ifndef CLEAR_EARLY
+     store(CONTROL, USER, false, CLEAR);
 #endif
-     unlock();
-     let_go(former)
+     unlock(CONTROL, CONTROL_UNLOCK);
+     let_go(former);
+     former = 0
   :: made == LINKS -> break
   od;
+  fence(CONTROL);
   over = true
 }
 
+/* Queue::take_over(): an exchange, which acquires and releases. */
+inline take_over() {
+  atomic {
+    empty(waiting[QUEUE]);
+    memory[USER] = true;
+    d_step { forget_all(QUEUE) }
+  }
+}
+
 active proctype queue() {
-  byte mine = 0, taken;
+  byte mine = 0, taken, seen;
+  bool all_made;
   do
-  :: atomic { !attention && over && !lowering -> assert(mine == present) }; break
-  :: !attention ->
-burst:
+  :: all_made = over;  /* of the control thread's changes all are made before this look */
+#ifdef LOOK_RELAXED
+     load(QUEUE, USER, seen);
+#else
+     load_acquire(QUEUE, USER, seen);
+#endif
      if
-     :: mine != 0 -> assert(mapped[mine])
-     :: else
-     fi
-  :: attention ->
-#ifndef LOWER_LATE
-     lowering = true;
+     :: seen ->
+        assert(mine == 0 || mapped[mine]);  /* a burst */
+        if
+        :: all_made && memory[USER] -> assert(mine == truth); break
+        :: else
+        fi
+     :: else ->
+#ifndef TAKE_OVER_LATE
+        take_over();
 #endif
-     lock();
-     taken = present;
+#ifdef LOCK_RELAXED
+        lock_relaxed(QUEUE);
+#else
+        lock(QUEUE);
+#endif
+        load(QUEUE, PRESENT, taken);
 #ifndef NO_REFERENCE
-     hold(taken);
+        hold(taken);
 #endif
-     !lowering;  /* the mutex's release */
-     unlock();
-#ifdef LOWER_LATE
-     lowering = true;
-     !lowering;
+        unlock(QUEUE, RELEASE);
+#ifdef TAKE_OVER_LATE
+        take_over();
 #endif
 #ifndef NO_REFERENCE
-     let_go(mine);
+        let_go(mine);
 #endif
-     mine = taken
+        mine = taken;
+        taken = 0
+     fi;
+     seen = 0
   od;
 #ifndef NO_REFERENCE
   let_go(mine);
 #endif
-  lock();
-  taken = present;
-  present = 0;
-  unlock();
-  let_go(taken);
+  let_go(truth);
   assert(!mapped[1] && !mapped[2] && !mapped[3])
 }

@@ -13,6 +13,7 @@
  * NO_PROMISES:
  *   INDEX_RELEASE       B: the sender stores the index with release only
  *   FLAGS_RELAXED       B: the sender loads the flags without an order
+ *   FLAGS_ACQUIRE       B: the sender loads the flags with acquire only
  *   UNMASK_RELEASE      B: the receiver stores the flags with release only
  *   LOOK_ACQUIRE        B: the receiver loads the index with acquire only
  *   NO_RECHECK          B, C: the receiver sleeps without looking again
@@ -93,7 +94,11 @@ proctype sender() {
 #ifdef FLAGS_RELAXED
      load(SENDER, FLAGS, seen);
 #else
+#ifdef FLAGS_ACQUIRE
+     load_acquire(SENDER, FLAGS, seen);
+#else
      load_seq_cst(SENDER, FLAGS, seen);
+#endif
 #endif
      awake = (seen & AWAKE) != 0;
      if

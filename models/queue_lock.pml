@@ -13,6 +13,7 @@
  *   NO_ASYMMETRIC_FENCE     who ends an ownership does not have the owner pass a fence
  *   NO_WAIT             who ends an ownership does not wait for the owner's mark to go
  *   NO_LOOK             an owner does not look at whether it still is one once its mark is there
+ *   LOOK_FIRST          an owner looks before its mark is there (its fence against the compiler is missing)
  *   NO_BACK_OFF         one that is owner no more takes its turn and leaves its mark
  *   ONE_PLACE           all owners mark the same place: a late one takes another's mark back with its own
  *   TAKE_RELAXED        turn_taken_.exchange(): what the former holder has left may have been loaded before
@@ -21,6 +22,11 @@
  *   AWAIT_RELAXED       held.load(): what the owner has left may have been loaded before
  *   NAME_RELAXED        owner_.store(place), with NAMES: the name may come later
  *   KNOW_RELAXED        owner_.load(), the first, with NAMES: the name may have been loaded before
+ *
+ * Three orders are more than the processor needs, since the asymmetric fence does their work; the claim holds without all three:
+ *   LOOK_RELAXED        owner_.load(), the second: what was loaded early counts no more after that fence
+ *   BACK_OFF_RELAXED    held.store(false) of one that is owner no more: it has left nothing since that fence
+ *   END_RELAXED         owner_.store(&nobody_): it has reached memory with that fence
  */
 #ifndef CALLS
 #define CALLS 2
@@ -61,6 +67,16 @@
 #define MAKE_OWNER RELAXED
 #else
 #define MAKE_OWNER RELEASE
+#endif
+#ifdef BACK_OFF_RELAXED
+#define BACK_OFF RELAXED
+#else
+#define BACK_OFF RELEASE
+#endif
+#ifdef END_RELAXED
+#define END RELAXED
+#else
+#define END SEQ_CST
 #endif
 
 byte users = 0;  /* threads that believe they have the queue */
@@ -112,19 +128,26 @@ inline lock() {
   know_owner();
   if
   :: seen == me + 1 ->
-     store(me, HELD(me), true, RELAXED);
-#ifdef NO_LOOK
-     in_turn = false
-#else
+#ifdef LOOK_FIRST
      load_acquire(me, OWNER, seen);
+     store(me, HELD(me), true, RELAXED);
+#else
+     store(me, HELD(me), true, RELAXED);
+#ifdef LOOK_RELAXED
+     load(me, OWNER, seen);
+#else
+#ifndef NO_LOOK
+     load_acquire(me, OWNER, seen);
+#endif
+#endif
+#endif
      if
      :: seen == me + 1 -> in_turn = false
      :: else ->
 #ifndef NO_BACK_OFF
-        store(me, HELD(me), false, RELEASE)
+        store(me, HELD(me), false, BACK_OFF)
 #endif
      fi
-#endif
   :: else
   fi;
   if                           /* lock_in_turn() */
@@ -140,7 +163,7 @@ inline lock() {
      if
      :: former != NOBODY ->
         former--;
-        store(me, OWNER, NOBODY, SEQ_CST);
+        store(me, OWNER, NOBODY, END);
 #ifndef NO_ASYMMETRIC_FENCE
         asymmetric_fence();
 #endif

@@ -48,7 +48,7 @@ check() {
 check holds awake
 check holds awake -DNO_PROMISES
 check holds awake -DNO_PROMISES -DPACKETS=6
-for missing in -DINDEX_RELEASE -DFLAGS_RELAXED -DUNMASK_RELEASE -DLOOK_ACQUIRE -DNO_RECHECK; do
+for missing in -DINDEX_RELEASE -DFLAGS_RELAXED -DFLAGS_ACQUIRE -DUNMASK_RELEASE -DLOOK_ACQUIRE -DNO_RECHECK; do
   check fails awake "$missing"
   check fails awake -DNO_PROMISES "$missing"
 done
@@ -66,13 +66,20 @@ for kind in "" -DPOSTED; do
 done
 
 check holds adoption
-for missing in -DNO_REFERENCE -DLOWER_LATE -DRAISE_EARLY; do check fails adoption "$missing"; done
+for missing in -DNO_REFERENCE -DTAKE_OVER_LATE -DCLEAR_EARLY -DUNLOCK_RELAXED -DLOCK_RELAXED; do
+  check fails adoption "$missing"
+done
+check holds adoption -DCLEAR_RELAXED -DLOOK_RELAXED
 
 check holds queue_lock
 check holds queue_lock -DNAMES
 check holds queue_lock -DNO_FENCES
-for missing in -DNO_ASYMMETRIC_FENCE -DNO_WAIT -DNO_LOOK -DNO_BACK_OFF -DONE_PLACE -DTAKE_RELAXED -DGIVE_RELAXED \
+for missing in -DNO_ASYMMETRIC_FENCE -DNO_WAIT -DNO_LOOK -DLOOK_FIRST -DNO_BACK_OFF -DONE_PLACE -DTAKE_RELAXED -DGIVE_RELAXED \
                -DUNMARK_RELAXED -DAWAIT_RELAXED; do check fails queue_lock "$missing"; done
+for names in "" -DNAMES; do
+  # shellcheck disable=SC2086
+  check holds queue_lock -DLOOK_RELAXED -DBACK_OFF_RELAXED -DEND_RELAXED $names
+done
 for missing in -DNAME_RELAXED -DKNOW_RELAXED; do check fails queue_lock -DNAMES "$missing"; done
 
 ((failures == 0)) && echo "${only:-all models}: as it must be"
