@@ -32,6 +32,14 @@ bool write_file(const std::string& path, const std::string& text) {
   return bool(file << text << std::flush);
 }
 
+std::uint64_t most_addresses() {
+  std::ifstream status("/proc/self/status");
+  std::uint64_t kib = 0;
+  for (std::string word; status >> word;)
+    if (word == "VmPeak:") status >> kib;
+  return kib << 10;
+}
+
 // Both queues, as a data thread uses them.
 class Worker {
  public:
@@ -97,6 +105,10 @@ class Worker {
       report.told += !victim.words.empty() && line.find(victim.words) != line.npos ? 1 : 0;
     }});
     Interface& interface = context.add(victim.config);
+    for (InterfaceConfig more = victim.config; more.id + 1 < victim.config.id + victim.interfaces;) {
+      ++more.id;
+      context.add(more);
+    }
     Worker worker(interface, victim.signals_blocked);
     if (::write(tell, "r", 1) != 1) ::_exit(1);
     for (char end; ::recv(told, &end, 1, MSG_DONTWAIT) != 0;) {
@@ -117,6 +129,7 @@ class Worker {
   struct rusage usage {};
   ::getrusage(RUSAGE_SELF, &usage);
   report.longest_resident = static_cast<std::uint64_t>(usage.ru_maxrss) << 10;
+  report.most_addresses = most_addresses();
   ::_exit(::write(tell, &report, sizeof report) == sizeof report ? 0 : 1);
 }
 

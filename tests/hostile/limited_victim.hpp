@@ -16,12 +16,14 @@ struct Report {
   std::uint64_t connects = 0, packets = 0;
   std::uint64_t told = 0;              // how often it has logged LimitedVictim::words
   std::uint64_t longest_resident = 0;  // bytes
+  std::uint64_t most_addresses = 0;    // bytes, mapped at one time
   int code = 0;                        // of the last reason, memif's own
   std::array<char, 200> text{};
 };
 
 struct LimitedVictim {
   InterfaceConfig config{};
+  unsigned interfaces = 1;  // with ids from that of `config` on; the first one's worker and reason are looked at
   std::function<bool()> confine = [] { return true; };  // in the victim, first; false: cannot be done here
   std::function<bool()> confine_later{};                // when the first link is up
   std::string words{};

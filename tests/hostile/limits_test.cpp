@@ -1,40 +1,24 @@
-// What a peer could make a victim pay for with its life: memory that it is charged for, address space, pages that
-// vanish where nobody may be told.
+// What a peer could make a victim pay for with its life: memory that it is charged for, pages that vanish where nobody
+// may be told.
+#include "limits.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <string_view>
+#include <memory>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "limited_victim.hpp"
 #include "raw_peer.hpp"
-#include "stress/child.hpp"
 
 namespace memif::hostile {
 namespace {
 
 using namespace message;
-
-constexpr std::uint64_t MiB = 1 << 20;
-
-InterfaceConfig server(std::uint64_t max_peer_memory) {
-  InterfaceConfig config;
-  config.id = good_id;
-  config.role = Role::server;
-  config.secret = good_secret;
-  config.max_peer_memory = max_peer_memory;
-  return config;
-}
-
-void expect_reason(const Report& report, Errc code, std::string_view words) {
-  EXPECT_EQ(report.code, static_cast<int>(code)) << report.text.data();
-  EXPECT_NE(std::string_view(report.text.data()).find(words), std::string_view::npos) << report.text.data();
-}
 
 // One page after the other of the region's, none of which the attacker has touched.
 void send_all_pages(RawClient& c) {
@@ -49,16 +33,6 @@ void send_all_pages(RawClient& c) {
     c.s2m.head() = plus(c.s2m.head(), 1);
   }
   until("the victim takes all packets", [&c] { return c.s2m.head() == c.s2m.tail(); });
-}
-
-// As far as the victim lets it.
-void announce(RawClient& c, std::uint64_t size, unsigned regions) {
-  c.admit();
-  const int file = make_memfd(c, size);
-  for (std::uint16_t i = 0; i < regions; ++i) {
-    c.send(AddRegion{i, size}, {file});
-    if (std::holds_alternative<Disconnect>(c.receive().message)) return;
-  }
 }
 
 std::uint64_t allocated_bytes(int fd) {
@@ -123,60 +97,6 @@ TEST_F(InAMemoryGroup, HolesUpToTheLimitArePaidFor) {
   if (!possible) GTEST_SKIP() << "this process may not enter a cgroup";
   EXPECT_EQ(report.connects, 1u);
   EXPECT_EQ(report.packets, (32 * MiB - (1 << 16)) / 4096);
-}
-
-// --- Address space
-
-constexpr std::uint64_t allowed_space = 512 * MiB;
-
-// What a sanitizer keeps takes up more than all that there is.
-bool limit_address_space() {
-  if (stress::sanitized) return false;
-  const struct rlimit limit { allowed_space, allowed_space };
-  return ::setrlimit(RLIMIT_AS, &limit) == 0;
-}
-
-TEST(AddressSpace, IsReservedUpToTheLimitAndNoFurther) {
-  bool possible = false;
-  const Report report = outlive(
-      {.config = server(128 * MiB), .confine = limit_address_space},
-      [](const std::string& socket) {
-        RawClient greedy(socket), modest(socket);
-        announce(greedy, 64 * MiB, 3);
-        modest.connect();
-        modest.stream(100);
-      },
-      possible);
-  if (!possible) GTEST_SKIP() << "address space cannot be limited under a sanitizer";
-  EXPECT_EQ(report.connects, 1u);
-  EXPECT_EQ(report.packets, 100u);
-}
-
-TEST(AddressSpace, ThatIsUsedUpIsARefusalInWords) {
-  bool possible = false;
-  const Report report = outlive(
-      {.config = server(1 << 30), .confine = limit_address_space},
-      [](const std::string& socket) {
-        RawClient c(socket);
-        announce(c, 64 * MiB, 256);
-      },
-      possible);
-  if (!possible) GTEST_SKIP() << "address space cannot be limited under a sanitizer";
-  expect_reason(report, Errc::bad_region, "cannot map 67108864 bytes");
-}
-
-// 64 GiB of which no descriptor names more than 8.
-TEST(AddressSpace, IsNotReservedBeyondWhatDescriptorsReach) {
-  bool possible = false;
-  const Report report = outlive(
-      {.config = server(std::uint64_t{20} << 30)},
-      [](const std::string& socket) {
-        RawClient c(socket);
-        announce(c, std::uint64_t{64} << 30, 3);
-      },
-      possible);
-  ASSERT_TRUE(possible);
-  expect_reason(report, Errc::too_much_memory, "region 2 makes 25769803776 bytes");
 }
 
 // --- Locked memory
