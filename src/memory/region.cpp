@@ -303,10 +303,10 @@ Result<Region> Region::map_peer(SharedFd fd, std::uint64_t size, bool require_se
   Peer peer{.user = fd.user()};
   if (!peer.file || !peer.mapping) return deferred::no_room();
   if (hooks != nullptr && hooks->map) {
-    std::byte* const data = hooks->map(size, fd.get());
+    std::byte* const data = hooks->map(reach, fd.get());
     if (data == nullptr) return refused(Errc::bad_region, "the application could not map it");
     Result<Region> region =
-        mapped_by_application(std::move(hooks), {data, fd.release()}, size, sealed, std::move(peer));
+        mapped_by_application(std::move(hooks), {data, fd.release()}, reach, sealed, std::move(peer));
     if (region)
       region->mapped_ = mapped;
     else

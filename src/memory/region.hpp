@@ -39,7 +39,7 @@ class Region {
 
   // A file from a peer, believed in nothing; as much of it is mapped as descriptors reach. Errors: Errc::bad_region,
   // Errc::unsealed_memory. Does not block and has no effect on the file, whatever it is: nothing of it is allocated
-  // here, also where this process locks all its memory. With `hooks` that map, the application does the mapping.
+  // here, also where this process locks all its memory. With `hooks` that map, the application maps that much.
   // Errc::too_much_memory: in whole pages of the file it is more than `most`. Errc::fds_not_closed: too much that peers
   // have sent is still being closed.
   static Result<Region> map_peer(SharedFd fd, std::uint64_t size, bool require_sealed,

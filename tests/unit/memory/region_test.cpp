@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include <memif/detail/wire.hpp>
 
@@ -184,6 +185,31 @@ TEST_F(RegionTest, OnlyWhatDescriptorsReachIsMapped) {
   const auto region = Region::map_peer(memory_file(std::uint64_t{1} << 40), std::uint64_t{1} << 40, false);
   ASSERT_TRUE(region) << region.error().message;
   EXPECT_EQ(region->size(), wire::region_reach);
+}
+
+// Nor does an application map more, of whose hooks nothing else is counted: four sparse files like this one would take
+// all addresses that a process has.
+TEST_F(RegionTest, ApplicationsAreAskedToMapWhatDescriptorsReach) {
+  constexpr std::uint64_t announced = std::uint64_t{1} << 45;
+  std::vector<std::uint64_t> mapped, released;
+  const auto hooks = std::make_shared<MemoryHooks>();
+  hooks->map = [&mapped](std::uint64_t bytes, int fd) {
+    mapped.push_back(bytes);
+    return static_cast<std::byte*>(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  };
+  hooks->release = [&released](std::byte* data, std::uint64_t bytes, int fd) {
+    released.push_back(bytes);
+    ::munmap(data, bytes);
+    ::close(fd);
+  };
+  {
+    const auto region = Region::map_peer(memory_file(announced), announced, false, hooks, wire::region_reach);
+    ASSERT_TRUE(region) << region.error().message;
+    EXPECT_EQ(region->size(), wire::region_reach);
+    EXPECT_EQ(region->mapped(), wire::region_reach);
+  }
+  EXPECT_EQ(mapped, std::vector{wire::region_reach});
+  EXPECT_EQ(released, mapped);
 }
 
 // In a process of its own, which the kernel would end.
