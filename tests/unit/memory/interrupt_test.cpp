@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "support/resources.hpp"
@@ -247,6 +248,52 @@ TEST(InterruptWithoutAio, PeerThatWinsTheRaceBlocksNobody) {
               if (::ioctl(writes, SECCOMP_IOCTL_NOTIF_SEND, &go_on) != 0) return false;
               const bool waited_for = !eventually([&] { return done.load(); });
               ::_exit(waited_for ? 2 : 0);  // somebody still waits
+            }),
+            0);
+}
+
+// A user's writes that wait for its peers take two threads and 64 places. Those beyond are dropped, others' are not.
+TEST(InterruptWithoutAio, AUsersSignalsThatWaitAreLimited) {
+  EXPECT_EQ(child_that([] {
+              constexpr uid_t slow = 4000, other = 4001;
+              std::vector<Fd> events;
+              for (int i = 0; i < 103; ++i) events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+              std::atomic<int> writes{-1};
+              std::atomic<bool> held{false}, done{false};
+              std::thread([&] {
+                writes = refuse_aio(/*hold_writes=*/true);
+                for (int i = 0; i < 2; ++i) signal_interrupt(events[i].get(), slow);
+                while (!held) std::this_thread::yield();
+                for (int i = 2; i < 102; ++i)
+                  for (int again = 0; again < 10; ++again) signal_interrupt(events[i].get(), slow);
+                signal_interrupt(events[102].get(), other);
+                done = true;
+              }).detach();
+              while (writes < 0) std::this_thread::yield();
+              std::vector<seccomp_notif> calls;
+              const auto hold = [&] {
+                pollfd entry{writes, POLLIN, 0};
+                seccomp_notif call{};
+                if (::poll(&entry, 1, 10'000) != 1 || ::ioctl(writes, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) ::_exit(4);
+                calls.push_back(call);
+              };
+              const auto let_go = [&] {
+                for (const seccomp_notif& call : std::exchange(calls, {})) {
+                  seccomp_notif_resp on{.id = call.id, .val = 0, .error = 0, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+                  if (::ioctl(writes, SECCOMP_IOCTL_NOTIF_SEND, &on) != 0) ::_exit(5);
+                }
+              };
+              hold(), hold();
+              ::poll(nullptr, 0, 150);  // a call that takes a tenth of a second is one that takes long
+              held = true;
+              hold();
+              if (!eventually([&] { return done.load(); }) || deferred::outstanding() != 2 + 64 + 1) ::_exit(6);
+              let_go();
+              for (int i = 0; i < 64; ++i) hold(), let_go();
+              if (!eventually([] { return deferred::outstanding() == 0; })) ::_exit(7);
+              int signalled = 0;
+              for (const Fd& event : events) signalled += drain_interrupt(event.get()) ? 1 : 0;
+              return signalled == 2 + 64 + 1;
             }),
             0);
 }
