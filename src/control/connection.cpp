@@ -63,7 +63,7 @@ void Connection::on_ready() {
 }
 
 void Connection::look_for_greeting() noexcept {
-  if (!lingers_) return;
+  if (!lingers_ || !lingering.empty()) return;  // not there, or to be freed already
   if (!lingers()) return context_.see_off_greeted(*this);
   if (!watched_) more_.set(Clock::now() + looking_period);
 }
