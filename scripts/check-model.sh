@@ -16,8 +16,8 @@ search() {
   shift
   rm -f pan pan.*
   spin -a "$@" "$models/$model.pml" >spin.log 2>&1 || { cat spin.log >&2; return 1; }
-  cc -O1 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2048 -o pan pan.c
-  timeout 300 ./pan -m1000000 >pan.log 2>&1 || { cat pan.log >&2; return 1; }
+  cc -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2048 -o pan pan.c
+  timeout 900 ./pan -m1000000 >pan.log 2>&1 || { cat pan.log >&2; return 1; }
   if grep -qE 'search depth too small|pan: reached|aborted|out of memory' pan.log; then
     cat pan.log >&2
     return 1
