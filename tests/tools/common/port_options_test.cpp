@@ -71,6 +71,15 @@ TEST(PortWord, LimitsThePeersMemory) {
   EXPECT_THAT(refusal("memif:/a,max-peer-memory=99999999999GiB"), HasSubstr("max-peer-memory"));
 }
 
+TEST(PortWord, LimitsPackets) {
+  EXPECT_EQ(parse_port_word("memif:/a").config.max_packet, 1u << 20);
+  EXPECT_EQ(parse_port_word("memif:/a,max-packet=9000").config.max_packet, 9000u);
+  EXPECT_EQ(from_options({"--max-packet", "256MiB"}).config.max_packet, 256u << 20);
+  EXPECT_THAT(refusal("memif:/a,max-packet=257MiB"), HasSubstr("1 byte to 256 MiB"));
+  EXPECT_THAT(refusal("memif:/a,max-packet=4GiB"), HasSubstr("1 byte to 256 MiB"));
+  EXPECT_THAT(refusal("memif:/a,max-packet=0"), HasSubstr("max_packet 0: must be from 1"));
+}
+
 TEST(PortWord, TakesTheOptionsNamesToo) {
   EXPECT_EQ(parse_port_word("memif:/a,ring-size=64,buffer-size=64").config.ring_size, 64u);
 }

@@ -148,8 +148,42 @@ TEST(BadDescriptors, InALongPacketCostAllOfIt) {
   EXPECT_EQ(pair.server->rx(0).counters().bytes.get(), 60u);
 }
 
-// What a server fills is summed up in 64 bits, however long the buffers that the peer posted are.
-TEST(TxCounters, CountEveryByteOfHugePostedBuffers) {
+// 65 bursts of 64 MiB are more bytes than 32 bits count. Nothing touches them.
+TEST(ByteCounters, GoOnBeyond32Bits) {
+  Pair pair({.socket = "", .ring_size = 64, .buffer_size = 1 << 20});
+  ASSERT_TRUE(pair.connect());
+  std::array<Buffer, 64> buffers;
+  const auto pass = [&](TxQueue& tx, RxQueue& rx) {
+    TxBurst burst = tx.allocate(buffers, 1 << 20);
+    const std::size_t sent = burst.send();
+    return sent == 64 && rx.receive(buffers).size() == sent;
+  };
+  constexpr std::uint64_t all = std::uint64_t{65} * 64 << 20;
+  for (int i = 0; i < 65; ++i) ASSERT_TRUE(pass(pair.server->tx(0), pair.client->rx(0)));
+  EXPECT_EQ(pair.server->tx(0).counters().bytes.get(), all);
+  EXPECT_EQ(pair.client->rx(0).counters().bytes.get(), all);
+  for (int i = 0; i < 65; ++i) ASSERT_TRUE(pass(pair.client->tx(0), pair.server->rx(0)));
+  EXPECT_EQ(pair.client->tx(0).counters().bytes.get(), all);
+  EXPECT_EQ(pair.server->rx(0).counters().bytes.get(), all);
+}
+
+// As long packets as can be set, all of one burst, are summed up in 64 bits as well.
+TEST(ByteCounters, TakeABurstOfMoreThan32Bits) {
+  Pair pair({.socket = "", .ring_size = 64, .buffer_size = 1 << 20, .max_packet = 1u << 28});
+  ASSERT_TRUE(pair.connect());
+  for (int i = 0; i < 64; ++i) ASSERT_TRUE(pair.client->tx(0).send_copy(std::vector<std::byte>(1)));
+  RawRing ring(*pair.server, false);
+  for (std::size_t i = 0; i < ring.size(); ++i) {  // each is nearly all memory from the first on
+    ring.descriptor(i).offset = ring.descriptor(0).offset;
+    ring.descriptor(i).length = 65u << 20;
+  }
+  std::array<Buffer, 64> buffers;
+  EXPECT_EQ(pair.server->rx(0).receive(buffers).size(), 64u);
+  EXPECT_EQ(pair.server->rx(0).counters().bytes.get(), std::uint64_t{64} * 65 << 20);
+}
+
+// However long the buffers that the peer posted are, as much of them is used as a buffer of our own may have.
+TEST(TxQueueOfAServer, UsesOnlyTheBeginningOfHugePostedBuffers) {
   Pair pair({.socket = "", .ring_size = 64, .buffer_size = 1 << 20});
   ASSERT_TRUE(pair.connect());
   TxQueue& tx = pair.server->tx(0);
