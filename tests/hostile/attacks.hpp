@@ -28,6 +28,10 @@ inline constexpr Expected dropped_tx{Outcome::dropped_tx};
 inline constexpr Expected harmless{Outcome::harmless};
 inline constexpr Expected contained{Outcome::contained};
 
+// The longest packet that a client takes which is attacked: its buffers are its own, so there are no longer ones than
+// its ring has room for. The C API has no setting for that.
+inline constexpr std::uint32_t clients_max_packet = 32 << 10;
+
 // What an attack needs of its victim beyond the usual.
 enum class Setup { usual, short_timeout, second_timeout, unsealed_memory, sealed_only };
 

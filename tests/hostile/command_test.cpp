@@ -4,10 +4,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
 #include <functional>
 #include <gtest/gtest.h>
 #include <memory>
 #include <optional>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "any_victim.hpp"
 #include "peer_process.hpp"
@@ -81,7 +86,8 @@ class Siege {
     std::vector<std::string> words = kind.words;
     words.push_back(word(socket_, role,
                          kind.more + (",id=" + std::to_string(good_id)) + ",ring=" + std::to_string(ring_size) +
-                             (role == Role::server ? std::string(",secret=") + good_secret : "")));
+                             (role == Role::server ? std::string(",secret=") + good_secret
+                                                   : ",max-packet=" + std::to_string(clients_max_packet))));
     for (unsigned i = 0; i < kind.neighbours; ++i) {
       const std::string socket = unique_socket("neighbour");
       const Role theirs = i % 2 == 0 ? Role::client : Role::server;
@@ -213,6 +219,59 @@ TEST_P(CommandUnder, AttacksOnAClient) {
 
 INSTANTIATE_TEST_SUITE_P(Hostile, CommandUnder, testing::ValuesIn(kinds),
                          [](const auto& instance) { return std::string(instance.param.name); });
+
+// As long frames as there are, over as many descriptors as they may have, and longer ones; the ring is never empty.
+void flood(RawClient& c, int tell) {
+  constexpr unsigned parts = ring_size / 2;
+  c.connect();
+  std::memset(c.base + RawClient::buffer(true, 0), 0xff, 6);  // to all stations
+  for (unsigned packets = 1;; ++packets) {
+    while (plus(c.s2m.head(), -c.s2m.tail()) > ring_size - parts) {
+    }
+    const std::uint32_t length = packets % 2 == 0 ? 65536 / parts : (1 << 20) / parts;
+    for (unsigned i = 0; i < parts; ++i) {
+      volatile Slot& slot = c.s2m.slot(plus(c.s2m.head(), static_cast<int>(i)));
+      slot.flags = i + 1 < parts ? 1 : 0;
+      slot.length = length;
+      slot.offset = RawClient::buffer(true, 0);
+    }
+    fence();
+    c.s2m.head() = plus(c.s2m.head(), parts);
+    if (packets == 1000 && ::write(tell, "f", 1) != 1) ::_exit(4);
+  }
+}
+
+TEST(CommandFlooded, EndsWhenItIsTold) {
+  const std::string here = unique_socket("flooded"), there = unique_socket("flooded");
+  Command bridge({"bridge", word(here, Role::server, ",id=" + std::to_string(good_id) + ",secret=" + good_secret),
+                  word(there, Role::server, "")});
+  Context context;
+  Station station(context, {.socket = there, .role = Role::client, .reconnect = 10ms}, first_neighbour);
+  const auto turn_until = [&](const std::function<bool()>& done) {
+    for (const auto end = Clock::now() + patience; !done(); station.turn()) {
+      if (Clock::now() > end || !bridge.running()) return false;
+      context.poll(1ms);
+    }
+    return true;
+  };
+  ASSERT_TRUE(turn_until([&] { return station.connected(); })) << bridge.errors();
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  const pid_t flooding = ::fork();
+  if (flooding == 0) {
+    ::alarm(60);
+    RawClient client(here);
+    flood(client, ends[1]);
+  }
+  char told = 0;
+  EXPECT_TRUE(turn_until([&] { return ::read(ends[0], &told, 1) == 1; })) << bridge.errors();
+  const auto begin = Clock::now();
+  EXPECT_EQ(bridge.terminate(), 0) << bridge.errors();
+  EXPECT_LT(Clock::now() - begin, 5s);
+  ::kill(flooding, SIGKILL);
+  ::waitpid(flooding, nullptr, 0);
+  for (const int end : ends) ::close(end);
+}
 
 }  // namespace
 }  // namespace memif::hostile

@@ -8,7 +8,10 @@ namespace {
 
 // Long packets come in pieces here, which go back one by one: whether there is an end is nobody's concern. And a master
 // learns nothing of attempts that are over while there is a link, or while others are under way.
+template <class Attack>
 bool is_not_told(const std::string& attack) {
+  if (std::is_same_v<Attack, AttackOnClient> && attack.starts_with("PacketLongerThanIsTaken"))
+    return true;  // it is taken
   return attack.starts_with("ChainWithoutEnd") || attack == "SameIdTwice" || attack == "AThousandSilentConnections";
 }
 
@@ -20,7 +23,7 @@ std::vector<Attack> chosen(std::vector<Attack> attacks) {
     return attack.setup == Setup::short_timeout ? !share.takes_next() : attack.setup != Setup::usual;
   });
   for (Attack& attack : attacks)
-    if (is_not_told(attack.name)) attack.expected = harmless;
+    if (is_not_told<Attack>(attack.name)) attack.expected = harmless;
   return attacks;
 }
 

@@ -34,6 +34,21 @@ std::function<void(S&)> packet(Change change, unsigned parts = 1) {
   };
 }
 
+// Full buffers, and together more than a client takes that is attacked here.
+void long_packet(S& s) {
+  static_assert(17 * buffer_size > clients_max_packet && 17 < ring_size);
+  until("the client posts all again", [&] { return all_posted(s); });
+  const std::uint16_t tail = s.m2s.tail();
+  for (int i = 0; i < 17; ++i) {
+    volatile Slot& slot = s.m2s.slot(plus(tail, i));
+    slot.flags = i < 16 ? 1 : 0;
+    slot.length = buffer_size;
+  }
+  fence();
+  s.m2s.tail() = plus(tail, 17);
+  s.stream(ring_size);
+}
+
 // All packets say that they are at another place, where other bytes are.
 void move_every_descriptor(S& s) {
   auto& buffers = s.regions.back();
@@ -171,6 +186,7 @@ const Corruption corruptions[] = {
     {"ChainWithABadEnd", dropped_rx, packet([](auto& s) { s.length = ~0u; }, 5)},
     {"ChainWithAnEmptyEnd", dropped_rx, packet([](auto& s) { s.length = 0; }, 3)},
     {"ChainLongerThanAnyArray", dropped_rx, packet([](auto&) {}, 60)},
+    {"PacketLongerThanIsTaken", dropped_rx, long_packet},
     {"RegionRewritten", harmless, packet([](auto& s) { s.region = 65535; })},
     {"OffsetRewritten", harmless, packet([](auto& s) { s.offset = ~0u; })},
     {"EveryDescriptorMoved", harmless, move_every_descriptor},

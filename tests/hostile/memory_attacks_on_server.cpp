@@ -152,6 +152,13 @@ const Corruption corruptions[] = {
        s.offset = 0;
        s.length = 1 << 20;
      })},
+    {"PacketLongerThanIsTaken", dropped_rx,
+     packet(
+         [](auto& s) {
+           s.offset = 0;
+           s.length = 1 << 20;  // as much as is taken, but for what precedes it
+         },
+         3)},
     {"PacketThatIsTheRing", harmless, packet([](auto& s) { s.offset = 0; })},
     {"UnknownFlagsAndMetadata", harmless, packet([](auto& s) {
        s.flags = 0xfffe;

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "attacks.hpp"
+
 namespace memif::hostile {
 namespace {
 
@@ -18,6 +20,7 @@ InterfaceConfig attacked(Role role, Setup setup, const std::string& socket) {
           .secret = role == Role::server ? good_secret : "",
           .ring_size = ring_size,
           .buffer_size = buffer_size,
+          .max_packet = role == Role::client ? clients_max_packet : InterfaceConfig{.socket = ""}.max_packet,
           .reconnect = 0ms,
           .handshake_timeout = setup == Setup::short_timeout    ? 100ms
                                : setup == Setup::second_timeout ? Victim::handshake_deadline
