@@ -74,25 +74,35 @@ class Server {
   steady_clock::duration longest_{};
 };
 
+using Times = std::vector<steady_clock::duration>;
+
+// The one below which so many of a hundred are.
+steady_clock::duration percentile(Times times, std::size_t percent) {
+  std::sort(times.begin(), times.end());
+  return times[times.size() * percent / 100];
+}
+
 template <class Attack>
-void attack_and_serve(Role role, const Attack& attack, std::vector<steady_clock::duration>& served) {
+void attack_and_serve(Role role, const Attack& attack, Times& all) {
   SCOPED_TRACE(attack.name);
   Server server(role);
   PeerProcess peer({HOSTILE_PEER, role == Role::server ? "server" : "client", attack.name, server.socket()});
   ASSERT_NO_FATAL_FAILURE(server.suffer(peer));
+  Times served;
   for (int i = 0; i < 5; ++i) served.push_back(server.serve_newcomer());
+  EXPECT_LT(ms(percentile(served, 50)), 100);
+  all.insert(all.end(), served.begin(), served.end());
   EXPECT_LT(ms(server.longest_poll()), 1000) << "a call waited for the peer";
 }
 
-// What is promised, on a machine with nothing else to do.
+// What is promised, on a machine with nothing else to do: beside each attack half of them, and nine of ten of all.
 TEST(ClosingTiming, NewcomersAreServedIn100Milliseconds) {
-  std::vector<steady_clock::duration> served;
+  Times served;
   for (const auto& attack : closing_attacks_on_server()) attack_and_serve(Role::server, attack, served);
   for (const auto& attack : closing_attacks_on_client()) attack_and_serve(Role::client, attack, served);
-  std::sort(served.begin(), served.end());
-  std::printf("%zu newcomers: median %.1f ms, longest %.1f ms\n", served.size(), ms(served[served.size() / 2]),
-              ms(served.back()));
-  EXPECT_LE(served[served.size() * 9 / 10], 100ms);
+  std::printf("%zu newcomers: median %.1f ms, longest %.1f ms\n", served.size(), ms(percentile(served, 50)),
+              ms(*std::max_element(served.begin(), served.end())));
+  EXPECT_LT(ms(percentile(served, 90)), 100);
 }
 
 }  // namespace
