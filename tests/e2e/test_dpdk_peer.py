@@ -69,6 +69,20 @@ class TestpmdTest(E2ETest):
         self.assert_exit(self.memif("dump", "-c", "1000", "-w", capture, "--wait", "20s"), 0, timeout=60)
         self.assertEqual(len(frames(capture)), 1000)
 
+    def test_a_client_with_more_queues_than_are_taken_brings_no_garbage(self):
+        """22.11 goes on with all its queues if it is not refused as a whole, and reads the first ring in place of those
+        that it was not given."""
+        dump = self.memif("dump", "--queues", "1", "-q", "--wait", "10s", role="server")
+        self.listening(dump)
+        testpmd = self.dpdk("txonly", "client", "--rxq=4", "--txq=4")
+        self.assert_no_peer(dump, "ring 1 is one too many: 1 from the client is accepted here")
+        self.assertTrue(testpmd.running())
+
+    def test_a_server_without_options_takes_all_that_a_client_brings(self):
+        dump = self.listening(self.memif("dump", "-q", "-c", "2000", "--wait", "60s", role="server"))
+        self.dpdk("txonly", "client", "--rxq=4", "--txq=4")
+        self.assert_exit(dump, 0, timeout=60)
+
 
 if __name__ == "__main__":
     unittest.main()

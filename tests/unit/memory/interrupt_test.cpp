@@ -262,9 +262,9 @@ TEST(InterruptWithoutAio, AUsersSignalsThatWaitAreLimited) {
               std::atomic<bool> held{false}, done{false};
               std::thread([&] {
                 writes = refuse_aio(/*hold_writes=*/true);
-                for (int i = 0; i < 2; ++i) signal_interrupt(events[i].get(), slow);
+                for (std::size_t i = 0; i < 2; ++i) signal_interrupt(events[i].get(), slow);
                 while (!held) std::this_thread::yield();
-                for (int i = 2; i < 102; ++i)
+                for (std::size_t i = 2; i < 102; ++i)
                   for (int again = 0; again < 10; ++again) signal_interrupt(events[i].get(), slow);
                 signal_interrupt(events[102].get(), other);
                 done = true;
