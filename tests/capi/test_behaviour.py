@@ -94,7 +94,9 @@ class Logging(Installed):
 
 class ThreadsOfPrograms(Installed):
     def test_workers_survive_disconnects(self):
-        self.run_program(self.compile(PROGRAMS / "v4_links.c", "libmemif", "-lrt"), "workers_survive_disconnects")
+        program = self.compile(PROGRAMS / "v4_links.c", "libmemif", "-lrt")
+        for case in ("workers_survive_disconnects", "what_a_worker_has_outlives_its_link"):
+            self.run_program(program, case)
 
     def test_control_and_data_calls_of_several_threads(self):
         self.run_program(self.compile(PROGRAMS / "v4_threads.c", "libmemif"))
