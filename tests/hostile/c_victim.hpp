@@ -69,12 +69,13 @@ class CVictim : public AnyVictim {
   void called(int code);
   void learn_regions();
   bool inside(const memif_buffer_t& buffer);
+  bool as_before(std::size_t descriptors) const;
 
   Role role_;
   std::string path_;
   CEnd end_;
   CBystander bystander_;
-  std::size_t descriptors_ = 0;  // before the first attack
+  mutable std::size_t descriptors_ = 0;  // before the first attack
   std::vector<Region> regions_;
   bool in_packet_ = false;  // the last buffer received has a next one
 };
