@@ -2,8 +2,6 @@
 #include "both_ends.h"
 
 #include <pthread.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 /* A refused connection is no error. Later tries come from the timer: of two seconds, or (4) if there is one. */
@@ -188,9 +186,24 @@ use_queues (void *ctx)
   return NULL;
 }
 
+/* Sends and never ends. */
+static void
+be_the_peer (const char *at)
+{
+  end_with_the_parent ();
+  start_at (at);
+  create (&slave, 0, NULL);
+  for (;;)
+    {
+      OK (poll_for (1));
+      if (slave.connects)
+        send_packets (slave.conn, 8, 64);
+    }
+}
+
 /* The peer is another process, which is killed. */
 static void
-handles_outlive_the_peer_and_workers_survive (void)
+handles_outlive_the_peer_and_workers_survive (char *const program[])
 {
   pthread_t thread;
   master = (end_t){ 0 };
@@ -200,23 +213,7 @@ handles_outlive_the_peer_and_workers_survive (void)
   CHECK (pthread_create (&thread, NULL, use_queues, &master) == 0);
   for (int round = 1; round <= 3; round++)
     {
-      const pid_t child = fork ();
-      if (child == 0)
-        {
-          prctl (PR_SET_PDEATHSIG, SIGKILL);
-#if GENERATION != 40
-          OK (stop ());
-#endif
-          slave = (end_t){ 0 };
-          start_at (at);
-          create (&slave, 0, NULL);
-          for (;;)
-            {
-              OK (poll_for (1));
-              if (slave.connects)
-                send_packets (slave.conn, 8, 64);
-            }
-        }
+      const pid_t child = start_peer (program, at, STDOUT_FILENO);
       UNTIL (master.connects == round, OK (poll_for (10)));
       for (int i = 0; i < 20; i++)
         OK (poll_for (1));
@@ -238,8 +235,10 @@ handles_outlive_the_peer_and_workers_survive (void)
 }
 
 int
-main (void)
+main (int argc, char *argv[])
 {
+  if (argc == 2)
+    be_the_peer (argv[1]);
   slaves_try_at_once_and_then_by_the_timer ();
 #if GENERATION == 20
   slaves_can_receive_before_they_refill ();
@@ -251,6 +250,6 @@ main (void)
   nobuf_keeps_the_event_and_all_else_consumes_it ();
   slaves_move_data_forward_and_lengths_are_checked ();
   defaults_are_filled_in ();
-  handles_outlive_the_peer_and_workers_survive ();
+  handles_outlive_the_peer_and_workers_survive (argv);
   return 0;
 }

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,6 +87,27 @@ unique_path (void)
   static int number;
   snprintf (path, sizeof path, "/tmp/memif-capi-%d-%d.sock", (int) getpid (), number++);
   return path;
+}
+
+/* The program once more, as the peer on the socket `at`, which it finds in its arguments. Not only a fork(): a
+   sanitizer's allocator may stay locked in the child of a program with threads. */
+static inline pid_t
+start_peer (char *const program[], const char *at, int output)
+{
+  const pid_t child = fork ();
+  if (child != 0)
+    return child;
+  dup2 (output, STDOUT_FILENO);
+  execl (program[0], program[0], at, (char *) NULL);
+  _exit (127);
+}
+
+static inline void
+end_with_the_parent (void)
+{
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid () == 1)
+    _exit (1);
 }
 
 /* As many packets as there is room for, up to `count`. The bytes of each buffer are its number, counted from `mark`. */

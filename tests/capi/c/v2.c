@@ -4,9 +4,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 static void
@@ -228,8 +226,32 @@ poll_queue (void *argument)
   return NULL;
 }
 
+/* Sends, and writes a byte for each burst that has come back. Never ends. */
 static void
-a_worker_survives_a_peer_that_dies (void)
+be_the_peer (char *at)
+{
+  end_with_the_parent ();
+  end_t slave = { 0 };
+  path = at;
+  OK (init (NULL, "s", NULL, NULL, NULL));
+  create (&slave, 0, NULL);
+  for (;;)
+    {
+      memif_poll_event (1);
+      memif_buffer_t bufs[32];
+      uint16_t n = 0;
+      if (!slave.connects)
+        continue;
+      send_packets (slave.conn, 8, 64);
+      memif_rx_burst (slave.conn, 0, bufs, 32, &n);
+      refill (slave.conn, 0, n);
+      if (n != 0 && write (STDOUT_FILENO, "x", 1) != 1)
+        _exit (1);
+    }
+}
+
+static void
+a_worker_survives_a_peer_that_dies (char *const program[])
 {
   end_t master = { 0 };
   path = unique_path ();
@@ -242,28 +264,7 @@ a_worker_survives_a_peer_that_dies (void)
       int ready[2];
       char byte;
       CHECK (pipe (ready) == 0);
-      const pid_t child = fork ();
-      if (child == 0)
-        {
-          prctl (PR_SET_PDEATHSIG, SIGKILL);
-          end_t slave = { 0 };
-          OK (memif_cleanup ());
-          OK (init (NULL, "s", NULL, NULL, NULL));
-          create (&slave, 0, NULL);
-          for (;;)
-            {
-              memif_poll_event (1);
-              memif_buffer_t bufs[32];
-              uint16_t n = 0;
-              if (!slave.connects)
-                continue;
-              send_packets (slave.conn, 8, 64);
-              memif_rx_burst (slave.conn, 0, bufs, 32, &n);
-              refill (slave.conn, 0, n);
-              if (n != 0 && write (ready[1], "x", 1) != 1)
-                _exit (1);
-            }
-        }
+      const pid_t child = start_peer (program, path, ready[1]);
       close (ready[1]);
       UNTIL (readable (ready[0]), OK (memif_poll_event (10)));
       CHECK (read (ready[0], &byte, 1) == 1);
@@ -279,13 +280,15 @@ a_worker_survives_a_peer_that_dies (void)
 }
 
 int
-main (void)
+main (int argc, char *argv[])
 {
+  if (argc == 2)
+    be_the_peer (argv[1]);
   before_init ();
   library_polling ();
   a_failed_call_is_explained ();
   own_event_loop ();
   allocators_may_fail ();
-  a_worker_survives_a_peer_that_dies ();
+  a_worker_survives_a_peer_that_dies (argv);
   return 0;
 }
