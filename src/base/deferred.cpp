@@ -33,10 +33,10 @@ constexpr std::array<Lane::Limits, lane_count> limits{{{.threads = 32, .threads_
                                                        {.threads = 8, .threads_of_a_user = 2},
                                                        {.threads = 32, .threads_of_a_user = 2}}};
 
-constexpr std::size_t most_of_all = 1024;  // descriptors that may wait before no more is taken
-constexpr std::size_t spare_places = 64;   // for those that are on their way when no more is taken
-constexpr auto idle_time = 20ms;           // after which a thread ends that is not kept
-constexpr auto longest_end = 50ms;         // that a program's end waits for them
+constexpr std::size_t most_strange = 1024;  // descriptors that may wait before no more is taken, twice as many of all
+constexpr std::size_t spare_places = 64;    // for those that are on their way when no more is taken
+constexpr auto idle_time = 20ms;            // after which a thread ends that is not kept
+constexpr auto longest_end = 50ms;          // that a program's end waits for them
 constexpr std::size_t stack_size = std::size_t{128} << 10;
 
 timespec in(Clock::duration time) noexcept {
@@ -83,12 +83,12 @@ void make_ordinary(pthread_attr_t& attributes) noexcept {
     ::pthread_attr_setaffinity_np(&attributes, sizeof processors, &processors);
 }
 
-// How many may be outstanding before no more connections are taken: a quarter of what this process may have open is for
-// others to hold.
-std::size_t most_of_process() noexcept {
+// How many strange ones may be outstanding before no more connections are taken: a quarter of what this process may
+// have open is for others to hold.
+std::size_t most_strange_of_process() noexcept {
   struct rlimit limit;
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return most_of_all;
-  return std::min<std::size_t>(most_of_all, limit.rlim_cur / 4);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return most_strange;
+  return std::min<std::size_t>(most_strange, limit.rlim_cur / 4);
 }
 
 // One for the process. Its members are what a program has from its start to its end: threads may still run while
@@ -233,9 +233,11 @@ bool Pool::overloaded(uid_t user) noexcept {
 bool Pool::full() noexcept {
   const Lock lock(mutex_);
   start_missing();
+  const Lane& strange = lane(Kind::strange);
   std::size_t closing = 0;
   for (const Lane& lane : lanes_) closing += lane.count(Call::close);
-  return closing > most_of_process() || lane(Kind::strange).room() < spare_places;
+  const std::size_t most = most_strange_of_process();
+  return strange.count(Call::close) > most || closing > 2 * most || strange.room() < spare_places;
 }
 
 std::size_t Pool::unmapping(uid_t user) noexcept {
@@ -275,13 +277,12 @@ void Pool::wake_or_start(Lane& lane) noexcept {
 }
 
 void Pool::start_thread(Lane& lane) noexcept {
-  if (lane.threads == limits_of(lane).threads) return;
   join_ended(lane);
-  Lane::Worker& worker =
-      *std::find_if(lane.workers.begin(), lane.workers.end(), [](const Lane::Worker& one) { return !one.taken; });
-  worker.lane = &lane;
-  worker.taken = start(worker);
-  if (!worker.taken) return;
+  Lane::Worker* const worker = lane.free_worker();
+  if (worker == nullptr) return;
+  worker->lane = &lane;
+  worker->taken = start(*worker);
+  if (!worker->taken) return;
   ++lane.threads;
   ++lane.starting;
 }
@@ -302,7 +303,7 @@ bool Pool::start(Lane::Worker& worker) noexcept {
 // They have nothing more to do but to end.
 void Pool::join_ended(Lane& lane) noexcept {
   const Uncancelled uncancelled;
-  for (Lane::Worker& worker : lane.workers) {
+  for (Lane::Worker& worker : lane.used_workers()) {
     if (!worker.ended) continue;
     ::pthread_join(worker.thread, nullptr);
     worker = {};
@@ -373,7 +374,7 @@ bool Pool::sleep(Lane& lane) noexcept {
 }
 
 void Pool::forget_threads() noexcept {
-  for (const Lane::Worker& worker : lanes_[signals].workers)
+  for (const Lane::Worker& worker : lanes_[signals].used_workers())
     if (worker.close_it)
       lane(Kind::eventfd).add({.call = Call::close, .user = worker.job.user, .fd = worker.job.fd}, worker.promised);
   lanes_[signals].forget_jobs();

@@ -8,7 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // A user's that may wait before no more is taken from it: strange ones, which no good peer sends, or others once one of
-// them has taken so long.
+// them has waited or taken so long.
 constexpr std::size_t most_of_a_user = 64;
 constexpr auto long_for_a_call = 100ms;
 
@@ -25,7 +25,8 @@ bool Lane::add(const Job& job, bool promised) noexcept {
     --promised_;
   else if (room() == 0)
     return false;
-  jobs_[pending_++] = job;
+  jobs_[pending_] = job;
+  jobs_[pending_++].since = Clock::now();
   return true;
 }
 
@@ -36,11 +37,14 @@ void Lane::remove(std::size_t index) noexcept {
 }
 
 const Job* Lane::next(const Limits& limits) const noexcept {
+  const std::size_t at_it = busy();
+  if (at_it == most_threads) return nullptr;
+  const std::size_t allowed = at_it < limits.threads ? limits.threads_of_a_user : 1;
   const Job* last = nullptr;  // whose user was refused
   for (const Job& job : pending()) {
     if (last != nullptr && job.user == last->user) continue;
     if (job.call == Call::signal && const_cast<Lane*>(this)->signalling(job.fd) != nullptr) continue;
-    if (threads_of(job.user) < limits.threads_of_a_user) return &job;
+    if (threads_of(job.user) < allowed) return &job;
     last = &job;
   }
   return nullptr;
@@ -50,7 +54,7 @@ bool Lane::take(Worker& worker, const Limits& limits) noexcept {
   const Job* const job = next(limits);
   if (job == nullptr) return false;
   worker.job = *job;
-  worker.since = Clock::now();
+  worker.job.since = Clock::now();
   remove(static_cast<std::size_t>(job - jobs_.data()));
   return true;
 }
@@ -70,6 +74,7 @@ bool Lane::forget(int fd) noexcept {
 }
 
 Lane::Worker* Lane::signalling(int fd) noexcept {
+  const auto workers = used_workers();
   const auto found = std::find_if(workers.begin(), workers.end(), [fd](const Worker& worker) {
     return worker.job.fd == fd && worker.job.call == Call::signal;
   });
@@ -77,11 +82,13 @@ Lane::Worker* Lane::signalling(int fd) noexcept {
 }
 
 std::size_t Lane::busy() const noexcept {
+  const auto workers = used_workers();
   return static_cast<std::size_t>(std::count_if(workers.begin(), workers.end(),
                                                 [](const Worker& worker) { return worker.job.call != Call::none; }));
 }
 
 std::size_t Lane::threads_of(uid_t user) const noexcept {
+  const auto workers = used_workers();
   return static_cast<std::size_t>(std::count_if(workers.begin(), workers.end(), [user](const Worker& worker) {
     return worker.job.call != Call::none && worker.job.user == user;
   }));
@@ -90,30 +97,40 @@ std::size_t Lane::threads_of(uid_t user) const noexcept {
 std::size_t Lane::count(Call call) const noexcept {
   std::size_t count = 0;
   for (const Job& job : pending()) count += job.call == call ? 1 : 0;
-  for (const Worker& worker : workers) count += worker.job.call == call ? 1 : 0;
+  for (const Worker& worker : used_workers()) count += worker.job.call == call ? 1 : 0;
   return count;
 }
 
 std::size_t Lane::bytes_of(uid_t user) const noexcept {
   std::size_t bytes = 0;
   for (const Job& job : pending()) bytes += job.user == user ? job.size : 0;
-  for (const Worker& worker : workers) bytes += worker.job.user == user ? worker.job.size : 0;
+  for (const Worker& worker : used_workers()) bytes += worker.job.user == user ? worker.job.size : 0;
   return bytes;
 }
 
 bool Lane::crowded_by(uid_t user, const Limits& limits) const noexcept {
   if (pending_ < most_of_a_user) return false;
+  const auto of_user = [user](const Job& job) { return job.call != Call::none && job.user == user; };
   const auto jobs = pending();
-  const auto of_user = std::count_if(jobs.begin(), jobs.end(), [user](const Job& job) { return job.user == user; });
-  if (static_cast<std::size_t>(of_user) < most_of_a_user) return false;
-  return limits.strange || std::any_of(workers.begin(), workers.end(), [&](const Worker& worker) {
-           return worker.job.call != Call::none && worker.job.user == user &&
-                  Clock::now() - worker.since > long_for_a_call;
-         });
+  if (static_cast<std::size_t>(std::count_if(jobs.begin(), jobs.end(), of_user)) < most_of_a_user) return false;
+  const auto before = Clock::now() - long_for_a_call;
+  const Job& oldest = *std::find_if(jobs.begin(), jobs.end(), of_user);
+  const auto workers = used_workers();
+  return limits.strange || oldest.since < before ||
+         std::any_of(workers.begin(), workers.end(),
+                     [&](const Worker& worker) { return of_user(worker.job) && worker.job.since < before; });
+}
+
+Lane::Worker* Lane::free_worker() noexcept {
+  const auto free = std::find_if(workers_.begin(), workers_.end(), [](const Worker& worker) { return !worker.taken; });
+  if (free == workers_.end()) return nullptr;
+  used_ = std::max(used_, static_cast<std::size_t>(free - workers_.begin()) + 1);
+  return &*free;
 }
 
 void Lane::forget_threads() noexcept {
-  workers = {};
+  workers_ = {};
+  used_ = 0;
   threads = starting = sleeping = woken = 0;
   added = PTHREAD_COND_INITIALIZER;
 }

@@ -23,13 +23,16 @@ struct Job {
   int fd = 0;
   void* address = nullptr;  // to be unmapped
   std::size_t size = 0;
+  Clock::time_point since{};  // when it was added, or begun
 };
 
 class Lane {
  public:
   static constexpr std::size_t capacity = 16384;
-  static constexpr std::size_t most_threads = 32;
+  static constexpr std::size_t most_threads = 128;
 
+  // A user who has none yet may have one beyond `threads`, as long as there are most_threads at all: those who hold up
+  // many take nobody else's.
   struct Limits {
     std::size_t threads = 0, threads_of_a_user = 0;
     bool strange = false;  // nothing is known of what it closes
@@ -43,7 +46,6 @@ class Lane {
     pthread_t thread{};
     Lane* lane = nullptr;
     Job job;
-    Clock::time_point since{};
   };
 
   // A place in the table is promised to what may have to wait in it some time.
@@ -53,8 +55,7 @@ class Lane {
   bool add(const Job& job, bool promised) noexcept;
   std::size_t room() const noexcept { return capacity - pending_ - promised_; }
 
-  // Something that may be done now, if only there is a thread for it. A user who has all threads that a user may have
-  // has to wait.
+  // Something that may be done now, if only there is a thread for it.
   bool has_next(const Limits& limits) const noexcept { return next(limits) != nullptr; }
   bool take(Worker& worker, const Limits& limits) noexcept;
   Job take_last() noexcept { return jobs_[--pending_]; }
@@ -71,11 +72,14 @@ class Lane {
   // So many of this user's wait that more would be too many, if they are not about to be done.
   bool crowded_by(uid_t user, const Limits& limits) const noexcept;
 
+  // For a thread that starts; none if there are most_threads.
+  Worker* free_worker() noexcept;
+  std::span<Worker> used_workers() noexcept { return {workers_.data(), used_}; }
+
   // A child of fork() has none of the threads.
   void forget_threads() noexcept;
   void forget_jobs() noexcept { pending_ = 0; }
 
-  std::array<Worker, most_threads> workers{};
   std::size_t threads = 0, starting = 0;  // of these, those that do not run yet
   std::size_t sleeping = 0, woken = 0;    // of these, those that are about to wake up
   pthread_cond_t added = PTHREAD_COND_INITIALIZER;
@@ -87,7 +91,10 @@ class Lane {
   void remove(std::size_t index) noexcept;
   std::size_t busy() const noexcept;
   std::size_t threads_of(uid_t user) const noexcept;
+  std::span<const Worker> used_workers() const noexcept { return {workers_.data(), used_}; }
 
+  std::array<Worker, most_threads> workers_{};
+  std::size_t used_ = 0;  // of these, the first so many have been taken some time
   std::array<Job, capacity> jobs_{};
   std::size_t pending_ = 0, promised_ = 0;
 };

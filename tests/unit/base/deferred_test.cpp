@@ -97,13 +97,27 @@ TEST(DeferredThreads, OneUsersLongClosesHoldUpNobodyElse) {
   EXPECT_FALSE(deferred::overloaded(bad_user));
 }
 
+// Those who have none of the threads have one each beyond what the others share.
+TEST(DeferredThreads, ManyUsersLongClosesHoldUpNobodyElse) {
+  std::vector<Lingering> lingering(60);
+  for (std::size_t i = 0; i < lingering.size(); ++i)
+    close(lingering[i].give(), static_cast<uid_t>(bad_user + i / 2), Kind::eventfd);
+  EXPECT_TRUE(eventually([] { return closing_threads() == 46; }));
+  for (uid_t user = 5000; user < 5020; ++user) {
+    const Watched good;
+    close(good.give(), user, Kind::eventfd);
+    EXPECT_TRUE(eventually([&] { return good.closed(); })) << user;
+  }
+  EXPECT_FALSE(deferred::full());
+}
+
 TEST(DeferredThreads, ManyUsersLongClosesAreLimited) {
   {
-    std::vector<Lingering> lingering(60);
+    std::vector<Lingering> lingering(150);
     uid_t user = bad_user;
     for (Lingering& one : lingering) close(one.give(), user++, Kind::strange);
-    EXPECT_TRUE(eventually([] { return closing_threads() == 32; }));
-    EXPECT_EQ(closing_threads(), 32u);
+    EXPECT_TRUE(eventually([] { return closing_threads() == 128; }));
+    EXPECT_EQ(closing_threads(), 128u);
   }
   EXPECT_TRUE(eventually([] { return closing_threads() == 0; }));
 }
@@ -250,7 +264,7 @@ TEST(DeferredThreads, StrangeDescriptorsDelayNothingElse) {
   std::vector<Lingering> lingering(40);
   for (std::size_t i = 0; i < lingering.size(); ++i)
     close(lingering[i].give(), i < 8 ? good_user : static_cast<uid_t>(5000 + i / 4), Kind::strange);
-  ASSERT_TRUE(eventually([] { return closing_threads() == 32; }));
+  ASSERT_TRUE(eventually([] { return closing_threads() >= 32; }));
   const int event = ::eventfd(0, EFD_CLOEXEC), signalled = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   void* const memory = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   close(event, good_user, Kind::eventfd);
@@ -304,6 +318,19 @@ TEST(DeferredThreads, AUserWhoSendsManyStrangeOnesAtOnceIsNotBelievedThatTheyAre
   EXPECT_FALSE(deferred::overloaded(good_user));
   lingering.clear();
   EXPECT_TRUE(eventually([] { return !deferred::overloaded(bad_user); }));
+}
+
+// Each of them may be done soon, and they are none of a kind that no good peer sends.
+TEST(DeferredThreads, AUserWhoseOwnWaitLongIsKeptFromFillingTheProcess) {
+  std::vector<Lingering> lingering(2);
+  for (Lingering& one : lingering) close(one.give(), bad_user, Kind::memory);
+  for (int i = 0; i < 70; ++i) close(::eventfd(0, EFD_CLOEXEC), bad_user, Kind::memory);
+  EXPECT_TRUE(eventually([] { return deferred::overloaded(bad_user); }));
+  EXPECT_FALSE(deferred::overloaded(good_user));
+  const test::DescriptorLimit limit(200);
+  EXPECT_FALSE(deferred::full());
+  lingering.clear();
+  EXPECT_TRUE(eventually([] { return !deferred::overloaded(bad_user) && deferred::outstanding() == 0; }));
 }
 
 // Not of the tests for ThreadSanitizer, which allows no threads after such a fork().
