@@ -58,10 +58,10 @@ auto buffer_sink(Buffer* buffers, QueueState* state) noexcept {
 // The array's end was reached or the ring was emptied; the latter consumes the event, and looks again, since a sender
 // that published before it saw that interrupts are wanted signals nothing. If something is left, the event is renewed
 // each time: a program may have read the descriptor itself. The program has what was taken: no link is let go of.
-inline Code finish_on_interrupts(RxState& state, bool full) noexcept {
+inline Code finish_on_interrupts(RxState& state, std::size_t taken) noexcept {
   RawRx& queue = *state.queue;
   state.quiet = false;
-  const bool waiting = full && queue.pending_here();
+  const bool waiting = taken != 0 && queue.pending_here();  // there may have been no room for the next chain
   if (!waiting) {
     queue.disarm_here();
     if (queue.arm_here()) return Code::success;
@@ -87,7 +87,7 @@ Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   *received = static_cast<std::uint16_t>(taken);
   if (!queue.up()) [[unlikely]]
     return connection->down_code(true, index);
-  if (queue.mode() == RxMode::interrupt) return finish_on_interrupts(*state, taken == count);
+  if (queue.mode() == RxMode::interrupt) return finish_on_interrupts(*state, taken);
   if (!state->quiet) [[unlikely]] {
     queue.disarm_here();
     state->quiet = true;

@@ -34,6 +34,9 @@ class Generations(Installed):
     def test_packets_in_parts_in_every_generation(self):
         self.run_in_every_generation("parts.c")
 
+    def test_forking_in_every_generation(self):
+        self.run_in_every_generation("processes.c")
+
     def test_names_of_sockets_in_every_generation(self):
         self.run_in_every_generation("names.c")
 

@@ -92,6 +92,13 @@ packets_are_counted_and_chains_are_shown (void)
       OK (memif_rx_burst (ends[1 - i]->conn, 0, bufs, 32, &n));
       CHECK (sent == 15 && n == 15 && bufs[14].len == 600 - 512 && bufs[14].flags == RECEIVED);
       OK (refill (ends[1 - i]->conn, 0, n));
+      OK (memif_buffer_alloc (ends[i]->conn, 0, bufs, 2, &n, 600));
+      OK (memif_tx_burst (ends[i]->conn, 0, bufs, 6, &sent));
+      CHECK_ERR (memif_rx_burst (ends[1 - i]->conn, 0, bufs, 5, &n), MEMIF_ERR_NOBUF); /* room for one, not for both */
+      CHECK (n == 3);
+      OK (memif_rx_burst (ends[1 - i]->conn, 0, bufs, 5, &n));
+      CHECK (n == 3);
+      OK (refill (ends[1 - i]->conn, 0, 6));
     }
   end_both ();
 }
@@ -166,6 +173,57 @@ defaults_are_filled_in (void)
   OK (memif_delete (&one));
   OK (memif_delete (&other));
   OK (stop ());
+}
+
+/* Packets that a worker has, of a link that goes, while the thread that polls gets the queue ready for the next one. */
+typedef struct
+{
+  memif_conn_handle_t conn;
+  int stage; /* 1: it has packets, 2: there is another link */
+} holder_t;
+
+#define STAGE(holder) __atomic_load_n (&(holder)->stage, __ATOMIC_ACQUIRE)
+#define NEXT_STAGE(holder) __atomic_fetch_add (&(holder)->stage, 1, __ATOMIC_RELEASE)
+
+static void *
+hold_packets (void *ctx)
+{
+  holder_t *holder = ctx;
+  memif_buffer_t bufs[3];
+  uint16_t n = 0;
+  UNTIL (n == 3, OK (memif_rx_burst (holder->conn, 0, bufs, 3, &n)));
+  NEXT_STAGE (holder);
+  UNTIL (STAGE (holder) == 2, poll (NULL, 0, 1));
+  for (int look = 0; look < 50; look++, poll (NULL, 0, 1))
+    for (int i = 0; i < 3; i++)
+      CHECK (*(volatile uint8_t *) bufs[i].data == 7 + i);
+  OK (memif_rx_burst (holder->conn, 0, bufs, 3, &n));
+  return NULL;
+}
+
+static void
+what_a_worker_has_outlives_its_link (end_t *end, end_t *peer)
+{
+  connect_both ();
+#if GENERATION == 20
+  post_on_connect = 0; /* the library does */
+#elif GENERATION == 40
+  OK (memif_set_connection_request_timer (sock, (struct itimerspec){ { 0, 1000000 }, { 0, 1000000 } }));
+#endif
+  CHECK (send_marked (peer->conn, 3, 64, 7) == 3);
+  holder_t holder = { .conn = end->conn };
+  pthread_t thread;
+  CHECK (pthread_create (&thread, NULL, hold_packets, &holder) == 0);
+  UNTIL (STAGE (&holder) == 1, poll (NULL, 0, 1));
+  OK (memif_delete (&peer->conn));
+  UNTIL (end->disconnects == 1, OK (poll_for (10)));
+  *peer = (end_t){ 0 };
+  create (peer, peer == &master, NULL);
+  UNTIL (end->connects == 2 && peer->connects == 1, OK (poll_for (10)));
+  NEXT_STAGE (&holder);
+  CHECK (pthread_join (thread, NULL) == 0);
+  post_on_connect = -1;
+  end_both ();
 }
 
 static int stop_worker;
@@ -250,6 +308,8 @@ main (int argc, char *argv[])
   nobuf_keeps_the_event_and_all_else_consumes_it ();
   slaves_move_data_forward_and_lengths_are_checked ();
   defaults_are_filled_in ();
+  what_a_worker_has_outlives_its_link (&slave, &master);
+  what_a_worker_has_outlives_its_link (&master, &slave);
   handles_outlive_the_peer_and_workers_survive (argv);
   return 0;
 }

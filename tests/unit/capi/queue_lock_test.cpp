@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <ctime>
 #include <gtest/gtest.h>
 #include <mutex>
 #include <thread>
@@ -33,6 +35,13 @@ struct Guarded {
     for (long i = 0; i != count; ++i) data_call();
   }
 };
+
+// Processor time of this thread in nanoseconds.
+std::int64_t thread_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
+}
 
 TEST(QueueLock, IsOneThreadsAgainAndAgain) {
   Guarded queue;
@@ -91,6 +100,23 @@ TEST(QueueLockThreads, VisitorsAndAWorkerUseAQueueInTurn) {
   worker.join();
   EXPECT_FALSE(queue.shared);
   EXPECT_EQ(queue.calls, worked + visits * calls_a_visit);
+}
+
+// Whoever has it may be a thread of lower priority on the same processor, which runs only while the other sleeps.
+TEST(QueueLockThreads, WhoeverWaitsLongSleeps) {
+  constexpr std::chrono::milliseconds long_call(300);
+  Guarded queue;
+  std::atomic<bool> taken{false};
+  std::thread holder([&] {
+    const std::lock_guard guard(queue.lock);
+    taken = true;
+    std::this_thread::sleep_for(long_call);
+  });
+  while (!taken) std::this_thread::yield();
+  const std::int64_t before = thread_time();
+  queue.data_call();
+  EXPECT_LT(thread_time() - before, 100'000'000);
+  holder.join();
 }
 
 // A careless program: several go as fast as they can.
