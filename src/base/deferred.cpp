@@ -72,14 +72,17 @@ void perform(const Job& job) noexcept {
 }
 
 // Whoever has something closed may be a data thread, alone on its processor and in real time: what it starts is to run
-// on the others, as the process's first thread does.
+// on the others, as the process's first thread does. Nothing is asked for that is so anyway: a sandbox may forbid it.
 void make_ordinary(pthread_attr_t& attributes) noexcept {
-  const sched_param none{};
-  ::pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
-  ::pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
-  ::pthread_attr_setschedparam(&attributes, &none);
-  cpu_set_t processors;
-  if (::sched_getaffinity(::getpid(), sizeof processors, &processors) == 0)
+  if (::sched_getscheduler(0) > SCHED_OTHER) {
+    const sched_param none{};
+    ::pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+    ::pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
+    ::pthread_attr_setschedparam(&attributes, &none);
+  }
+  cpu_set_t own, processors;
+  if (::sched_getaffinity(0, sizeof own, &own) == 0 &&
+      ::sched_getaffinity(::getpid(), sizeof processors, &processors) == 0 && !CPU_EQUAL(&own, &processors))
     ::pthread_attr_setaffinity_np(&attributes, sizeof processors, &processors);
 }
 
@@ -287,17 +290,23 @@ void Pool::start_thread(Lane& lane) noexcept {
   ++lane.starting;
 }
 
+// Rather a thread as its starter is than none; at last one of any size, for a program whose thread-local variables need
+// more.
 bool Pool::start(Lane::Worker& worker) noexcept {
   const SignalsBlocked blocked;
-  pthread_attr_t attributes;
-  if (::pthread_attr_init(&attributes) != 0) return false;
-  ::pthread_attr_setstacksize(&attributes, stack_size);
-  make_ordinary(attributes);
-  int error = ::pthread_create(&worker.thread, &attributes, &Pool::run, &worker);
-  ::pthread_attr_destroy(&attributes);
-  // A program whose thread-local variables need more.
-  if (error == EINVAL) error = ::pthread_create(&worker.thread, nullptr, &Pool::run, &worker);
-  return error == 0;
+  const auto create = [&](const pthread_attr_t* attributes) {
+    return ::pthread_create(&worker.thread, attributes, &Pool::run, &worker);
+  };
+  for (const bool ordinary : {true, false}) {
+    pthread_attr_t attributes;
+    if (::pthread_attr_init(&attributes) != 0) return false;
+    ::pthread_attr_setstacksize(&attributes, stack_size);
+    if (ordinary) make_ordinary(attributes);
+    const int error = create(&attributes);
+    ::pthread_attr_destroy(&attributes);
+    if (error == 0 || error == EAGAIN) return error == 0;
+  }
+  return create(nullptr) == 0;
 }
 
 // They have nothing more to do but to end.

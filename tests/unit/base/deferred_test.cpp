@@ -202,6 +202,21 @@ TEST(DeferredThreads, HelpersDoNotRunWhereTheirStarterHasToRun) {
   EXPECT_TRUE(CPU_EQUAL(&of_process, &of_helper));
 }
 
+// Some sandboxes allow threads, but no change of how they are scheduled.
+TEST(DeferredThreads, ThatMayNotBeScheduledOtherwiseAreBetterThanNone) {
+  ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
+  const Watched strange;
+  std::thread([&] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(::sched_getcpu(), &one);
+    EXPECT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+    test::refuse_calls({SYS_sched_setaffinity, SYS_sched_setscheduler}, EPERM);
+    close(strange.give(), good_user, Kind::strange);
+    EXPECT_TRUE(eventually([&] { return strange.closed(); }));
+  }).join();
+}
+
 // Not at any number of them: what is too much is told to those who would take more.
 TEST(DeferredThreads, WithoutThreadsNoEventfdIsClosedByTheCaller) {
   ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
