@@ -15,14 +15,6 @@
 namespace memif::capi {
 namespace {
 
-// A century stands for whatever is longer: no sum of times overflows.
-std::chrono::nanoseconds duration(const timespec& time) {
-  constexpr time_t century = time_t{100} * 365 * 24 * 3600;
-  return std::chrono::seconds(std::min(time.tv_sec, century)) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-bool valid(const timespec& time) { return time.tv_sec >= 0 && time.tv_nsec >= 0 && time.tv_nsec < 1'000'000'000; }
-
 std::uint32_t epoll_bits(unsigned events) {
   return ((events & event_read) != 0 ? EPOLLIN : 0u) | ((events & event_write) != 0 ? EPOLLOUT : 0u);
 }
@@ -51,13 +43,12 @@ Instance::Instance(const Setup& setup)
       tell_(setup.tell),
       callback_(setup.callback),
       program_context_(setup.context),
-      requests_(setup.requests),
       interrupt_results_(setup.interrupt_results),
       process_(::getpid()),
       watched_(memory_),
-      spare_(memory_),
       connections_(memory_),
-      sockets_(memory_) {
+      sockets_(memory_),
+      requests_(setup.requests) {
   setup.app_name.copy(app_name_, sizeof app_name_ - 1);
 }
 
@@ -65,7 +56,6 @@ Instance::~Instance() {
   context_.reset();
   if (timer_) remove(timer_.get());
   if (cancel_) remove(cancel_.get());
-  for (std::size_t i = 0; i < spare_.size(); ++i) memory_.destroy(spare_[i]);
   for (std::size_t i = 0; i < sockets_.size(); ++i) memory_.release(sockets_[i]);
 }
 
@@ -83,7 +73,7 @@ void Instance::start() {
 }
 
 Code Instance::create(Instance*& made, const Setup& setup) noexcept {
-  if (!valid(setup.requests.it_value) || !valid(setup.requests.it_interval)) return Code::inval_arg;
+  if (!RequestTimer::valid(setup.requests)) return Code::inval_arg;
   const Uncancelled uncancelled;
   Instance* instance = nullptr;
   const Code code = guarded([&] {
@@ -136,19 +126,10 @@ int Instance::tell(int operation, const Watched& watched, unsigned events) noexc
 }
 
 Status Instance::watch(int fd, unsigned events, Connection* connection, std::uint16_t queue) {
-  if (spare_.size() == 0) {
-    spare_.reserve(made_ + 1);  // so that all can come back
-    spare_.add(memory_.make<Watched>());
-    ++made_;
-  }
-  Watched* const watched = spare_[spare_.size() - 1];
-  *watched = {.owner = this, .fd = fd, .connection = connection, .queue = queue};
-  watched_.put(static_cast<std::size_t>(fd), watched);
-  spare_.remove(watched);
-  const int error = tell(EPOLL_CTL_ADD, *watched, events);
+  Watched& watched = watched_.add({.owner = this, .fd = fd, .connection = connection, .queue = queue});
+  const int error = tell(EPOLL_CTL_ADD, watched, events);
   if (error == 0) return Nothing{};
-  watched_.put(static_cast<std::size_t>(fd), nullptr);
-  spare_.add(watched);
+  watched_.remove(watched);
   return not_watched(error);
 }
 
@@ -159,20 +140,17 @@ Status Instance::watch_queue(int fd, Connection& connection, std::uint16_t queue
 }
 
 Status Instance::change(int fd, unsigned events) {
-  Watched* const watched = watched_.find(static_cast<std::size_t>(fd));
+  Watched* const watched = watched_.find(fd);
   if (watched == nullptr) return system_error(ENOENT, "a file descriptor that is not watched");
   const int error = tell(EPOLL_CTL_MOD, *watched, events);
   return error == 0 ? Status(Nothing{}) : not_watched(error);
 }
 
 void Instance::remove(int fd) noexcept {
-  Watched* const watched = watched_.find(static_cast<std::size_t>(fd));
+  Watched* const watched = watched_.find(fd);
   if (watched == nullptr) return;
   static_cast<void>(tell(EPOLL_CTL_DEL, *watched, 0));
-  watched_.put(static_cast<std::size_t>(fd), nullptr);
-  watched->fd = -1;
-  watched->connection = nullptr;
-  spare_.add(watched);
+  watched_.remove(*watched);
 }
 
 void Instance::set_timer(std::optional<Clock::time_point> when) noexcept {
@@ -183,7 +161,7 @@ void Instance::set_timer(std::optional<Clock::time_point> when) noexcept {
 void Instance::arm() noexcept {
   if (inherited()) return;
   std::optional<Clock::time_point> next = core_time_;
-  if (request_time_ && (!next || *request_time_ < *next)) next = request_time_;
+  if (requests_.due() && (!next || *requests_.due() < *next)) next = requests_.due();
   itimerspec spec{};
   if (next) {
     const auto since = std::max<std::chrono::nanoseconds>(next->time_since_epoch(), std::chrono::nanoseconds(1));
@@ -198,42 +176,25 @@ void Instance::arm() noexcept {
 // ----------------------------------------------------------------------------------------------
 
 Code Instance::set_request_timer(const itimerspec& timer) noexcept {
-  if (!valid(timer.it_value) || !valid(timer.it_interval)) return Code::inval_arg;
+  if (!RequestTimer::valid(timer)) return Code::inval_arg;
   const Turn turn(*this);
-  requests_ = timer;
-  request_time_.reset();
+  requests_.set(timer);
   requests_changed();
   return Code::success;
 }
 
-// The timer runs while somebody waits for it. A first time of zero is one interval.
 void Instance::requests_changed() noexcept {
   bool wanted = false;
   for (std::size_t i = 0; i < connections_.size() && !wanted; ++i) wanted = connections_[i]->wants_connection();
-  if (!wanted) {
-    request_time_.reset();
-  } else if (!request_time_) {
-    const auto interval = duration(requests_.it_interval);
-    const auto first = duration(requests_.it_value);
-    if (first.count() != 0 || interval.count() != 0)
-      request_time_ = Clock::now() + (first.count() != 0 ? first : interval);
-  }
+  requests_.want(wanted, Clock::now());
   arm();
-}
-
-void Instance::retry_connections() {
-  const auto interval = duration(requests_.it_interval);
-  if (interval.count() != 0)
-    request_time_ = Clock::now() + interval;
-  else
-    request_time_.reset();
-  for (std::size_t i = 0; i < connections_.size(); ++i) connections_[i]->retry();
 }
 
 void Instance::on_timer() {
   drain(timer_.get());
   const Clock::time_point now = Clock::now();
-  if (request_time_ && *request_time_ <= now) retry_connections();
+  if (requests_.take(now))
+    for (std::size_t i = 0; i < connections_.size(); ++i) connections_[i]->retry();
   if (core_time_ && *core_time_ <= now) {
     core_time_.reset();
     context_->handle_timer();
@@ -268,7 +229,7 @@ int Instance::handle(Watched* watched) noexcept {
 
 int Instance::handle(int fd) noexcept {
   const Turn turn(*this);
-  Watched* const watched = fd >= 0 ? watched_.find(static_cast<std::size_t>(fd)) : nullptr;
+  Watched* const watched = watched_.find(fd);
   return watched != nullptr ? dispatch(*watched) : 0;
 }
 

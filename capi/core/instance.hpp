@@ -9,21 +9,11 @@
 
 #include "code.hpp"
 #include "memory.hpp"
+#include "request_timer.hpp"
 #include "turn.hpp"
+#include "watched.hpp"
 
 namespace memif::capi {
-
-class Connection;
-class Instance;
-
-// A descriptor that somebody watches. Once made it lives as long as its instance, so that an event that comes late
-// finds it, or finds what has taken its place: both bear events for nothing.
-struct Watched {
-  Instance* owner = nullptr;
-  int fd = -1;
-  Connection* connection = nullptr;  // of a receive queue
-  std::uint16_t queue = 0;
-};
 
 // Bits of an event, as all generations count them.
 inline constexpr unsigned fd_read = 1, fd_write = 2, fd_error = 4, fd_delete = 8, fd_modify = 16;
@@ -68,7 +58,7 @@ class Instance final : private EventLoop {
   int handle(Watched* watched) noexcept;
   int handle(int fd) noexcept;
 
-  // Waits in the library's own loop, milliseconds; negative: for ever. Not noexcept: the thread may be cancelled there.
+  // Waits in the library's own loop, milliseconds; negative: no limit. Not noexcept: the thread may be cancelled there.
   int poll(int timeout);
   bool polls() const noexcept { return tell_ == nullptr; }  // else the program does
   Code cancel() noexcept;
@@ -95,9 +85,7 @@ class Instance final : private EventLoop {
   std::size_t connections() const noexcept { return connections_.size(); }
   Connection* connection(std::size_t index) const noexcept { return connections_[index]; }
 
-  PointerList<void>& sockets() noexcept {
-    return sockets_;
-  }  // generation 3: its socket handles; what is left goes last
+  Bag<void>& sockets() noexcept { return sockets_; }  // generation 3: its socket handles; what is left goes last
 
   // The length of a call: it has the turn, and keeps the instance alive, which a callback may destroy. Nor does the
   // thread end within it, but where it sleeps: not in callbacks either.
@@ -162,7 +150,6 @@ class Instance final : private EventLoop {
   void finish() noexcept;
   int dispatch(Watched& watched) noexcept;
   void on_timer();
-  void retry_connections();
   void arm() noexcept;
 
   Memory memory_;
@@ -170,18 +157,16 @@ class Instance final : private EventLoop {
   Function callback_;
   void* program_context_;
   char app_name_[33] = {};
-  itimerspec requests_;
   const bool interrupt_results_;
   const pid_t process_;
 
   Fd timer_, epoll_, cancel_;
-  PointerList<Watched> watched_;  // by descriptor
-  PointerList<Watched> spare_;
-  std::size_t made_ = 0;  // in either
-  PointerList<Connection> connections_;
-  PointerList<void> sockets_;
+  WatchedTable watched_;
+  Bag<Connection> connections_;
+  Bag<void> sockets_;
   RegionCallbacks regions_;
-  std::optional<Clock::time_point> core_time_, request_time_;
+  RequestTimer requests_;
+  std::optional<Clock::time_point> core_time_;
   std::optional<Context> context_;
   bool callback_failed_ = false;
   TurnLock turn_;

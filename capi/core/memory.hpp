@@ -96,51 +96,60 @@ class AlignedArray {
   std::size_t count_ = 0;
 };
 
-// Pointers to T in an array that grows; no order is kept.
+// Pointers to T in an array that grows.
 template <class T>
-class PointerList {
+class Pointers {
  public:
-  explicit PointerList(const Memory& memory) noexcept : memory_(memory) {}
-  PointerList(const PointerList&) = delete;
-  PointerList& operator=(const PointerList&) = delete;
-  ~PointerList() { memory_.release(items_); }
+  explicit Pointers(const Memory& memory) noexcept : memory_(memory) {}
+  Pointers(const Pointers&) = delete;
+  Pointers& operator=(const Pointers&) = delete;
+  ~Pointers() { memory_.release(items_); }
 
   std::size_t size() const noexcept { return size_; }
-  T* operator[](std::size_t index) const noexcept { return items_[index]; }
+  T*& operator[](std::size_t index) const noexcept { return items_[index]; }
 
-  void add(T* item) {
-    reserve(size_ + 1);
-    items_[size_++] = item;
-  }
-  void remove(T* item) noexcept {
-    for (std::size_t i = 0; i < size_; ++i) {
-      if (items_[i] != item) continue;
-      items_[i] = items_[--size_];
-      return;
-    }
-  }
-
-  // As a table with holes.
-  T* find(std::size_t index) const noexcept { return index < size_ ? items_[index] : nullptr; }
-  void put(std::size_t index, T* item) {
-    reserve(index + 1);
-    while (size_ <= index) items_[size_++] = nullptr;
-    items_[index] = item;
-  }
-
-  // Afterwards so many can be added without an allocation.
+  // Afterwards so many can be there without an allocation.
   void reserve(std::size_t wanted) {
     if (wanted <= capacity_) return;
     const std::size_t capacity = std::max<std::size_t>({wanted, 2 * capacity_, 8});
     items_ = static_cast<T**>(memory_.enlarge(items_, capacity_ * sizeof(T*), capacity * sizeof(T*)));
     capacity_ = capacity;
   }
+  void push_back(T* item) {
+    reserve(size_ + 1);
+    items_[size_++] = item;
+  }
+  T* pop_back() noexcept { return items_[--size_]; }
 
  private:
   const Memory& memory_;
   T** items_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+};
+
+// Some T, in no order.
+template <class T>
+class Bag {
+ public:
+  explicit Bag(const Memory& memory) noexcept : items_(memory) {}
+
+  std::size_t size() const noexcept { return items_.size(); }
+  T* operator[](std::size_t index) const noexcept { return items_[index]; }
+
+  void reserve(std::size_t wanted) { items_.reserve(wanted); }
+  void add(T* item) { items_.push_back(item); }
+  void remove(T* item) noexcept {
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      if (items_[i] != item) continue;
+      items_[i] = items_[items_.size() - 1];
+      items_.pop_back();
+      return;
+    }
+  }
+
+ private:
+  Pointers<T> items_;
 };
 
 }  // namespace memif::capi

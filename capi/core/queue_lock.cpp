@@ -11,7 +11,7 @@ namespace {
 // An asymmetric fence costs as much as some hundred turns.
 constexpr std::uint32_t often = 256;
 
-// The thread that is waited for may be one of lower priority on the same processor: to yield is not enough for ever.
+// The thread that is waited for may be one of lower priority on the same processor: to yield is not enough forever.
 template <class Condition>
 void spin_until(Condition condition) noexcept {
   constexpr int spins = 64, yields = 128;

@@ -254,7 +254,7 @@ int memif_set_connection_request_timer (struct itimerspec timer);
  * descriptor that is not the library's, does no harm. INVAL_ARG: no instance. BAD_FD: a negative number. CB_FDUPDATE. */
 int memif_control_fd_handler (int fd, uint8_t events);
 
-/* Without: waits up to `timeout` milliseconds (-1: for ever), handles what is ready, and returns. A signal ends the
+/* Without: waits up to `timeout` milliseconds (-1: no limit), handles what is ready, and returns. A signal ends the
  * wait as the time-out does. POLL_CANCEL: it was cancelled. A link that ends is no error.
  * INVAL_ARG: no instance, or there is a callback. */
 int memif_poll_event (int timeout);

@@ -292,7 +292,7 @@ const char *memif_get_socket_filename (memif_socket_handle_t sock);
 int memif_control_fd_handler (int fd, uint8_t events);
 int memif_per_thread_control_fd_handler (memif_per_thread_main_handle_t pt_main, int fd, uint8_t events);
 
-/* Without: waits up to `timeout` milliseconds (-1: for ever), handles what is ready, and returns. A signal ends the
+/* Without: waits up to `timeout` milliseconds (-1: no limit), handles what is ready, and returns. A signal ends the
  * wait as the time-out does. POLL_CANCEL: it was cancelled. A link that ends is no error.
  * INVAL_ARG: no instance, or there is a callback. */
 int memif_poll_event (int timeout);

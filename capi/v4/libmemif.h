@@ -289,7 +289,7 @@ int memif_set_connection_request_timer (memif_socket_handle_t sock, struct itime
  * comes late or for nothing does no harm. What on_interrupt returned, or CB_FDUPDATE, or INVAL_ARG: ptr is NULL. */
 int memif_control_fd_handler (void *ptr, memif_fd_event_type_t events);
 
-/* Without: waits up to `timeout` milliseconds (-1: for ever), handles what is ready, and returns. A signal ends the
+/* Without: waits up to `timeout` milliseconds (-1: no limit), handles what is ready, and returns. A signal ends the
  * wait as the time-out does. POLL_CANCEL: it was cancelled. A link that ends is no error.
  * INVAL_ARG: NULL, or there is a callback. */
 int memif_poll_event (memif_socket_handle_t sock, int timeout);

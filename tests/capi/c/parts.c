@@ -374,7 +374,7 @@ a_part_goes_with_its_link (void)
       }
 }
 
-/* Readable means packets: a program that goes on after an error would turn for ever. */
+/* Readable means packets: a program that goes on after an error would turn forever. */
 static void
 the_end_of_a_link_makes_no_queue_readable (void)
 {

@@ -138,7 +138,7 @@ typedef struct
 static inline int
 run_cases (const case_t *cases, size_t count, int argc, char **argv)
 {
-  /* A first link opens what the process keeps for ever. */
+  /* A first link opens what the process keeps forever. */
   pair_t pair = { 0 };
   connect_pair (&pair, (memif_conn_args_t){ 0 });
   close_pair (&pair);

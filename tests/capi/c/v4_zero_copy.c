@@ -84,7 +84,7 @@ zero_copy_calls (void)
 }
 
 /* A program puts a packet aside in a transmit queue of its own, and sends it later by another one. It can go on like
- * that for ever: what is moved out of a queue leaves its place to the next. */
+ * that forever: what is moved out of a queue leaves its place to the next. */
 static void
 packets_put_aside_are_sent_later_by_another_queue (void)
 {
