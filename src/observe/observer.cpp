@@ -18,7 +18,7 @@
 #include <memif/detail/wire.hpp>
 #include <memif/observe.hpp>
 
-#include "observe/process_memory.hpp"
+#include "observe/process_file.hpp"
 #include "observe/published.hpp"
 #include "observe/purse.hpp"
 
@@ -28,7 +28,7 @@ namespace {
 using namespace published;
 
 using detail::Allowance;
-using detail::ForeignFile;
+using detail::ProcessFile;
 using detail::Purse;
 using std::chrono::nanoseconds;
 using namespace std::chrono_literals;
@@ -47,7 +47,7 @@ constexpr Allowance of_all{16384, std::size_t{16} << 20, 3s, 6s, 400ms};        
 constexpr std::size_t longest_page = 65536;  // files are as long as whole pages
 
 // How long a file is that could be a publication.
-Result<std::size_t> size_of(const ForeignFile& file) {
+Result<std::size_t> size_of(const ProcessFile& file) {
   struct stat status {};
   const int seals = ::fcntl(file.get(), F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || ::fstat(file.get(), &status) != 0)
@@ -59,7 +59,7 @@ Result<std::size_t> size_of(const ForeignFile& file) {
   return size;
 }
 
-bool read_at(const ForeignFile& file, void* to, std::size_t size, std::uint64_t at) {
+bool read_at(const ProcessFile& file, void* to, std::size_t size, std::uint64_t at) {
   return ::pread(file.get(), to, size, static_cast<off_t>(at)) == static_cast<ssize_t>(size);
 }
 
@@ -68,7 +68,7 @@ class Copy {
  public:
   explicit Copy(std::size_t size) : words_(size / 8) {}
 
-  bool read(const ForeignFile& file) { return read_at(file, words_.data(), words_.size() * 8, 0); }
+  bool read(const ProcessFile& file) { return read_at(file, words_.data(), words_.size() * 8, 0); }
 
   template <class T>
   T at(std::size_t offset) const noexcept {
@@ -84,7 +84,7 @@ class Copy {
 
 // Reads what the control thread wrote from between two of its changes; the counters are of that moment or later. False
 // if it died in the middle of one.
-bool read_between_changes(const ForeignFile& file, Copy& copy, nanoseconds& patience) {
+bool read_between_changes(const ProcessFile& file, Copy& copy, nanoseconds& patience) {
   // A change takes microseconds, and more if its thread loses the processor meanwhile: then it is given time and turns
   // to come back, while there is patience.
   constexpr int turns = 4;  // also without
@@ -162,7 +162,7 @@ class Rings {
     if (!purse_.time_left()) return {};
     if (region_fd_ != ring.region_fd) {  // that of the ring before, as a rule
       region_fd_ = ring.region_fd;
-      Result<ForeignFile> file = ForeignFile::open(pid_, ring.region_fd, ForeignFile::Kind::region);
+      Result<ProcessFile> file = ProcessFile::open(pid_, ring.region_fd, ProcessFile::Kind::region);
       file_.reset();
       if (file) file_.emplace(std::move(*file));
     }
@@ -181,7 +181,7 @@ class Rings {
   pid_t pid_;
   const Purse& purse_;
   std::int32_t region_fd_ = -1;
-  std::optional<ForeignFile> file_;
+  std::optional<ProcessFile> file_;
 };
 
 // --- Interfaces ---
@@ -190,28 +190,21 @@ Error beyond_limits(pid_t pid) {
   return {Errc::bad_region, "process " + std::to_string(pid) + ", or its user, publishes more than is looked at"};
 }
 
-// Nothing: the interface is gone, or not there yet.
-Result<std::optional<ObservedInterface>> read_interface(const Credentials& program, const ForeignFile& file,
-                                                        Purse& purse) {
-  const Result<std::size_t> size = size_of(file);
-  if (!size) return size.error();
+// What an interface is from its beginning to its end. Nothing: it is not there yet.
+Result<std::optional<Identity>> read_identity(const ProcessFile& file) {
   Identity identity;
   if (!read_at(file, &identity, sizeof identity, 0)) return damaged("it cannot be read");
-  if (identity.magic != published::magic) return std::optional<ObservedInterface>();
+  if (identity.magic != published::magic) return std::optional<Identity>();
   if (identity.version != published::version)
     return damaged("its layout is version " + std::to_string(identity.version) + ", and only " +
                    std::to_string(published::version) + " is known here");
-  const std::size_t rx_queues = identity.rx_queues, tx_queues = identity.tx_queues;
-  const Layout layout(rx_queues, tx_queues);
   if (identity.role > static_cast<int>(Role::server) || identity.mode > static_cast<int>(Mode::punt_inject) ||
-      rx_queues > wire::max_rings || tx_queues > wire::max_rings || layout.size > *size)
+      identity.rx_queues > wire::max_rings || identity.tx_queues > wire::max_rings)
     return damaged("a role, a mode or a number of queues is out of range");
-  if (!purse.take_bytes(layout.size)) return beyond_limits(program.pid);
-  Copy copy(layout.size);
-  if (!read_between_changes(file, copy, purse.patience())) return damaged("a change of it has begun and does not end");
-  const auto state = copy.at<State>(sizeof(Identity));
-  if (state.removed != 0) return std::optional<ObservedInterface>();
+  return std::optional(identity);
+}
 
+ObservedInterface describe(const Credentials& program, const Identity& identity, const State& state) {
   ObservedInterface seen;
   seen.program = program;
   seen.app_name = text(identity.app_name.bytes, sizeof identity.app_name);
@@ -232,6 +225,27 @@ Result<std::optional<ObservedInterface>> read_interface(const Credentials& progr
     const RegionState& region = state.region[i];
     seen.regions.push_back({region.size, region.external != 0, region.sealed != 0});
   }
+  return seen;
+}
+
+// Nothing: the interface is gone, or not there yet.
+Result<std::optional<ObservedInterface>> read_interface(const Credentials& program, const ProcessFile& file,
+                                                        Purse& purse) {
+  const Result<std::size_t> size = size_of(file);
+  if (!size) return size.error();
+  const auto identity = read_identity(file);
+  if (!identity) return identity.error();
+  if (!*identity) return std::optional<ObservedInterface>();
+  const std::size_t rx_queues = (*identity)->rx_queues, tx_queues = (*identity)->tx_queues;
+  const Layout layout(rx_queues, tx_queues);
+  if (layout.size > *size) return damaged("it is too short for its queues");
+  if (!purse.take_bytes(layout.size)) return beyond_limits(program.pid);
+  Copy copy(layout.size);
+  if (!read_between_changes(file, copy, purse.patience())) return damaged("a change of it has begun and does not end");
+  const auto state = copy.at<State>(sizeof(Identity));
+  if (state.removed != 0) return std::optional<ObservedInterface>();
+
+  ObservedInterface seen = describe(program, **identity, state);
   const bool client = seen.role == Role::client;
   Rings rings(program.pid, purse);
   const auto ring_of = [&](std::size_t queue, bool to_server) {
@@ -264,7 +278,7 @@ Look look_at(const Credentials& program, Purse& purse) {
   const auto look = [&](int fd) {
     within = within && purse.take_file();
     if (!within) return false;
-    const Result<ForeignFile> file = ForeignFile::open(pid, fd, ForeignFile::Kind::publication);
+    const Result<ProcessFile> file = ProcessFile::open(pid, fd, ProcessFile::Kind::publication);
     if (!file) return true;  // closed meanwhile
     if (!file->locked_by_its_process()) {
       skip({Errc::bad_region, "process " + std::to_string(pid) + " has a memory file that is named as a publication " +

@@ -15,7 +15,7 @@
 
 #include <memif/memif.hpp>
 
-#include "observe/process_memory.hpp"
+#include "observe/process_file.hpp"
 #include "observe/published.hpp"
 #include "support/pair.hpp"
 #include "support/traced.hpp"

@@ -68,7 +68,7 @@ class BridgeCommand {
   // What a memif port's words say of its link.
   struct Demand {
     BridgePort* port;
-    std::optional<std::chrono::nanoseconds> wait;  // for the peer; nothing: for ever
+    std::optional<std::chrono::nanoseconds> wait;  // for the peer; nothing: no limit
     bool once;                                     // the bridge ends with the link
     bool met = false;
     bool told = false;  // why there is no link

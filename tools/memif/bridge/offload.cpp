@@ -45,54 +45,67 @@ std::size_t find_ip(View packet) noexcept {
   return at;
 }
 
+// A field that holds the pseudo header's sum gets the checksum. UDP means by 0 that there is none, and to TCP both are
+// the same.
+bool complete_checksum(const Offload& how, std::span<std::uint8_t> packet) noexcept {
+  const std::size_t at = std::size_t{how.checksum_start} + how.checksum_offset;
+  if (at + 2 > packet.size()) return false;
+  const std::uint16_t sum = checksum(packet.subspan(how.checksum_start));
+  put16(packet, at, sum == 0 ? std::uint16_t{0xffff} : sum);
+  return true;
+}
+
+// A segment that is too long for the wire, as the kernel hands it over.
+struct LongSegment {
+  std::size_t ip = 0, tcp = 0, payload = 0;  // where they begin
+  bool v6 = false;
+
+  bool read(const Offload& how, View packet) noexcept {
+    v6 = how.segments == Offload::tcp_v6;
+    ip = find_ip(packet);
+    tcp = how.checksum_start;
+    if (!v6 && how.segments != Offload::tcp_v4) return false;
+    if (tcp < ip + (v6 ? ipv6_header : ipv4_header) || tcp + tcp_header > packet.size()) return false;
+    payload = tcp + (packet[tcp + length_at] >> 4) * std::size_t{4};
+    return payload >= tcp + tcp_header && payload <= packet.size();
+  }
+
+  // Makes the headers of a copy those of its `i`th part of `count`, which are `part` bytes long but for the last.
+  void adapt(std::span<std::uint8_t> segment, std::size_t i, std::size_t count, std::size_t part) const noexcept {
+    if (!v6) put16(segment, ip + 4, static_cast<std::uint16_t>(get16(segment, ip + 4) + i));
+    set_ip_length(segment.subspan(ip), v6, tcp - ip, segment.size() - tcp);
+    put32(segment, tcp + sequence_at, static_cast<std::uint32_t>(get32(segment, tcp + sequence_at) + i * part));
+    std::uint8_t& flags = segment[tcp + flags_at];
+    if (i != 0) flags &= static_cast<std::uint8_t>(~cwr);
+    if (i + 1 != count) flags &= static_cast<std::uint8_t>(~(fin | psh));
+    put16(segment, tcp + sum_at, 0);
+    const View bytes = segment.subspan(tcp);
+    put16(segment, tcp + sum_at, checksum(bytes, pseudo_sum(segment.subspan(ip), v6, bytes.size())));
+  }
+};
+
 }  // namespace
 
 std::size_t cut(const Offload& how, std::span<std::uint8_t> packet, std::span<std::uint8_t> room,
                 std::vector<Frame>& frames) {
-  const std::size_t start = how.checksum_start;
   if (how.segments == Offload::none) {
-    if ((how.flags & Offload::needs_checksum) != 0) {
-      const std::size_t at = start + how.checksum_offset;
-      if (at + 2 > packet.size()) return 0;
-      // The field holds the pseudo header's sum. UDP means by 0 that there is no checksum, and to TCP both are the
-      // same.
-      const std::uint16_t sum = checksum(packet.subspan(start));
-      put16(packet, at, sum == 0 ? std::uint16_t{0xffff} : sum);
-    }
+    if ((how.flags & Offload::needs_checksum) != 0 && !complete_checksum(how, packet)) return 0;
     frames.push_back(frame_of(packet));
     return 0;
   }
-
-  const bool v6 = how.segments == Offload::tcp_v6;
-  const std::size_t ip = find_ip(packet);
-  if (!v6 && how.segments != Offload::tcp_v4) return 0;
-  if (start < ip + (v6 ? ipv6_header : ipv4_header) || start + tcp_header > packet.size()) return 0;
-  const std::size_t header = start + (packet[start + length_at] >> 4) * std::size_t{4};
+  LongSegment whole;
   const std::size_t part = how.segment_size;
-  if (header < start + tcp_header || header > packet.size() || part == 0) return 0;
-
-  const std::size_t payload = packet.size() - header;
+  if (!whole.read(how, packet) || part == 0) return 0;
+  const std::size_t header = whole.payload, payload = packet.size() - header;
   const std::size_t count = (payload + part - 1) / part;
   if (payload + count * header > room.size()) return 0;
-  const std::uint32_t sequence = get32(packet, start + sequence_at);
-  const std::uint16_t id = get16(packet, ip + 4);  // IPv4's
-  const std::uint8_t flags = packet[start + flags_at];
   std::size_t used = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t size = std::min(part, payload - i * part);
     const auto segment = room.subspan(used, header + size);
     std::memcpy(segment.data(), packet.data(), header);
     std::memcpy(segment.data() + header, packet.data() + header + i * part, size);
-    if (!v6) put16(segment, ip + 4, static_cast<std::uint16_t>(id + i));
-    set_ip_length(segment.subspan(ip), v6, start - ip, header - start + size);
-    put32(segment, start + sequence_at, static_cast<std::uint32_t>(sequence + i * part));
-    std::uint8_t kept = flags;
-    if (i != 0) kept &= static_cast<std::uint8_t>(~cwr);
-    if (i + 1 != count) kept &= static_cast<std::uint8_t>(~(fin | psh));
-    segment[start + flags_at] = kept;
-    put16(segment, start + sum_at, 0);
-    const View tcp = segment.subspan(start);
-    put16(segment, start + sum_at, checksum(tcp, pseudo_sum(segment.subspan(ip), v6, tcp.size())));
+    whole.adapt(segment, i, count, part);
     frames.push_back(frame_of(segment));
     used += segment.size();
   }

@@ -60,13 +60,13 @@ std::string explain(const XdpOptions& options, int error) {
                      advice);
 }
 
-int silent(libxdp_print_level, const char*, va_list) { return 0; }
+int print_nothing(libxdp_print_level, const char*, va_list) { return 0; }
 
 class XdpPort final : public BridgePort {
  public:
   explicit XdpPort(const XdpOptions& options)
       : BridgePort(fmt::format("xdp:{}", options.interface)), netns_(open_netns(options.netns)) {
-    libxdp_set_print(silent);  // what it has to say is in the error code
+    libxdp_set_print(print_nothing);  // what it has to say is in the error code
     const NetnsScope scope(netns_);
     open(options);
     descriptor_ = xsk_socket__fd(socket_);

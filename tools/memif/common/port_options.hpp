@@ -15,7 +15,7 @@ class Command;
 
 struct PortOptions {
   memif::InterfaceConfig config{.reconnect = std::chrono::milliseconds(500)};
-  std::optional<std::chrono::nanoseconds> wait = std::chrono::seconds(5);  // for the peer; nothing: for ever
+  std::optional<std::chrono::nanoseconds> wait = std::chrono::seconds(5);  // for the peer; nothing: no limit
   bool reconnect = false;                                                  // go on when the peer is gone
   bool rx_queues_set = false, tx_queues_set = false;
 };

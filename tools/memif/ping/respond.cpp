@@ -248,7 +248,7 @@ void add_respond(Command app, Action& action) {
   command.add_flag("--json", options->json, "print one JSON object at the end");
   add_port_options(command, options->port);
   command.footer(
-      "Waits for peers for ever unless --wait says otherwise, and for the next when one is gone.\n"
+      "Waits for peers forever unless --wait says otherwise, and for the next when one is gone.\n"
       "Example: memif respond --socket /run/vpp/memif.sock --role client --id 0 192.168.1.2/24 fd00::2/64");
   command.callback([&action, options] { action = [options] { return RespondCommand(*options).run(); }; });
 }

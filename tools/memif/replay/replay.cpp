@@ -269,7 +269,7 @@ void add_replay(Command app, Action& action) {
   Option top = command.add_flag("--topspeed", options->plan.topspeed, "as fast as the peer takes them");
   pps.excludes(bits).excludes(top);
   bits.excludes(top);
-  command.add_option("--loop", options->plan.loops, "send the file so many times; 0: for ever")
+  command.add_option("--loop", options->plan.loops, "send the file so many times; 0: forever")
       .whole_number()
       .capture_default_str()
       .type_name("N");

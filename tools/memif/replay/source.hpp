@@ -16,7 +16,7 @@ struct ReplayPlan {
   std::string file, packet_rate, bit_rate, source_mac, destination_mac;
   std::vector<std::string> addresses;
   bool topspeed = false;
-  std::uint64_t loops = 1;  // 0: for ever
+  std::uint64_t loops = 1;  // 0: forever
 };
 
 // When each packet is due, counted from the first: at a rate of packets and of bytes, at once, or as recorded. What was

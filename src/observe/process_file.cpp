@@ -1,4 +1,4 @@
-#include "observe/process_memory.hpp"
+#include "observe/process_file.hpp"
 
 #include <array>
 #include <cerrno>
@@ -26,7 +26,7 @@ std::string process_path(pid_t pid, std::string_view rest) {
   return "/proc/" + std::to_string(pid) + std::string(rest);
 }
 
-// Without asking whoever serves the file: the answer of a file system in user space can take for ever.
+// Without asking whoever serves the file: the answer of a file system in user space can take forever.
 bool stat_quietly(int fd, struct statx& status) {
   return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status) == 0;
 }
@@ -60,7 +60,7 @@ bool is_write_lock(const std::string& line, std::uint64_t inode) {
 
 // Asking for the lock would not tell: a process's own are in nobody's way. These are the locks of its own table of
 // descriptors, not those of the file. Only of this process: of another, the number may have become another file's by
-// now, such as one whose owner can make reading this wait for ever.
+// now, such as one whose owner can make reading this wait forever.
 bool locked_by_this_process(int fd) {
   struct statx status {};
   if (!stat_quietly(fd, status)) return false;
@@ -72,14 +72,14 @@ bool locked_by_this_process(int fd) {
 
 }  // namespace
 
-Result<ForeignFile> ForeignFile::open(pid_t pid, int fd, Kind kind) {
+Result<ProcessFile> ProcessFile::open(pid_t pid, int fd, Kind kind) {
   // O_PATH opens nothing, and holds on to the file that was looked at.
   const Fd handle(::open(process_path(pid, "/fd/" + std::to_string(fd)).c_str(), O_PATH | O_CLOEXEC));
   if (!handle) return system_error(errno, "a descriptor of another process");
   struct statx status {};
   if (!stat_quietly(handle.get(), status) || !is_memory_file(status))
     return Error{Errc::bad_region, "the descriptor of another process is not a memory file"};
-  ForeignFile file(pid, fd);
+  ProcessFile file(pid, fd);
   if (kind == Kind::publication && is_this_process(pid)) return file;
   const std::string path = "/proc/self/fd/" + std::to_string(handle.get());
   file.own_ = Fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // else a lease would make it wait
@@ -87,7 +87,7 @@ Result<ForeignFile> ForeignFile::open(pid_t pid, int fd, Kind kind) {
   return file;
 }
 
-bool ForeignFile::locked_by_its_process() const {
+bool ProcessFile::locked_by_its_process() const {
   if (!own_) return locked_by_this_process(fd_);
   struct flock lock {};
   lock.l_type = F_RDLCK;

@@ -12,7 +12,7 @@
 namespace memif::detail {
 
 // A memory file (memfd) of a process, open for reading.
-class ForeignFile {
+class ProcessFile {
  public:
   // A publication of this process's own is looked at through the descriptor that it has: closing another of the same
   // file would undo the lock by which it is recognised. All else is opened, since its owner may close it meanwhile.
@@ -20,7 +20,7 @@ class ForeignFile {
 
   // Whatever else the descriptor is, it is not touched: opening, or only asking about, somebody's device, pipe or
   // network file can block or have effects. No error names the process.
-  static Result<ForeignFile> open(pid_t pid, int fd, Kind kind);
+  static Result<ProcessFile> open(pid_t pid, int fd, Kind kind);
 
   int get() const noexcept { return own_ ? own_.get() : fd_; }
 
@@ -30,7 +30,7 @@ class ForeignFile {
   bool locked_by_its_process() const;
 
  private:
-  ForeignFile(pid_t pid, int fd) noexcept : pid_(pid), fd_(fd) {}
+  ProcessFile(pid_t pid, int fd) noexcept : pid_(pid), fd_(fd) {}
 
   pid_t pid_;
   int fd_;  // of the process
