@@ -99,10 +99,10 @@ void encode(benchmark::State& state) {
 }
 
 void decode(benchmark::State& state) {
-  std::array<message::Datagram, handshake.size()> datagrams;
+  std::array<message::Bytes, handshake.size()> datagrams;
   for (std::size_t i = 0; i < handshake.size(); ++i) datagrams[i] = message::emit(handshake[i]);
   for (auto _ : state)
-    for (const message::Datagram& received : datagrams) benchmark::DoNotOptimize(message::parse(received));
+    for (const message::Bytes& received : datagrams) benchmark::DoNotOptimize(message::parse(received));
   state.SetItemsProcessed(static_cast<std::int64_t>(handshake.size()) * state.iterations());
 }
 

@@ -32,83 +32,113 @@ struct Letter {
   std::size_t fds = 0;
 };
 
-// What holds for every list of actions, whoever made it.
+// A host as the game sees it, and what holds for both roles.
 class Host {
  public:
   virtual ~Host() = default;
 
   bool over() const noexcept { return over_; }
-  bool established() const noexcept { return established_; }
   std::deque<Letter>& sent() noexcept { return sent_; }
 
-  void run(const Actions& actions, Input& input, Clock::time_point now) {
+  virtual bool up() const = 0;
+  virtual void deliver(const Letter& letter, Input& input, Clock::time_point now) = 0;
+  virtual void deadline(Input& input, Clock::time_point now) = 0;
+  virtual void closed(Input& input, Clock::time_point now) = 0;
+  virtual void noise(Input& input, Clock::time_point now) = 0;
+  virtual void disconnect(Input& input, Clock::time_point now) = 0;
+  virtual void out_of_turn(Input& input, Clock::time_point now) = 0;
+
+ protected:
+  void post(const Send& send) {
+    const std::size_t fds = send.fd.kind == FdKind::none ? 0 : 1;
+    require(fds == message::fds_of(send.message), "descriptors go with the messages that carry one");
+    if (const auto* bye = std::get_if<message::Disconnect>(&send.message))
+      require(bye->text.size() < message::reason_size, "a reason ends with a NUL");
+    require(message::parse(message::emit(send.message)).ok(), "what is sent can be read");
+    sent_.push_back({send.message, fds});
+  }
+
+  bool heard_ = false;  // something has come into the channel, if only its end
+  bool over_ = false;
+  bool linked_ = false;
+
+ private:
+  std::deque<Letter> sent_;
+};
+
+// What holds for every list of actions, whoever made it.
+template <class Machine>
+class HostOf : public Host {
+ public:
+  bool up() const override { return machine_.up(); }
+  void deliver(const Letter& letter, Input& input, Clock::time_point now) override {
+    heard_ = true;
+    hears(letter.message);
+    run(machine_.on_message(letter.message, letter.fds, now), input, now);
+  }
+  void deadline(Input& input, Clock::time_point now) override { run(machine_.on_deadline(now), input, now); }
+  void closed(Input& input, Clock::time_point now) override {
+    heard_ = true;
+    run(machine_.on_closed(), input, now);
+  }
+  void noise(Input& input, Clock::time_point now) override {
+    heard_ = true;
+    run(machine_.on_refused_input({Errc::malformed_message, "noise"}), input, now);
+  }
+  void disconnect(Input& input, Clock::time_point now) override {
+    run(machine_.disconnect({Errc::closed, false, "enough"}), input, now);
+  }
+  void start(Input& input, Clock::time_point now) { run(machine_.start(now), input, now); }
+
+ protected:
+  using Action = typename Machine::Action;
+
+  explicit HostOf(Machine machine) : machine_(std::move(machine)) {}
+
+  virtual void hears(const Message& message) = 0;
+  virtual void perform(const Action& action, Input& input, Clock::time_point now) = 0;
+  virtual void leaves() const {}
+
+  void run(const typename Machine::Actions& actions, Input& input, Clock::time_point now) {
     require(!over_ || actions.empty(), "nothing happens after Down");
     for (std::size_t i = 0; i < actions.size(); ++i) {
       const bool down = std::holds_alternative<Down>(actions[i]);
       require(!down || i + 1 == actions.size(), "Down is the last");
       // Any action of the host's may fail; the end may not.
       if (!down && !std::holds_alternative<Send>(actions[i]) && input.byte() % 16 == 1) {
-        run(machine().abort({Errc::bad_region, input.byte() % 2 == 0, "injected"}), input, now);
+        run(machine_.abort({Errc::bad_region, input.byte() % 2 == 0, "injected"}), input, now);
         require(over_, "an abort ends it");
         return;
       }
-      std::visit([&](const auto& action) { perform(action, input, now); }, actions[i]);
+      perform(actions[i], input, now);
       if (over_ && !down) return;
     }
-    require(machine().done() == over_, "done and Down are one");
-    require(!machine().up() || established_, "no link is up before it was established");
+    require(machine_.done() == over_, "done and Down are one");
+    require(machine_.up() == (linked_ && !over_), "the machine knows that the link is up");
   }
 
-  // Something has come into the channel, if only its end.
-  void hears() noexcept { heard_ = true; }
-
-  virtual Endpoint& machine() = 0;
-  virtual Actions deliver(const Letter& letter, Clock::time_point now) = 0;
-
- protected:
-  virtual void perform(const Send& send, Input&, Clock::time_point) {
-    const std::size_t fds = send.fd.kind == FdKind::none ? 0 : 1;
-    require(fds == (message::carries_fd(send.message) ? 1u : 0u), "descriptors go with the messages that carry one");
-    if (const auto* bye = std::get_if<message::Disconnect>(&send.message))
-      require(bye->text.size() < message::reason_size, "a reason ends with a NUL");
-    require(message::parse(message::emit(send.message)).ok(), "what is sent can be read");
-    sent_.push_back({send.message, fds});
-  }
-  virtual void perform(const Admit&, Input&, Clock::time_point) { require(false, "a client admits nobody"); }
-  virtual void perform(const Allocate&, Input&, Clock::time_point) { require(false, "a server allocates nothing"); }
-  virtual void perform(const MapRegion&, Input&, Clock::time_point) { require(false, "a client maps nothing"); }
-  virtual void perform(const AttachRing&, Input&, Clock::time_point) { require(false, "a client attaches nothing"); }
-  virtual void perform(const Establish&, Input&, Clock::time_point) {
-    require(!std::exchange(established_, true), "a link is established once");
-  }
-  virtual void perform(const TakeGreeting&, Input&, Clock::time_point) { require(false, "a server is not greeted"); }
-  virtual void leaves() const {}
-  void perform(const Down& down, Input&, Clock::time_point) {
+  void perform_common(const Down& down) {
     require(!std::exchange(over_, true), "it ends once");
     leaves();
     require(down.reason.code && !down.reason.text.empty(), "an end has a reason");
   }
-  void perform(const Deadline&, Input&, Clock::time_point) {}
+  void perform_common(const Deadline&) {}
+  void perform_common(const Up&) { require(!std::exchange(linked_, true), "a link is up once"); }
 
-  bool heard_ = false;
-  bool over_ = false;
-  bool established_ = false;
-  std::deque<Letter> sent_;
+  Machine machine_;
 };
 
-class ServerHost final : public Host {
+class ServerHost final : public HostOf<Server> {
  public:
   explicit ServerHost(Input& input)
-      : server_(identity(), [this](std::uint32_t id) { return directory(id); }), shape_(input.byte()) {}
+      : HostOf({identity(), [this](std::uint32_t id) { return directory(id); }}), shape_(input.byte()) {}
 
-  Server& server() noexcept { return server_; }
-  Endpoint& machine() override { return server_; }
-  Actions deliver(const Letter& letter, Clock::time_point now) override {
-    if (const auto* init = std::get_if<message::Init>(&letter.message)) init_ = *init;
-    return server_.on_message(letter.message, letter.fds, now);
-  }
+  void out_of_turn(Input&, Clock::time_point) override {}
 
  private:
+  void hears(const Message& message) override {
+    if (const auto* init = std::get_if<message::Init>(&message)) init_ = *init;
+  }
   std::optional<ServerPolicy> directory(std::uint32_t id) const {
     if (id > 1) return std::nullopt;
     ServerPolicy policy;
@@ -122,19 +152,26 @@ class ServerHost final : public Host {
     return policy;
   }
 
-  using Host::perform;
-  void perform(const Admit& admit, Input&, Clock::time_point) override {
+  void perform(const Action& action, Input&, Clock::time_point) override {
+    std::visit(Cases{[&](const Send& send) { post(send); }, [&](const Admit& admit) { perform_one(admit); },
+                     [&](const MapRegion& region) { perform_one(region); },
+                     [&](const AttachRing& attach) { perform_one(attach); },
+                     [&](const Establish& establish) { perform_one(establish); },
+                     [&](const auto& common) { perform_common(common); }},
+               action);
+  }
+  void perform_one(const Admit& admit) {
     require(!std::exchange(admitted_, true), "admitted once");
     require(shape_ % 16 < 13, "nobody is admitted where nobody is welcome");
     require(admit.id <= 1 && init_.version == wire::version, "only to what there is");
     require(shape_ % 2 == 0 || init_.secret == message::to_secret("secret"), "only with the secret");
   }
-  void perform(const MapRegion& region, Input&, Clock::time_point) override {
+  void perform_one(const MapRegion& region) {
     require(admitted_, "regions come after INIT");
     require(region.index == regions_.size() && region.index < most_regions && region.size != 0, "regions in order");
     regions_.push_back(region.size);
   }
-  void perform(const AttachRing& attach, Input&, Clock::time_point) override {
+  void perform_one(const AttachRing& attach) {
     const RingSpec& ring = attach.ring;
     require(ring.region < regions_.size(), "a ring is in a region that there is");
     require(ring.offset % 16 == 0 && ring.log2_size >= 1 && ring.log2_size <= 14, "aligned, and of a size there is");
@@ -149,13 +186,10 @@ class ServerHost final : public Host {
     require(ring.index < (ring.s2m ? 2 : 1), "no more rings than the interface has queues");
     rings_.push_back(ring);
   }
-  void perform(const Establish& establish, Input& input, Clock::time_point now) override {
-    Host::perform(establish, input, now);
+  void perform_one(const Establish&) {
     require(admitted_ && !regions_.empty() && !rings_.empty(), "a link has memory and rings");
-    run(server_.established(now), input, now);
   }
 
-  Server server_;
   std::uint8_t shape_;
   message::Init init_;
   bool admitted_ = false;
@@ -163,19 +197,18 @@ class ServerHost final : public Host {
   std::vector<RingSpec> rings_;
 };
 
-class ClientHost final : public Host {
+class ClientHost final : public HostOf<Client> {
  public:
-  explicit ClientHost(Input& input) : client_(options(input.byte())) {}
+  explicit ClientHost(Input& input) : HostOf(Client(options(input.byte()))) {}
 
-  Client& client() noexcept { return client_; }
-  Endpoint& machine() override { return client_; }
-  Actions deliver(const Letter& letter, Clock::time_point now) override {
-    hears();
-    acknowledged_ = acknowledged_ || (introduced_ && std::holds_alternative<message::Ack>(letter.message));
-    return client_.on_message(letter.message, letter.fds, now);
+  void out_of_turn(Input& input, Clock::time_point now) override {
+    run(machine_.allocated({4096}, {}, now), input, now);
   }
 
  private:
+  void hears(const Message& message) override {
+    acknowledged_ = acknowledged_ || (introduced_ && std::holds_alternative<message::Ack>(message));
+  }
   static ClientOptions options(std::uint8_t shape) {
     return {.app_name = "client",
             .interface_name = "interface",
@@ -188,23 +221,28 @@ class ClientHost final : public Host {
   }
 
   // docs/protocol.md, "Leaving".
-  using Host::perform;
-  void perform(const Send& send, Input& input, Clock::time_point now) override {
+  void perform(const Action& action, Input& input, Clock::time_point now) override {
+    std::visit(Cases{[&](const Send& send) { perform_one(send); }, [&](const TakeGreeting&) { take_greeting(); },
+                     [&](const Allocate& wanted) { allocate(wanted, input, now); },
+                     [&](const auto& common) { perform_common(common); }},
+               action);
+  }
+  void perform_one(const Send& send) {
     const bool init = std::holds_alternative<message::Init>(send.message);
     require(init || acknowledged_, "before INIT is acknowledged, a client says INIT and nothing else");
     introduced_ = introduced_ || init;
-    Host::perform(send, input, now);
+    post(send);
   }
-  void perform(const TakeGreeting&, Input&, Clock::time_point) override {
+  void take_greeting() {
     require(introduced_ && heard_, "the greeting is taken when INIT has been sent");
     taken_ = true;
   }
   void leaves() const override {
-    require(heard_ || client_.leave() == Leave::when_greeted, "nobody leaves before the greeting");
-    require(acknowledged_ || client_.leave() != Leave::told, "nobody says why before INIT is acknowledged");
+    require(heard_ || machine_.leave() == Leave::when_greeted, "nobody leaves before the greeting");
+    require(acknowledged_ || machine_.leave() != Leave::told, "nobody says why before INIT is acknowledged");
     require(introduced_ || !taken_, "nobody leaves with the greeting and without a word");
   }
-  void perform(const Allocate& wanted, Input& input, Clock::time_point now) override {
+  void allocate(const Allocate& wanted, Input& input, Clock::time_point now) {
     require(wanted.log2_ring_size >= 1 && wanted.log2_ring_size <= 14, "a ring size that there is");
     std::vector<RingSpec> rings;
     std::uint32_t offset = 0;
@@ -217,10 +255,9 @@ class ClientHost final : public Host {
     place(true, wanted.s2m_rings);
     place(false, wanted.m2s_rings);
     std::vector<std::uint64_t> regions(1 + input.byte() % 3, offset);
-    run(client_.allocated(std::move(regions), std::move(rings), now), input, now);
+    run(machine_.allocated(std::move(regions), std::move(rings), now), input, now);
   }
 
-  Client client_;
   bool introduced_ = false, acknowledged_ = false, taken_ = false;
 };
 
@@ -229,7 +266,7 @@ Letter any_letter(Input& input) {
   const std::uint8_t kind = input.byte();
   const auto small = [&](std::uint32_t most) { return static_cast<std::uint16_t>(input.byte() % (most + 1)); };
   if (kind >= 0xe0) {
-    message::Datagram bytes{};
+    message::Bytes bytes{};
     const auto raw = input.bytes(bytes.size());
     std::memcpy(bytes.data(), raw.data(), raw.size());
     if (const auto parsed = message::parse(bytes); parsed.ok()) return {*parsed, small(3)};
@@ -266,8 +303,8 @@ Letter any_letter(Input& input) {
 class Game {
  public:
   explicit Game(Input& input) : input_(input), kind_(input.byte() % 3), server_(input), client_(input) {
-    if (kind_ != 1) server_.run(server_.server().start(now_), input_, now_);
-    if (kind_ != 0) client_.run(client_.client().start(now_), input_, now_);
+    if (kind_ != 1) server_.start(input_, now_);
+    if (kind_ != 0) client_.start(input_, now_);
   }
 
   void play() {
@@ -288,25 +325,22 @@ class Game {
       if (other.sent().empty()) return;
       const Letter letter = other.sent().front();
       if (what % 32 != 31) other.sent().pop_front();  // else it comes twice
-      return host.run(host.deliver(letter, now_), input_, now_);
+      return host.deliver(letter, input_, now_);
     }
     switch (what % 16) {
       case 8:
         now_ += std::chrono::milliseconds(input_.byte());
-        return host.run(host.machine().on_deadline(now_), input_, now_);
+        return host.deadline(input_, now_);
       case 9:
-        host.hears();
-        return host.run(host.machine().on_closed(), input_, now_);
+        return host.closed(input_, now_);
       case 10:
-        return host.run(host.machine().disconnect({Errc::closed, false, "enough"}), input_, now_);
+        return host.disconnect(input_, now_);
       case 11:
-        host.hears();
-        return host.run(host.machine().on_refused_input({Errc::malformed_message, "noise"}), input_, now_);
-      case 12:  // out of turn
-        if (&host == &server_) return host.run(server_.server().established(now_), input_, now_);
-        return host.run(client_.client().allocated({4096}, {}, now_), input_, now_);
+        return host.noise(input_, now_);
+      case 12:
+        return host.out_of_turn(input_, now_);
       default:
-        return host.run(host.deliver(any_letter(input_), now_), input_, now_);
+        return host.deliver(any_letter(input_), input_, now_);
     }
   }
 
@@ -319,8 +353,7 @@ class Game {
         Host& other = host == &server_ ? static_cast<Host&>(client_) : static_cast<Host&>(server_);
         if (other.sent().empty()) {
           if (other.over() && !host->over()) {
-            host->hears();
-            host->run(host->machine().on_closed(), none, now_);
+            host->closed(none, now_);
             moved = true;
           }
           continue;
@@ -328,10 +361,10 @@ class Game {
         moved = true;
         const Letter letter = other.sent().front();
         other.sent().pop_front();
-        host->run(host->deliver(letter, now_), none, now_);
+        host->deliver(letter, none, now_);
       }
     }
-    require(server_.machine().up() == client_.machine().up(), "both are up, or neither");
+    require(server_.up() == client_.up(), "both are up, or neither");
   }
 
   Input& input_;

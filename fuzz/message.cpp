@@ -44,10 +44,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(!parsed.error().message.empty(), "a refusal says why");
     return 0;
   }
-  require(size == message::datagram_size, "messages have one size");
+  require(size == message::size, "messages have one size");
   std::visit(Check{}, *parsed);
   require(message::name(*parsed) != nullptr, "every message has a name");
-  const message::Datagram emitted = message::emit(*parsed);
+  const message::Bytes emitted = message::emit(*parsed);
   const Result<message::Message> again = message::parse(emitted);
   require(again.ok() && *again == *parsed, "what is written reads the same");
   return 0;

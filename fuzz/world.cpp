@@ -119,7 +119,7 @@ void World::on_load(const void* address) { current->loaded(address); }
 UNGUIDED void World::loaded(const void* address) {
   const auto* const place = static_cast<const std::byte*>(address);
   if (place < memory_[0].data() || place >= memory_[0].data() + memory_[0].size()) return;  // that of no link
-  require(++loads_ <= most_loads_, "a call that goes on for ever");
+  require(++loads_ <= most_loads_, "a call that goes on forever");
   strike(address);
   for (RingMemory& ring : rings_) {
     const wire::Descriptor* const first = descriptors(ring);

@@ -132,7 +132,7 @@ struct ContextConfig {
   bool publish = false;
   EventLoop* loop = nullptr;  // default: the built-in epoll loop; else must outlive the context
   // Connections a listener keeps that have not said for which interface they are. Beyond that the oldest is dropped.
-  unsigned max_silent_connections = 256;
+  unsigned max_unidentified_connections = 256;
 };
 
 }  // namespace memif

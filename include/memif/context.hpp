@@ -102,7 +102,7 @@ class Context {
   // nullopt: there is no such listener.
   std::optional<ListenerStats> listener_stats(const std::string& socket) const;
 
-  // Waits up to `timeout` (negative: for ever) and handles what is ready. A signal ends the wait as a time-out does.
+  // Waits up to `timeout` (negative: no limit) and handles what is ready. A signal ends the wait as a time-out does.
   // Only with the built-in loop.
   PollResult poll(std::chrono::milliseconds timeout);
 
@@ -130,7 +130,7 @@ struct ListenerInfo {
 };
 
 // Connects to `socket`, looks at the listener's HELLO and leaves, which harms no listener that has sent one. Blocks up
-// to `timeout` (negative: for ever), and half a second more for a HELLO that has not come: there are listeners that end
+// to `timeout` (negative: no limit), and half a second more for a HELLO that has not come: there are listeners that end
 // for it when a visitor has left before. After that the channel is kept, for the next probe of the same listener. From
 // any thread.
 Result<ListenerInfo> probe(const std::string& socket, std::chrono::milliseconds timeout);

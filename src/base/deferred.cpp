@@ -26,7 +26,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Lanes, by Kind, and that of the signals. Those of memory only take time, the others may wait for ever.
+// Lanes, by Kind, and that of the signals. Those of memory only take time, the others may wait forever.
 constexpr std::size_t lane_count = 4, signals = 3;
 constexpr std::array<Lane::Limits, lane_count> limits{{{.threads = 32, .threads_of_a_user = 4, .strange = true},
                                                        {.threads = 32, .threads_of_a_user = 2},

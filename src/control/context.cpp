@@ -93,7 +93,7 @@ void ContextImpl::remove(InterfaceImpl& interface) noexcept {
     if (Listener* on = listener(interface.address())) on->remove(interface.config().id);
   interface.shut_down();
   if (interface.is_server()) close_if_idle(interface.address());
-  reactor_.bury(std::move(owned));
+  reactor_.free_later(std::move(owned));
 }
 
 // A child of fork() that cleans up says nothing to its parent's peers, and leaves the parent's timer alone.
@@ -137,12 +137,12 @@ void ContextImpl::close_if_idle(const Address& address) noexcept {
   if (found == listeners_.end() || !found->second->idle()) return;
   found->second->end_all("no interface is left on this socket");
   found->second->close();
-  reactor_.bury(std::move(found->second));
+  reactor_.free_later(std::move(found->second));
   listeners_.erase(found);
 }
 
 void ContextImpl::see_off(std::unique_ptr<Connection> connection) noexcept {
-  if (!connection->lingers()) return reactor_.bury(std::move(connection));
+  if (!connection->lingers()) return reactor_.free_later(std::move(connection));
   Connection& one = *connection;
   *one.lingering_place = std::move(connection);
   lingering_.splice(lingering_.end(), one.lingering);
@@ -151,7 +151,7 @@ void ContextImpl::see_off(std::unique_ptr<Connection> connection) noexcept {
 void ContextImpl::see_off_greeted(Connection& connection) noexcept {
   std::unique_ptr<Connection> owned = std::move(*connection.lingering_place);
   lingering_.erase(connection.lingering_place);
-  reactor_.bury(std::move(owned));
+  reactor_.free_later(std::move(owned));
 }
 
 std::optional<Channel> ContextImpl::ungreeted_channel(const std::string& listener_id) noexcept {

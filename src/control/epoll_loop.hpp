@@ -25,7 +25,7 @@ class EpollLoop final : public EventLoop {
   // Readable whenever run_once() would not wait.
   int fd() const noexcept { return epoll_.get(); }
 
-  // Waits up to `timeout` (negative: for ever), then calls `ready` for each descriptor that is, and `timer` when the
+  // Waits up to `timeout` (negative: no limit), then calls `ready` for each descriptor that is, and `timer` when the
   // timer's time has come. False: nothing happened, or a signal did. Callbacks may add, change and remove anything, set
   // the timer and call run_once(); a descriptor removed by one callback is not reported to a later one.
   bool run_once(std::chrono::milliseconds timeout, const std::function<void(int)>& ready,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/out_of_memory.hpp"
+#include "control/client_connection.hpp"
 #include "control/context_impl.hpp"
 
 namespace memif::detail {
@@ -113,7 +114,7 @@ void InterfaceImpl::shut_down() {
 // In a child of fork(). Its parent's threads may have been anywhere in its queues, and locks that they held stay locked
 // in this copy: it is never touched again, nor freed.
 void InterfaceImpl::abandon() noexcept {
-  if (connection_ != nullptr) context_.reactor().bury(std::move(connection_));
+  if (connection_ != nullptr) context_.reactor().free_later(std::move(connection_));
   static_cast<void>(new (std::nothrow) std::shared_ptr<Queues>(queues_));
 }
 

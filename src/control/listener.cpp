@@ -102,20 +102,21 @@ void Listener::on_ready() try {
 
 void Listener::accept_one(Channel channel) {
   ++stats_.accepted;
-  if (silent_.size() >= context_.config().max_silent_connections) evict();
+  if (unidentified_.size() >= context_.config().max_unidentified_connections) evict();
   if (closed_) return;  // by whoever was told of that
   auto owned = std::make_unique<ServerConnection>(context_, *this, std::move(channel));
   ServerConnection& connection = *owned;
   connections_.emplace(&connection, std::move(owned));
-  silent_.splice(silent_.end(), connection.silence);
+  unidentified_.splice(unidentified_.end(), connection.unidentified);
   connection.start();
 }
 
-// Silence must not keep others out, also where descriptors are fewer than the silent connections that are allowed.
+// Connections that say nothing must not keep others out, also where there are fewer descriptors than such connections
+// are allowed.
 void Listener::evict() {
-  if (silent_.empty()) return;
+  if (unidentified_.empty()) return;
   ++stats_.evicted;
-  silent_.front()->disconnect(Errc::evicted, "dropped for newer connections: nothing was said on this one");
+  unidentified_.front()->disconnect(Errc::evicted, "dropped for newer connections: nothing was said on this one");
 }
 
 // Whatever is in the way, the backlog stays readable, so that listening to it would spin. What was told once is not
@@ -185,12 +186,13 @@ const handshake::ServerIdentity& Listener::identity() {
   return identity_.emplace(std::move(gathered));
 }
 
-void Listener::spoken(ServerConnection& connection) noexcept {
-  if (connection.silence.empty()) connection.silence.splice(connection.silence.end(), silent_, connection.silent_place);
+void Listener::identified(ServerConnection& connection) noexcept {
+  if (connection.unidentified.empty())
+    connection.unidentified.splice(connection.unidentified.end(), unidentified_, connection.unidentified_place);
 }
 
 std::unique_ptr<Connection> Listener::take(ServerConnection& connection) noexcept {
-  spoken(connection);
+  identified(connection);
   const auto found = connections_.find(&connection);
   std::unique_ptr<Connection> owned = std::move(found->second);
   connections_.erase(found);

@@ -8,8 +8,8 @@
 #include <unordered_map>
 
 #include "base/deferred.hpp"
-#include "control/connection.hpp"
 #include "control/reactor.hpp"
+#include "control/server_connection.hpp"
 #include "protocol/listen_socket.hpp"
 
 namespace memif::detail {
@@ -35,7 +35,7 @@ class Listener final : public Handler {
   const handshake::ServerIdentity& identity();
 
   // A connection has named its interface: it is no longer the listener's to evict.
-  void spoken(ServerConnection& connection) noexcept;
+  void identified(ServerConnection& connection) noexcept;
   std::unique_ptr<Connection> take(ServerConnection& connection) noexcept;
   void refused(const Reason& reason);
 
@@ -65,7 +65,7 @@ class Listener final : public Handler {
   std::unordered_map<std::uint32_t, InterfaceImpl*> interfaces_;
   std::optional<handshake::ServerIdentity> identity_;  // kept, since each connection asks for it
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections_;  // not admitted yet
-  std::list<ServerConnection*> silent_;                                                   // of these, oldest first
+  std::list<ServerConnection*> unidentified_;                                             // of these, oldest first
   Clock::duration rest_;                                                                  // how long the next one is
   Timer resume_;
   ListenerStats stats_;

@@ -117,7 +117,7 @@ Result<ListenerInfo> probe(const std::string& socket, std::chrono::milliseconds 
                                         std::to_string(timeout.count()) + " ms (is its program stopped?)"};
   }
 
-  const auto message = message::parse(std::span(datagram->bytes).first(std::min(datagram->length, message_bytes)));
+  const auto message = message::parse(std::span(datagram->bytes).first(std::min(datagram->length, message::size)));
   if (!message) return message.error();
   if (const auto* refusal = std::get_if<message::Disconnect>(&*message))
     return Error{Errc::peer_refused, address->text + ": " + refusal->text};

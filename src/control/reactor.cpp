@@ -27,9 +27,9 @@ void Reactor::unwatch(int fd) noexcept {
   if (handlers_.erase(fd) != 0) loop_.remove(fd);
 }
 
-void Reactor::bury(std::unique_ptr<Handler> handler) noexcept {
-  handler->next_grave_ = std::move(graves_);
-  graves_ = std::move(handler);
+void Reactor::free_later(std::unique_ptr<Handler> handler) noexcept {
+  handler->next_to_free_ = std::move(to_free_);
+  to_free_ = std::move(handler);
 }
 
 void Reactor::handle(int fd) {
@@ -60,8 +60,9 @@ void Reactor::arm() noexcept {
 
 Reactor::Scope::~Scope() {
   if (--reactor_.depth_ != 0) return;
-  // What is freed may bury more.
-  while (std::unique_ptr<Handler> first = std::move(reactor_.graves_)) reactor_.graves_ = std::move(first->next_grave_);
+  // What is freed may end more.
+  while (std::unique_ptr<Handler> first = std::move(reactor_.to_free_))
+    reactor_.to_free_ = std::move(first->next_to_free_);
 }
 
 Timer::Timer(Reactor& reactor, std::function<void()> callback) : reactor_(reactor), callback_(std::move(callback)) {

@@ -23,7 +23,7 @@ class Handler {
 
  private:
   friend class Reactor;
-  std::unique_ptr<Handler> next_grave_;
+  std::unique_ptr<Handler> next_to_free_;
 };
 
 // What other threads and signal handlers may touch of a context. Outlives it for as long as one of them holds it.
@@ -37,7 +37,7 @@ struct Waker {
 
 class Timer;
 
-// One control thread. An object that ends during a callback is buried: forgotten at once, freed when the last callback
+// One control thread. An object that ends during a callback is forgotten at once, and freed when the last callback
 // has returned. Only watch() and a timer's constructor ask for memory: what ends something cannot fail.
 class Reactor {
  public:
@@ -46,7 +46,7 @@ class Reactor {
   Status watch(int fd, unsigned events, Handler& handler);
   Status rewatch(int fd, unsigned events) { return loop_.change(fd, events); }
   void unwatch(int fd) noexcept;
-  void bury(std::unique_ptr<Handler> handler) noexcept;
+  void free_later(std::unique_ptr<Handler> handler) noexcept;
 
   void handle(int fd);
   void handle_timer();
@@ -55,7 +55,7 @@ class Reactor {
   void abandon() noexcept { abandoned_ = true; }
   bool abandoned() const noexcept { return abandoned_; }
 
-  // Marks a stretch during which nothing buried is freed: every entry from outside.
+  // Marks a stretch during which nothing is freed: every entry from outside.
   class Scope {
    public:
     explicit Scope(Reactor& reactor) noexcept : reactor_(reactor) { ++reactor_.depth_; }
@@ -77,7 +77,7 @@ class Reactor {
   std::unordered_map<int, Handler*> handlers_;
   Due due_;
   std::optional<Clock::time_point> armed_;
-  std::unique_ptr<Handler> graves_;
+  std::unique_ptr<Handler> to_free_;
   int depth_ = 0;
   bool abandoned_ = false;
 };

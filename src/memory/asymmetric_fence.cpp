@@ -19,7 +19,7 @@ bool membarrier(int command) noexcept {
 
 enum class Answer { unknown, no, yes };
 
-// No static variable of the function below: a child of fork() would wait for ever for the thread that was about to
+// No static variable of the function below: a child of fork() would wait forever for the thread that was about to
 // initialise it. Registering twice does no harm, and a child is registered as its parent was.
 constinit std::atomic<Answer> answer{Answer::unknown};
 

@@ -122,7 +122,7 @@ class Notifier {
   std::atomic<std::int64_t> next_attempt_{0};  // to have a context, in ns
 };
 
-// Initialised before the program runs: a child of fork() would wait for ever for a thread that was about to do it.
+// Initialised before the program runs: a child of fork() would wait forever for a thread that was about to do it.
 constinit Notifier notifier;
 
 Notifier& Notifier::instance() noexcept { return notifier; }

@@ -223,7 +223,7 @@ Result<Region> Region::create_with_pages(const char* name, std::uint64_t size, b
   if (!fd) return fd.error();
   if (Status allowed = check_file_limit(size, "cannot make " + bytes); !allowed) return allowed.error();
   if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0) return system_error(errno, "cannot make " + bytes);
-  // Reserved before it is mapped, so that a shortage is an error here and not a SIGBUS later.
+  // Reserved before it is mapped, so that too little memory is an error here and not a SIGBUS later.
   if (const int error = prefault ? reserve(fd->get(), size) : 0) return system_error(error, "cannot reserve " + bytes);
   if (::fcntl(fd->get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return system_error(errno, "cannot seal " + bytes);

@@ -120,7 +120,7 @@ void on_sigbus(int number, siginfo_t* info, void* context) noexcept {
 }
 
 // A child of fork() takes no notice of what another thread was about to change: an entry that is half made is in use
-// for ever, and joined to nothing. To be called before the lock is taken; once more does no harm.
+// forever, and joined to nothing. To be called before the lock is taken; once more does no harm.
 Status prepare_for_forks() {
   static constinit std::atomic<bool> prepared{false};
   if (prepared.load(std::memory_order_acquire)) return Nothing{};

@@ -160,7 +160,7 @@ bool Channel::readable() const noexcept {
   return ::poll(&entry, 1, 0) != 0;
 }
 
-Channel::Sent Channel::try_send(const MessageBytes& bytes, int fd) noexcept {
+Channel::Sent Channel::try_send(const message::Bytes& bytes, int fd) noexcept {
   iovec body{const_cast<std::byte*>(bytes.data()), bytes.size()};
   msghdr header{};
   header.msg_iov = &body;
@@ -188,7 +188,7 @@ void Channel::fail(int error) noexcept {
   waiting_.clear();
 }
 
-void Channel::send(const MessageBytes& bytes, int fd) noexcept {
+void Channel::send(const message::Bytes& bytes, int fd) noexcept {
   if (failure_) return;
   if (waiting_.empty()) {
     switch (try_send(bytes, fd)) {

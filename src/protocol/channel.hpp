@@ -14,11 +14,9 @@
 #include <memif/stats.hpp>
 
 #include "base/shared_fd.hpp"
+#include "protocol/message.hpp"
 
 namespace memif {
-
-inline constexpr std::size_t message_bytes = 128;
-using MessageBytes = std::array<std::byte, message_bytes>;
 
 // The descriptors of one message, in a fixed place so that owning them cannot fail. No good peer sends more than one,
 // so that more are not even received.
@@ -47,7 +45,7 @@ class FdList {
 
 // What the peer sent, unchecked. Reusable: receive() empties it first.
 struct Datagram {
-  MessageBytes bytes{};    // zero after the received ones
+  message::Bytes bytes{};  // zero after the received ones
   std::size_t length = 0;  // what was sent, more than 128 when the end is cut off
   FdList fds;              // all that arrived, owned and close-on-exec
   // Why there are more that were not received. They stay where they are, with the message: see Channel::receive().
@@ -83,7 +81,7 @@ class Channel {
   // Sends, or queues behind what waits already. `fd` (-1: none) stays the caller's; it is duplicated if it has to wait.
   // More than 16 waiting messages, no memory for one, or an error: failure(). Nothing is sent any more then; receive()
   // still works and may have the reason in a last DISCONNECT.
-  void send(const MessageBytes& bytes, int fd = -1) noexcept;
+  void send(const message::Bytes& bytes, int fd = -1) noexcept;
 
   // Sends what waits, as far as the peer takes it. True: nothing waits any more.
   bool flush() noexcept;
@@ -102,12 +100,12 @@ class Channel {
   static constexpr std::size_t max_waiting = 16;
   enum class Sent { yes, later, never };
   struct Waiting {
-    MessageBytes bytes;
+    message::Bytes bytes;
     Fd fd;
   };
 
   void close() noexcept;
-  Sent try_send(const MessageBytes& bytes, int fd) noexcept;
+  Sent try_send(const message::Bytes& bytes, int fd) noexcept;
   void fail(int error) noexcept;
 
   pid_t process_ = ::getpid();     // that made it

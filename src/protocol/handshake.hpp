@@ -1,9 +1,9 @@
 // The handshake of both sides as state machines. docs/protocol.md, "Handshake".
 //
 // Nothing here does I/O, asks for the time or touches shared memory: messages and the time come in, actions come out.
-// The host executes the actions of a call in order. When one of them cannot be executed, the host drops the rest of
-// that list, calls abort() with the reason, and executes what abort() returns. A Down action is always the last; after
-// it every call returns no actions.
+// The host executes the actions of all calls in order. When one of them cannot be executed, the host drops what is
+// left of them, calls abort() with the reason, and executes what abort() returns. A Down action is always the last;
+// after it every call returns no actions.
 //
 // Not thread-safe: one thread at a time.
 #pragma once
@@ -52,19 +52,26 @@ struct Send {
   FdRef fd{};
 };
 
+// The end: leave the channel as leave() says. There is no deadline any more.
+struct Down {
+  Reason reason{};
+};
+
+// Call on_deadline() then, in place of any earlier deadline; nullopt: none any more.
+struct Deadline {
+  std::optional<Clock::time_point> when{};
+};
+
+// The link is up; the last action that has to do with it.
+struct Up {
+  std::string peer_interface_name{};
+};
+
 // Server: the connection now belongs to the interface of that id.
 struct Admit {
   std::uint32_t id = 0;
   std::string app_name{};
   std::uint16_t version = 0;
-};
-
-// Client: make the memory, then call allocated().
-struct Allocate {
-  std::uint16_t s2m_rings = 0;
-  std::uint16_t m2s_rings = 0;
-  std::uint8_t log2_ring_size = 0;
-  std::string peer_app_name{};
 };
 
 // Server: check and map the descriptor that came with this message. The acknowledgement follows in the same list, so
@@ -79,26 +86,19 @@ struct AttachRing {
   RingSpec ring{};
 };
 
-// Server: check the cookies and build the link, then call established() or abort(). Client: the link is up.
-struct Establish {
-  std::string peer_interface_name{};
+// Server: check the cookies and build the link. CONNECTED follows in the same list, as above.
+struct Establish {};
+
+// Client: make the memory, then call allocated().
+struct Allocate {
+  std::uint16_t s2m_rings = 0;
+  std::uint16_t m2s_rings = 0;
+  std::uint8_t log2_ring_size = 0;
+  std::string peer_app_name{};
 };
 
 // Client: INIT has been sent; now the greeting may be taken out of the channel, where it was only looked at so far.
 struct TakeGreeting {};
-
-// The end: leave the channel as leave() says. There is no deadline any more.
-struct Down {
-  Reason reason{};
-};
-
-// Call on_deadline() then, in place of any earlier deadline; nullopt: none any more.
-struct Deadline {
-  std::optional<Clock::time_point> when{};
-};
-
-using Action = std::variant<Send, Admit, Allocate, MapRegion, AttachRing, Establish, TakeGreeting, Down, Deadline>;
-using Actions = std::vector<Action>;
 
 // How to leave the channel so that no peer comes to harm. docs/protocol.md, "Leaving".
 enum class Leave : std::uint8_t {
@@ -126,9 +126,21 @@ inline std::string version_text(std::uint16_t version) {
   return std::to_string(version >> 8) + '.' + std::to_string(version & 0xff);
 }
 
-// What both sides have in common: the deadline, and how it ends.
+// One function for each message, so that one that is not thought of does not compile.
+template <class... Functions>
+struct Cases : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+Cases(Functions...) -> Cases<Functions...>;
+
+// What both sides have in common: the deadline, and how it ends. `Own`: the actions that one of them has alone.
+template <class... Own>
 class Endpoint {
  public:
+  using Action = std::variant<Send, Deadline, Down, Up, Own...>;
+  using Actions = std::vector<Action>;
+
   // The host received something that is not a message: tells the peer what, and ends.
   Actions on_refused_input(const Error& error) {
     greeted();
@@ -266,24 +278,25 @@ struct ServerPolicy {
 
 using Directory = std::function<std::optional<ServerPolicy>(std::uint32_t id)>;
 
-class Server : public Endpoint {
+class Server : public Endpoint<Admit, MapRegion, AttachRing, Establish> {
  public:
   Server(ServerIdentity identity, Directory directory);
 
   Actions start(Clock::time_point now);
   Actions on_message(const message::Message& message, std::size_t fd_count, Clock::time_point now);
-  Actions established(Clock::time_point now);  // after Establish
 
   bool admitted() const noexcept { return admitted_; }
 
  private:
-  enum class State { init, layout, establishing, up };
+  enum class State { init, layout, up };
   struct Placed {  // a ring that was accepted
     std::uint16_t region;
     std::uint64_t begin, end;
   };
 
-  bool expects(const message::Message& message) const noexcept;
+  // A message that has its place in this state alone.
+  template <class Message>
+  Actions in(State state, const Message& message, std::size_t fd_count, Actions (Server::*take)(const Message&));
   Actions on_init(const message::Init& init);
   Actions on_add_region(const message::AddRegion& region);
   Actions on_add_ring(const message::AddRing& ring);
@@ -320,7 +333,7 @@ struct ClientOptions {
   std::chrono::milliseconds timeout{};
 };
 
-class Client : public Endpoint {
+class Client : public Endpoint<Allocate, TakeGreeting> {
  public:
   explicit Client(ClientOptions options);
 
@@ -336,8 +349,12 @@ class Client : public Endpoint {
  private:
   enum class State { hello, allocating, announcing, connecting, up };
 
-  bool expects(const message::Message& message) const noexcept;
+  // A message that has its place in this state alone.
+  template <class Message>
+  Actions in(State state, const Message& message, std::size_t fd_count, Actions (Client::*take)(const Message&));
   Actions on_hello(const message::Hello& hello);
+  Actions on_ack(const message::Ack& ack);
+  Actions on_connected(const message::Connected& connected);
   Actions announce_next();
   void count_taken_rings();
 

@@ -32,47 +32,52 @@ Status check(const Hello& hello) {
 Client::Client(ClientOptions options)
     : Endpoint(options.timeout, "waiting for HELLO", Leave::when_greeted), options_(std::move(options)) {}
 
-Actions Client::start(Clock::time_point now) {
+Client::Actions Client::start(Clock::time_point now) {
   if (done()) return {};
   return {arm(now)};
 }
 
-bool Client::expects(const Message& message) const noexcept {
-  switch (state_) {
-    case State::hello:
-      return std::holds_alternative<Hello>(message);
-    case State::announcing:
-      return std::holds_alternative<Ack>(message);
-    case State::connecting:
-      return std::holds_alternative<Connected>(message);
-    case State::allocating:
-    case State::up:
-      return false;
-  }
-  return false;
+template <class Message>
+Client::Actions Client::in(State state, const Message& message, std::size_t fd_count,
+                           Actions (Client::*take)(const Message&)) {
+  if (state_ != state) return refuse_unexpected(message);
+  if (fd_count != 0) return refuse(refusal(Errc::unexpected_fd, name(message), " with a file descriptor"));
+  return (this->*take)(message);
 }
 
-Actions Client::on_message(const Message& message, std::size_t fd_count, Clock::time_point) {
+Client::Actions Client::on_message(const Message& message, std::size_t fd_count, Clock::time_point) {
   if (done()) return {};
   greeted();
-  if (const auto* disconnect = std::get_if<Disconnect>(&message)) {
-    count_taken_rings();
-    return on_disconnect(*disconnect);
-  }
-  if (!expects(message)) return refuse_unexpected(message);
-  if (fd_count != 0) return refuse(refusal(Errc::unexpected_fd, name(message), " with a file descriptor"));
-  if (const auto* hello = std::get_if<Hello>(&message)) return on_hello(*hello);
-  if (std::holds_alternative<Ack>(message)) {
-    acknowledged();
-    return announce_next();
-  }
-  state_ = State::up;
-  set_up();
-  // Establish comes last: what the application does when the link is up may end it.
-  return {Deadline{}, Establish{std::get<Connected>(message).interface_name}};
+  return std::visit(
+      Cases{
+          [&](const Hello& hello) { return in(State::hello, hello, fd_count, &Client::on_hello); },
+          [&](const Ack& ack) { return in(State::announcing, ack, fd_count, &Client::on_ack); },
+          [&](const Connected& connected) { return in(State::connecting, connected, fd_count, &Client::on_connected); },
+          [&](const Disconnect& disconnect) {
+            count_taken_rings();
+            return on_disconnect(disconnect);
+          },
+          [&](const Init& init) { return refuse_unexpected(init); },
+          [&](const AddRegion& region) { return refuse_unexpected(region); },
+          [&](const AddRing& ring) { return refuse_unexpected(ring); },
+          [&](const Connect& connect) { return refuse_unexpected(connect); },
+      },
+      message);
 }
 
-Actions Client::on_hello(const Hello& hello) {
+Client::Actions Client::on_ack(const Ack&) {
+  acknowledged();
+  return announce_next();
+}
+
+// Up comes last: what the application does when the link is up may end it.
+Client::Actions Client::on_connected(const Connected& connected) {
+  state_ = State::up;
+  set_up();
+  return {Deadline{}, Up{connected.interface_name}};
+}
+
+Client::Actions Client::on_hello(const Hello& hello) {
   if (const Status usable = check(hello); !usable) return refuse(usable.error());
   region_limit_ = hello.max_region + 1U;
   limit_ = {agree(options_.rings.s2m, hello.max_s2m_ring), agree(options_.rings.m2s, hello.max_m2s_ring)};
@@ -81,7 +86,8 @@ Actions Client::on_hello(const Hello& hello) {
   return {Allocate{limit_.s2m, limit_.m2s, std::min(options_.log2_ring_size, hello.max_log2_ring_size), hello.name}};
 }
 
-Actions Client::allocated(std::vector<std::uint64_t> region_sizes, std::vector<RingSpec> rings, Clock::time_point) {
+Client::Actions Client::allocated(std::vector<std::uint64_t> region_sizes, std::vector<RingSpec> rings,
+                                  Clock::time_point) {
   if (done() || state_ != State::allocating) return {};
   if (region_sizes.size() > region_limit_) {
     return refuse(refusal(Errc::too_many_regions, "this client needs ", region_sizes.size(),
@@ -108,7 +114,7 @@ Actions Client::allocated(std::vector<std::uint64_t> region_sizes, std::vector<R
 }
 
 // One message at a time: each ACK is for the last one sent.
-Actions Client::announce_next() {
+Client::Actions Client::announce_next() {
   const std::size_t n = announced_++;
   // libmemif's server acknowledges an INIT for an id that it does not have, then closes. docs/protocol.md, "Peers".
   hint_on_close(n == 0 ? " (is there an interface of id " + std::to_string(options_.id) + "?)" : "");

@@ -43,9 +43,10 @@ Status check_policy(const Init& init, const ServerPolicy& policy) {
 }
 
 Status check_fds(const Message& message, std::size_t count) {
-  if (count == (carries_fd(message) ? 1U : 0U)) return Nothing{};
+  const std::size_t wanted = fds_of(message);
+  if (count == wanted) return Nothing{};
   if (count == 0) return refusal(Errc::missing_fd, name(message), " without a file descriptor");
-  if (!carries_fd(message)) return refusal(Errc::unexpected_fd, name(message), " with a file descriptor");
+  if (wanted == 0) return refusal(Errc::unexpected_fd, name(message), " with a file descriptor");
   return refusal(Errc::unexpected_fd, name(message), " with ", count, " file descriptors");
 }
 
@@ -60,7 +61,7 @@ Server::Server(ServerIdentity identity, Directory directory)
       identity_(std::move(identity)),
       directory_(std::move(directory)) {}
 
-Actions Server::start(Clock::time_point now) {
+Server::Actions Server::start(Clock::time_point now) {
   if (done()) return {};
   Hello hello{.name = identity_.app_name,
               .min_version = wire::version,
@@ -72,31 +73,31 @@ Actions Server::start(Clock::time_point now) {
   return {Send{std::move(hello)}, arm(now)};
 }
 
-bool Server::expects(const Message& message) const noexcept {
-  switch (state_) {
-    case State::init:
-      return std::holds_alternative<Init>(message);
-    case State::layout:
-      return carries_fd(message) || std::holds_alternative<Connect>(message);
-    case State::establishing:
-    case State::up:
-      return false;
-  }
-  return false;
-}
-
-Actions Server::on_message(const Message& message, std::size_t fd_count, Clock::time_point) {
-  if (done()) return {};
-  if (const auto* disconnect = std::get_if<Disconnect>(&message)) return on_disconnect(*disconnect);
-  if (!expects(message)) return refuse_unexpected(message);
+template <class Message>
+Server::Actions Server::in(State state, const Message& message, std::size_t fd_count,
+                           Actions (Server::*take)(const Message&)) {
+  if (state_ != state) return refuse_unexpected(message);
   if (const Status fds = check_fds(message, fd_count); !fds) return refuse(fds.error());
-  if (const auto* init = std::get_if<Init>(&message)) return on_init(*init);
-  if (const auto* region = std::get_if<AddRegion>(&message)) return on_add_region(*region);
-  if (const auto* ring = std::get_if<AddRing>(&message)) return on_add_ring(*ring);
-  return on_connect(std::get<Connect>(message));
+  return (this->*take)(message);
 }
 
-Actions Server::on_init(const Init& init) {
+Server::Actions Server::on_message(const Message& message, std::size_t fd_count, Clock::time_point) {
+  if (done()) return {};
+  return std::visit(
+      Cases{
+          [&](const Init& init) { return in(State::init, init, fd_count, &Server::on_init); },
+          [&](const AddRegion& region) { return in(State::layout, region, fd_count, &Server::on_add_region); },
+          [&](const AddRing& ring) { return in(State::layout, ring, fd_count, &Server::on_add_ring); },
+          [&](const Connect& connect) { return in(State::layout, connect, fd_count, &Server::on_connect); },
+          [&](const Disconnect& disconnect) { return on_disconnect(disconnect); },
+          [&](const Ack& ack) { return refuse_unexpected(ack); },
+          [&](const Hello& hello) { return refuse_unexpected(hello); },
+          [&](const Connected& connected) { return refuse_unexpected(connected); },
+      },
+      message);
+}
+
+Server::Actions Server::on_init(const Init& init) {
   if (const Status version = check_version(init); !version) return refuse(version.error());
   std::optional<ServerPolicy> policy = directory_(init.id);
   if (!policy) return refuse(refusal(Errc::unknown_id, "no interface of id ", init.id, " here"));
@@ -128,7 +129,7 @@ Status Server::check(const AddRegion& region) const {
   return Nothing{};
 }
 
-Actions Server::on_add_region(const AddRegion& region) {
+Server::Actions Server::on_add_region(const AddRegion& region) {
   if (const Status usable = check(region); !usable) return refuse(usable.error());
   region_sizes_.push_back(region.size);
   memory_ += reach(region);
@@ -172,26 +173,19 @@ Status Server::check_place(const AddRing& ring, std::string_view which) const {
   return Nothing{};
 }
 
-Actions Server::on_add_ring(const AddRing& ring) {
+Server::Actions Server::on_add_ring(const AddRing& ring) {
   if (const Status usable = check(ring); !usable) return refuse(usable.error());
   placed_.push_back({ring.region, ring.offset, ring.offset + std::uint64_t{wire::ring_bytes(ring.log2_ring_size)}});
   ++(ring.s2m ? s2m_rings_ : m2s_rings_);
   return {AttachRing{{ring.s2m, ring.index, ring.region, ring.offset, ring.log2_ring_size}}, Send{Ack{}}};
 }
 
-Actions Server::on_connect(const Connect& connect) {
+Server::Actions Server::on_connect(const Connect& connect) {
   if (region_sizes_.empty()) return refuse(refusal(Errc::unexpected_message, "CONNECT before any region was added"));
   if (placed_.empty()) return refuse(refusal(Errc::unexpected_message, "CONNECT before any ring was added"));
-  state_ = State::establishing;
-  doing("setting up the link");
-  return {Establish{connect.interface_name}};
-}
-
-Actions Server::established(Clock::time_point) {
-  if (done() || state_ != State::establishing) return {};
   state_ = State::up;
   set_up();
-  return {Send{Connected{interface_name_}}, Deadline{}};
+  return {Establish{}, Send{Connected{interface_name_}}, Deadline{}, Up{connect.interface_name}};
 }
 
 }  // namespace memif::handshake

@@ -11,17 +11,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the structures below are the bytes of a little-endian wire");
 
 // docs/protocol.md, "Messages". Packed: nothing after the type is aligned.
-enum Type : std::uint16_t {
-  type_ack = 1,
-  type_hello = 2,
-  type_init = 3,
-  type_add_region = 4,
-  type_add_ring = 5,
-  type_connect = 6,
-  type_connected = 7,
-  type_disconnect = 8,
-};
-
 constexpr std::uint16_t ring_flag_s2m = 1;
 
 //    0      2                                                                                                     128
@@ -120,19 +109,19 @@ static_assert(offsetof(RawDisconnect, text) == 6);
 static_assert(sizeof(RawDisconnect) == 102);
 
 template <class Raw>
-Raw load(std::span<const std::byte> datagram) {
-  static_assert(std::is_trivially_copyable_v<Raw> && sizeof(Raw) <= datagram_size);
+Raw load(std::span<const std::byte> bytes) {
+  static_assert(std::is_trivially_copyable_v<Raw> && sizeof(Raw) <= size);
   Raw raw;
-  std::memcpy(&raw, datagram.data(), sizeof raw);
+  std::memcpy(&raw, bytes.data(), sizeof raw);
   return raw;
 }
 
 template <class Raw>
-Datagram store(const Raw& raw) {
-  static_assert(std::is_trivially_copyable_v<Raw> && sizeof(Raw) <= datagram_size);
-  Datagram datagram{};
-  std::memcpy(datagram.data(), &raw, sizeof raw);
-  return datagram;
+Bytes store(const Raw& raw) {
+  static_assert(std::is_trivially_copyable_v<Raw> && sizeof(Raw) <= size);
+  Bytes bytes{};
+  std::memcpy(bytes.data(), &raw, sizeof raw);
+  return bytes;
 }
 
 template <std::size_t N>
@@ -148,55 +137,44 @@ void fill(char (&field)[N], std::string_view text) {
   std::copy_n(text.begin(), std::min(text.size(), N), field);
 }
 
+RawConnect with_name(std::string_view interface_name) {
+  RawConnect raw{};
+  fill(raw.interface_name, interface_name);
+  return raw;
+}
+
 Error malformed(std::string text) { return {Errc::malformed_message, std::move(text)}; }
 
-Message parse_hello(std::span<const std::byte> datagram) {
-  const auto raw = load<RawHello>(datagram);
-  return Hello{.name = to_text(raw.name),
-               .min_version = raw.min_version,
-               .max_version = raw.max_version,
-               .max_region = raw.max_region,
-               .max_m2s_ring = raw.max_m2s_ring,
-               .max_s2m_ring = raw.max_s2m_ring,
-               .max_log2_ring_size = raw.max_log2_ring_size};
-}
+// What the protocol has of each message: its type, its name, how many descriptors come with it, and its bytes. Without
+// this a message does not compile.
+template <class Message>
+struct Wire;
 
-Result<Message> parse_init(std::span<const std::byte> datagram) {
-  const auto raw = load<RawInit>(datagram);
-  if (raw.mode > static_cast<std::uint8_t>(Mode::punt_inject))
-    return malformed("INIT: mode " + std::to_string(raw.mode) + " does not exist (0 to 2 do)");
-  Init init{.version = raw.version, .id = raw.id, .mode = static_cast<Mode>(raw.mode), .name = to_text(raw.name)};
-  std::copy(std::begin(raw.secret), std::end(raw.secret), init.secret.begin());
-  return Message(std::move(init));
-}
+template <>
+struct Wire<Ack> {
+  static constexpr std::uint16_t type = 1;
+  static constexpr const char* name = "ACK";
+  static constexpr std::size_t fds = 0;
+  static Ack load(const RawAck&) { return {}; }
+  static RawAck store(const Ack&) { return {}; }
+};
 
-Message parse_add_region(std::span<const std::byte> datagram) {
-  const auto raw = load<RawAddRegion>(datagram);
-  return AddRegion{.index = raw.index, .size = raw.size};
-}
-
-// Flags other than S2M have no meaning yet; existing peers ignore them, and so is done here.
-Message parse_add_ring(std::span<const std::byte> datagram) {
-  const auto raw = load<RawAddRing>(datagram);
-  return AddRing{.s2m = (raw.flags & ring_flag_s2m) != 0,
-                 .index = raw.index,
-                 .region = raw.region,
-                 .offset = raw.offset,
-                 .log2_ring_size = raw.log2_ring_size,
-                 .private_hdr_size = raw.private_hdr_size};
-}
-
-Message parse_disconnect(std::span<const std::byte> datagram) {
-  const auto raw = load<RawDisconnect>(datagram);
-  return Disconnect{.code = raw.code, .text = to_text(raw.text)};
-}
-
-struct Emitter {
-  Datagram operator()(const Ack&) const { return store(RawAck{type_ack}); }
-
-  Datagram operator()(const Hello& hello) const {
+template <>
+struct Wire<Hello> {
+  static constexpr std::uint16_t type = 2;
+  static constexpr const char* name = "HELLO";
+  static constexpr std::size_t fds = 0;
+  static Hello load(const RawHello& raw) {
+    return {.name = to_text(raw.name),
+            .min_version = raw.min_version,
+            .max_version = raw.max_version,
+            .max_region = raw.max_region,
+            .max_m2s_ring = raw.max_m2s_ring,
+            .max_s2m_ring = raw.max_s2m_ring,
+            .max_log2_ring_size = raw.max_log2_ring_size};
+  }
+  static RawHello store(const Hello& hello) {
     RawHello raw{};
-    raw.type = type_hello;
     fill(raw.name, hello.name);
     raw.min_version = hello.min_version;
     raw.max_version = hello.max_version;
@@ -204,49 +182,116 @@ struct Emitter {
     raw.max_m2s_ring = hello.max_m2s_ring;
     raw.max_s2m_ring = hello.max_s2m_ring;
     raw.max_log2_ring_size = hello.max_log2_ring_size;
-    return store(raw);
+    return raw;
   }
+};
 
-  Datagram operator()(const Init& init) const {
+template <>
+struct Wire<Init> {
+  static constexpr std::uint16_t type = 3;
+  static constexpr const char* name = "INIT";
+  static constexpr std::size_t fds = 0;
+  static Result<Init> load(const RawInit& raw) {
+    if (raw.mode > static_cast<std::uint8_t>(Mode::punt_inject))
+      return malformed("INIT: mode " + std::to_string(raw.mode) + " does not exist (0 to 2 do)");
+    Init init{.version = raw.version, .id = raw.id, .mode = static_cast<Mode>(raw.mode), .name = to_text(raw.name)};
+    std::copy(std::begin(raw.secret), std::end(raw.secret), init.secret.begin());
+    return init;
+  }
+  static RawInit store(const Init& init) {
     RawInit raw{};
-    raw.type = type_init;
     raw.version = init.version;
     raw.id = init.id;
     raw.mode = static_cast<std::uint8_t>(init.mode);
     std::copy(init.secret.begin(), init.secret.end(), raw.secret);
     fill(raw.name, init.name);
-    return store(raw);
-  }
-
-  Datagram operator()(const AddRegion& region) const {
-    return store(RawAddRegion{type_add_region, region.index, region.size});
-  }
-
-  Datagram operator()(const AddRing& ring) const {
-    const std::uint16_t flags = ring.s2m ? ring_flag_s2m : std::uint16_t{0};
-    return store(RawAddRing{type_add_ring, flags, ring.index, ring.region, ring.offset, ring.log2_ring_size,
-                            ring.private_hdr_size});
-  }
-
-  Datagram operator()(const Connect& connect) const { return named(type_connect, connect.interface_name); }
-  Datagram operator()(const Connected& connected) const { return named(type_connected, connected.interface_name); }
-
-  Datagram operator()(const Disconnect& disconnect) const {
-    RawDisconnect raw{};
-    raw.type = type_disconnect;
-    raw.code = disconnect.code;
-    fill(raw.text, disconnect.text);
-    return store(raw);
-  }
-
- private:
-  static Datagram named(Type type, std::string_view interface_name) {
-    RawConnect raw{};
-    raw.type = type;
-    fill(raw.interface_name, interface_name);
-    return store(raw);
+    return raw;
   }
 };
+
+template <>
+struct Wire<AddRegion> {
+  static constexpr std::uint16_t type = 4;
+  static constexpr const char* name = "ADD_REGION";
+  static constexpr std::size_t fds = 1;
+  static AddRegion load(const RawAddRegion& raw) { return {.index = raw.index, .size = raw.size}; }
+  static RawAddRegion store(const AddRegion& region) { return {0, region.index, region.size}; }
+};
+
+template <>
+struct Wire<AddRing> {
+  static constexpr std::uint16_t type = 5;
+  static constexpr const char* name = "ADD_RING";
+  static constexpr std::size_t fds = 1;
+  // Flags other than S2M have no meaning yet; existing peers ignore them, and so is done here.
+  static AddRing load(const RawAddRing& raw) {
+    return {.s2m = (raw.flags & ring_flag_s2m) != 0,
+            .index = raw.index,
+            .region = raw.region,
+            .offset = raw.offset,
+            .log2_ring_size = raw.log2_ring_size,
+            .private_hdr_size = raw.private_hdr_size};
+  }
+  static RawAddRing store(const AddRing& ring) {
+    const std::uint16_t flags = ring.s2m ? ring_flag_s2m : std::uint16_t{0};
+    return {0, flags, ring.index, ring.region, ring.offset, ring.log2_ring_size, ring.private_hdr_size};
+  }
+};
+
+template <>
+struct Wire<Connect> {
+  static constexpr std::uint16_t type = 6;
+  static constexpr const char* name = "CONNECT";
+  static constexpr std::size_t fds = 0;
+  static Connect load(const RawConnect& raw) { return {to_text(raw.interface_name)}; }
+  static RawConnect store(const Connect& connect) { return with_name(connect.interface_name); }
+};
+
+template <>
+struct Wire<Connected> {
+  static constexpr std::uint16_t type = 7;
+  static constexpr const char* name = "CONNECTED";
+  static constexpr std::size_t fds = 0;
+  static Connected load(const RawConnect& raw) { return {to_text(raw.interface_name)}; }
+  static RawConnect store(const Connected& connected) { return with_name(connected.interface_name); }
+};
+
+template <>
+struct Wire<Disconnect> {
+  static constexpr std::uint16_t type = 8;
+  static constexpr const char* name = "DISCONNECT";
+  static constexpr std::size_t fds = 0;
+  static Disconnect load(const RawDisconnect& raw) { return {.code = raw.code, .text = to_text(raw.text)}; }
+  static RawDisconnect store(const Disconnect& disconnect) {
+    RawDisconnect raw{};
+    raw.code = disconnect.code;
+    fill(raw.text, disconnect.text);
+    return raw;
+  }
+};
+
+template <class Message>
+using Raw = decltype(Wire<Message>::store(std::declval<const Message&>()));
+
+// Of the messages from the `i`th on, the one of this type.
+template <std::size_t i = 0>
+Result<Message> parse_type(std::uint16_t type, std::span<const std::byte> bytes) {
+  if constexpr (i == std::variant_size_v<Message>) {
+    return Error{Errc::unknown_message, "message type " + std::to_string(type) + " does not exist"};
+  } else {
+    using One = std::variant_alternative_t<i, Message>;
+    if (type != Wire<One>::type) return parse_type<i + 1>(type, bytes);
+    Result<One> parsed = Wire<One>::load(load<Raw<One>>(bytes));
+    if (!parsed) return parsed.error();
+    return Message(std::move(*parsed));
+  }
+}
+
+// That of the message's own type.
+template <class Function>
+auto for_type(const Message& message, Function function) {
+  return std::visit([&]<class One>(const One& one) { return function(one, Wire<One>()); }, message);
+}
 
 }  // namespace
 
@@ -256,43 +301,29 @@ Secret to_secret(std::string_view text) noexcept {
   return secret;
 }
 
-Result<Message> parse(std::span<const std::byte> datagram) {
-  if (datagram.size() != datagram_size)
-    return malformed("a message of " + std::to_string(datagram.size()) + " bytes instead of 128");
-  const std::uint16_t type = load<RawAck>(datagram).type;
-  switch (type) {
-    case type_ack:
-      return Message(Ack{});
-    case type_hello:
-      return parse_hello(datagram);
-    case type_init:
-      return parse_init(datagram);
-    case type_add_region:
-      return parse_add_region(datagram);
-    case type_add_ring:
-      return parse_add_ring(datagram);
-    case type_connect:
-      return Message(Connect{to_text(load<RawConnect>(datagram).interface_name)});
-    case type_connected:
-      return Message(Connected{to_text(load<RawConnect>(datagram).interface_name)});
-    case type_disconnect:
-      return parse_disconnect(datagram);
-    default:
-      return Error{Errc::unknown_message, "message type " + std::to_string(type) + " does not exist"};
-  }
+Error wrong_size(std::size_t length) {
+  return malformed("a message of " + std::to_string(length) + " bytes; all have " + std::to_string(size));
 }
 
-Datagram emit(const Message& message) { return std::visit(Emitter{}, message); }
+Result<Message> parse(std::span<const std::byte> bytes) {
+  if (bytes.size() != size) return wrong_size(bytes.size());
+  return parse_type(load<RawAck>(bytes).type, bytes);
+}
 
-bool carries_fd(const Message& message) noexcept {
-  return std::holds_alternative<AddRegion>(message) || std::holds_alternative<AddRing>(message);
+Bytes emit(const Message& message) {
+  return for_type(message, [](const auto& one, auto wire) {
+    auto raw = wire.store(one);
+    raw.type = wire.type;
+    return store(raw);
+  });
+}
+
+std::size_t fds_of(const Message& message) noexcept {
+  return for_type(message, [](const auto&, auto wire) { return wire.fds; });
 }
 
 const char* name(const Message& message) noexcept {
-  static constexpr const char* names[] = {"ACK",      "HELLO",   "INIT",      "ADD_REGION",
-                                          "ADD_RING", "CONNECT", "CONNECTED", "DISCONNECT"};
-  static_assert(std::size(names) == std::variant_size_v<Message>);
-  return names[message.index()];
+  return for_type(message, [](const auto&, auto wire) { return wire.name; });
 }
 
 }  // namespace memif::message

@@ -1,6 +1,6 @@
 // The control messages: parsed with checks, and written. docs/protocol.md, "Messages".
 //
-// A datagram is bytes from the peer until parse() has made a Message of it. What parse() gives out is well formed
+// What the peer sends is bytes until parse() has made a Message of it. What parse() gives out is well formed
 // (known type, mode in range, names printable); whether it makes sense at this point is for the handshake to say.
 #pragma once
 
@@ -17,12 +17,12 @@
 
 namespace memif::message {
 
-inline constexpr std::size_t datagram_size = 128;
+inline constexpr std::size_t size = 128;      // of each message
 inline constexpr std::size_t name_size = 32;  // names may fill their field, without a NUL
 inline constexpr std::size_t secret_size = 24;
 inline constexpr std::size_t reason_size = 96;  // the string of DISCONNECT
 
-using Datagram = std::array<std::byte, datagram_size>;
+using Bytes = std::array<std::byte, size>;
 using Secret = std::array<char, secret_size>;  // NUL-padded; all zero: none
 
 // The bytes of a configured secret as INIT carries them.
@@ -87,16 +87,19 @@ struct Disconnect {
 
 using Message = std::variant<Ack, Hello, Init, AddRegion, AddRing, Connect, Connected, Disconnect>;
 
-// Errc::malformed_message unless the datagram has exactly 128 bytes and its fields are in range; Errc::unknown_message
+// Errc::malformed_message unless there are exactly 128 bytes and their fields are in range; Errc::unknown_message
 // for a type that the protocol does not have. In names and texts, everything but printable ASCII becomes '?', so that
 // a peer cannot write escape sequences to an operator's terminal.
-Result<Message> parse(std::span<const std::byte> datagram);
+Result<Message> parse(std::span<const std::byte> bytes);
+
+// What parse() says of as many bytes, also for what did not fit.
+Error wrong_size(std::size_t length);
 
 // Unused bytes are zero; a string longer than its field is cut.
-Datagram emit(const Message& message);
+Bytes emit(const Message& message);
 
-// ADD_REGION and ADD_RING come with one file descriptor, the others with none.
-bool carries_fd(const Message& message) noexcept;
+// How many file descriptors come with it: one with ADD_REGION and ADD_RING, none with the others.
+std::size_t fds_of(const Message& message) noexcept;
 
 const char* name(const Message& message) noexcept;  // "ADD_REGION"
 

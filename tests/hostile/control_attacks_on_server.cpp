@@ -101,7 +101,7 @@ const AttackOnServer attacks[] = {
     {"UnknownTypeWithAllDescriptors", refused(Errc::unknown_message),
      [](C& c) {
        c.hello();
-       c.send_bytes(Datagram{}, many(make_pipe(c), kernel_limit));
+       c.send_bytes(message::Bytes{}, many(make_pipe(c), kernel_limit));
      }},
     {"ConnectWithADescriptor", refused(Errc::unexpected_fd),
      [](C& c) { c.rings(), c.send(Connect{"x"}, {make_pipe(c)}); }},

@@ -63,12 +63,12 @@ void give_up(const std::string& why) {
 // --- Channel
 
 void RawChannel::send(const message::Message& message, const std::vector<int>& fds) {
-  const message::Datagram bytes = message::emit(message);
+  const message::Bytes bytes = message::emit(message);
   send_bytes(bytes, fds);
 }
 
 void RawChannel::send_type(std::uint16_t type) {
-  message::Datagram bytes{};
+  message::Bytes bytes{};
   std::memcpy(bytes.data(), &type, sizeof type);
   send_bytes(bytes);
 }
@@ -93,7 +93,7 @@ void RawChannel::send_bytes(std::span<const std::byte> bytes, const std::vector<
 }
 
 RawChannel::Received RawChannel::receive() {
-  message::Datagram bytes{};
+  message::Bytes bytes{};
   iovec body{bytes.data(), bytes.size()};
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(8 * sizeof(int))> control;
   msghdr header{};

@@ -26,10 +26,10 @@ using namespace std::chrono_literals;
 using test::open_descriptors;
 
 constexpr std::size_t half_open = 3000;
-constexpr unsigned kept = 256;  // by the listener: ContextConfig::max_silent_connections
+constexpr unsigned kept = 256;  // by the listener: ContextConfig::max_unidentified_connections
 constexpr int good_clients = 20;
 
-// Holds that many connections, and replaces the oldest for ever. Those which the listener drops stay open at this end.
+// Holds that many connections, and replaces the oldest forever. Those which the listener drops stay open at this end.
 class Flood {
  public:
   explicit Flood(const std::string& socket) {
@@ -102,7 +102,7 @@ class Victim {
 
  private:
   std::string socket_;
-  Context context_{{.app_name = "flooded", .max_silent_connections = kept}};
+  Context context_{{.app_name = "flooded", .max_unidentified_connections = kept}};
   std::atomic<std::uint64_t> accepted_{0}, evicted_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;

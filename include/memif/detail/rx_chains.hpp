@@ -45,7 +45,7 @@ RawRx::Taken RawRx::take_chains(Run run, std::size_t max, Sink sink, LongPackets
     slow = false;
   }
   next_ = at;
-  // Only now: slots given back earlier could be published again at once, and a fast peer would keep this call for ever.
+  // Only now: slots given back earlier could be published again at once, and a fast peer would keep this call forever.
   if (dropped_count_ != 0) give_back_singly(0);
   if (taken.buffers != 0) count_burst(taken.packets, bytes);
   return taken;

@@ -47,12 +47,12 @@ class ClientLeaves : public testing::Test {
   }
 
   static bool greet(const Fd& client) {
-    const message::Datagram hello = message::emit(message::Hello{"stranger", 0x0200, 0x0200, 255, 255, 255, 14});
+    const message::Bytes hello = message::emit(message::Hello{"stranger", 0x0200, 0x0200, 255, 255, 255, 14});
     return ::send(client.get(), hello.data(), hello.size(), MSG_NOSIGNAL) > 0;
   }
   // 0 when the client closed, a message's type, or less than 0: the error.
   static int hear(const Fd& client) {
-    message::Datagram data{};
+    message::Bytes data{};
     const ssize_t length = ::recv(client.get(), data.data(), data.size(), 0);
     return length > 0 ? std::to_integer<int>(data[0]) : length == 0 ? 0 : -errno;
   }
@@ -219,7 +219,7 @@ TEST_F(ClientLeaves, AClientThatWasAcknowledgedSaysWhy) {
   ASSERT_TRUE(greet(client));
   ASSERT_TRUE(test::poll_until({&context_}, [&] { return ended(client); }));
   EXPECT_EQ(hear(client), 3);
-  const message::Datagram ack = message::emit(message::Ack{});
+  const message::Bytes ack = message::emit(message::Ack{});
   ASSERT_GT(::send(client.get(), ack.data(), ack.size(), 0), 0);
   ASSERT_TRUE(poll_until_refused(interface));
   EXPECT_EQ(hear(client), 4);  // ADD_REGION

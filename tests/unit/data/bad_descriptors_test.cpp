@@ -15,7 +15,7 @@ using test::RawRing;
 
 constexpr std::array<std::byte, 64> payload{};
 
-// Given back earlier, they could be published again at once, and a fast peer would keep one call going for ever.
+// Given back earlier, they could be published again at once, and a fast peer would keep one call going forever.
 TEST(BadDescriptors, AreGivenBackOnlyWhenTheCallEnds) {
   Pair pair;
   ASSERT_TRUE(pair.connect());

@@ -91,7 +91,7 @@ TEST(Interrupt, BlockingEventfdBlocksNobody) {
   EXPECT_FALSE(drain_interrupt(raw));
 }
 
-// A peer that fills and empties the counter of a blocking eventfd as fast as it can, then stops reading for ever.
+// A peer that fills and empties the counter of a blocking eventfd as fast as it can, then stops reading forever.
 TEST(Interrupt, RacingPeerBlocksNobody) {
   auto fd = adopt_interrupt(Fd(::eventfd(0, EFD_CLOEXEC)));
   ASSERT_TRUE(fd);

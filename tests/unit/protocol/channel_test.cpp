@@ -24,8 +24,8 @@ using Left = Datagram::Left;
 
 std::size_t open_fds() { return test::open_descriptors(); }
 
-MessageBytes filled(unsigned char value) {
-  MessageBytes bytes;
+message::Bytes filled(unsigned char value) {
+  message::Bytes bytes;
   bytes.fill(std::byte{value});
   return bytes;
 }
@@ -95,7 +95,7 @@ TEST_F(ChannelTest, MessageAndDescriptorArriveWhole) {
   const Fd event(::eventfd(0, EFD_CLOEXEC));
   other.send(filled(7), event.get());
   ASSERT_EQ(receive(), Receive::message);
-  EXPECT_EQ(datagram_.length, message_bytes);
+  EXPECT_EQ(datagram_.length, message::size);
   EXPECT_EQ(datagram_.bytes, filled(7));
   ASSERT_EQ(datagram_.fds.size(), 1u);
   EXPECT_EQ(inode_of(datagram_.fds.front().get()), inode_of(event.get()));
@@ -294,7 +294,7 @@ TEST_F(ChannelTest, WhatDoesNotFitWaitsInOrderWithItsDescriptor) {
 
   Channel other(std::move(peer_));
   other.take_fds();
-  std::vector<MessageBytes> received;
+  std::vector<message::Bytes> received;
   std::size_t fds = 0;
   for (bool done = false; !done;) {
     while (other.receive(datagram_).value() == Receive::message) {

@@ -60,16 +60,16 @@ inline std::vector<Message> one_of_each() {
           message::Disconnect{1, "bye"}};
 }
 
-template <class T>
-const T* find(const Actions& actions) {
+template <class T, class Action>
+const T* find(const std::vector<Action>& actions) {
   for (const Action& action : actions) {
     if (const T* found = std::get_if<T>(&action)) return found;
   }
   return nullptr;
 }
 
-template <class T>
-const T* sent(const Actions& actions) {
+template <class T, class Action>
+const T* sent(const std::vector<Action>& actions) {
   for (const Action& action : actions) {
     const Send* send = std::get_if<Send>(&action);
     if (send == nullptr) continue;
@@ -78,21 +78,33 @@ const T* sent(const Actions& actions) {
   return nullptr;
 }
 
+inline const Cases name_of{
+    [](const Send& send) { return std::string("Send(") + message::name(send.message) + ")"; },
+    [](const Deadline&) { return std::string("Deadline"); },
+    [](const Down&) { return std::string("Down"); },
+    [](const Up&) { return std::string("Up"); },
+    [](const Admit&) { return std::string("Admit"); },
+    [](const MapRegion&) { return std::string("MapRegion"); },
+    [](const AttachRing&) { return std::string("AttachRing"); },
+    [](const Establish&) { return std::string("Establish"); },
+    [](const Allocate&) { return std::string("Allocate"); },
+    [](const TakeGreeting&) { return std::string("TakeGreeting"); },
+};
+
 // The names of the actions in order: "MapRegion Send(ACK)".
-inline std::string outline(const Actions& actions) {
+template <class Action>
+std::string outline(const std::vector<Action>& actions) {
   std::string text;
   for (const Action& action : actions) {
-    static constexpr const char* names[] = {"Send",      "Admit",        "Allocate", "MapRegion", "AttachRing",
-                                            "Establish", "TakeGreeting", "Down",     "Deadline"};
     if (!text.empty()) text += ' ';
-    text += names[action.index()];
-    if (const Send* send = std::get_if<Send>(&action)) text += std::string("(") + message::name(send->message) + ")";
+    text += std::visit(name_of, action);
   }
   return text;
 }
 
 // The peer is told why, in a text that fits, and the host hears the same.
-inline void expect_refused(const Actions& actions, Errc code, std::string_view part = {}) {
+template <class Action>
+void expect_refused(const std::vector<Action>& actions, Errc code, std::string_view part = {}) {
   ASSERT_EQ(outline(actions), "Send(DISCONNECT) Down");
   const auto& told = *sent<message::Disconnect>(actions);
   const Reason& reason = find<Down>(actions)->reason;
@@ -105,7 +117,8 @@ inline void expect_refused(const Actions& actions, Errc code, std::string_view p
   EXPECT_NE(told.text.find(part), std::string::npos) << told.text;
 }
 
-inline void expect_down(const Actions& actions, Errc code, bool from_peer, std::string_view part = {}) {
+template <class Action>
+void expect_down(const std::vector<Action>& actions, Errc code, bool from_peer, std::string_view part = {}) {
   ASSERT_EQ(outline(actions), "Down");
   const Reason& reason = find<Down>(actions)->reason;
   EXPECT_EQ(reason.code, code) << reason.text;
@@ -114,20 +127,20 @@ inline void expect_down(const Actions& actions, Errc code, bool from_peer, std::
 }
 
 // The same of a client that may not have said anything yet: only the host hears then.
-inline void expect_refused(const Client& client, const Actions& actions, Errc code, std::string_view part = {}) {
+inline void expect_refused(const Client& client, const Client::Actions& actions, Errc code,
+                           std::string_view part = {}) {
   if (client.leave() == Leave::told)
     expect_refused(actions, code, part);
   else
     expect_down(actions, code, false, part);
 }
-inline void expect_refused(const Server&, const Actions& actions, Errc code, std::string_view part = {}) {
+inline void expect_refused(const Server&, const Server::Actions& actions, Errc code, std::string_view part = {}) {
   expect_refused(actions, code, part);
 }
 
-inline constexpr int server_states = 6;
+inline constexpr int server_states = 5;
 
-// A server that has come as far as: 0 waiting for INIT, 1 admitted, 2 with a region, 3 with a ring, 4 establishing, 5
-// up.
+// A server that has come as far as: 0 waiting for INIT, 1 admitted, 2 with a region, 3 with a ring, 4 up.
 inline Server server_at(int state, ServerPolicy its_policy = policy(), ServerIdentity its_identity = identity()) {
   Server server(std::move(its_identity), directory(std::move(its_policy)));
   server.start(t0);
@@ -135,7 +148,6 @@ inline Server server_at(int state, ServerPolicy its_policy = policy(), ServerIde
   if (state > 1) server.on_message(message::AddRegion{0, region_size}, 1, t0);
   if (state > 2) server.on_message(s2m_ring(0, 0), 1, t0);
   if (state > 3) server.on_message(message::Connect{"client interface"}, 0, t0);
-  if (state > 4) server.established(t0);
   EXPECT_FALSE(server.done());
   return server;
 }

@@ -90,7 +90,7 @@ TEST(ServerRefuses, EveryWrongSecretInTheSameWords) {
     if (length > 1) guesses.push_back(locked.secret.substr(1));
     if (length < secret_size) guesses.push_back(locked.secret + locked.secret.back());
     for (const std::string& guess : guesses) {
-      const Actions actions = answer(guess);
+      const auto actions = answer(guess);
       expect_refused(actions, Errc::wrong_secret);
       EXPECT_EQ(find<Down>(actions)->reason.text, "wrong secret") << length;
     }
@@ -122,11 +122,11 @@ TEST(ServerRefuses, WithoutTellingTheInterfaceToThoseWhoLackItsSecret) {
   guess.mode = Mode::ip;
   guess.secret = to_secret("guess");
   Server server = server_at(0, locked);
-  const Actions actions = server.on_message(guess, 0, t0);
+  const Server::Actions actions = server.on_message(guess, 0, t0);
   EXPECT_EQ(sent<Disconnect>(actions)->text, "wrong secret");
   for (const Message& message : one_of_each()) {
     Server early = server_at(0, locked);
-    const Actions refused = early.on_message(message, carries_fd(message) ? 1 : 0, t0);
+    const auto refused = early.on_message(message, fds_of(message), t0);
     if (const Disconnect* told = sent<Disconnect>(refused)) {
       EXPECT_EQ(told->text.find("hidden"), std::string::npos);
       EXPECT_EQ(told->text.find("server interface"), std::string::npos);
@@ -147,7 +147,7 @@ TEST(ServerRefuses, MoreRegionsThanItOffered) {
   expect_refused(server_at(1).on_message(AddRegion{0xffff, 4096}, 1, t0), Errc::too_many_regions, "65535");
   Server server = server_at(1);
   for (std::uint16_t i = 0; i <= 255; ++i) {
-    const Actions actions = server.on_message(AddRegion{i, 4096}, 1, t0);
+    const Server::Actions actions = server.on_message(AddRegion{i, 4096}, 1, t0);
     ASSERT_EQ(outline(actions), "MapRegion Send(ACK)");
     EXPECT_EQ(find<MapRegion>(actions)->index, i);
   }
@@ -314,7 +314,7 @@ TEST(ClientAccepts, OffersUpToTheLargestNumbers) {
   Hello lavish = hello();
   lavish.max_region = lavish.max_m2s_ring = lavish.max_s2m_ring = 0xffff;
   lavish.max_log2_ring_size = 255;
-  const Actions actions = client_at(0).on_message(lavish, 0, t0);
+  const Client::Actions actions = client_at(0).on_message(lavish, 0, t0);
   EXPECT_EQ(find<Allocate>(actions)->s2m_rings, 2);
   EXPECT_EQ(find<Allocate>(actions)->m2s_rings, 1);
   EXPECT_EQ(find<Allocate>(actions)->log2_ring_size, 10);

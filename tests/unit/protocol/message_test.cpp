@@ -13,47 +13,47 @@ namespace memif::message {
 namespace {
 
 // A datagram put together byte by byte, zero where nothing is written.
-class Bytes {
+class Builder {
  public:
-  Bytes& at(std::size_t offset, std::initializer_list<int> values) {
+  Builder& at(std::size_t offset, std::initializer_list<int> values) {
     for (int value : values) bytes_[offset++] = static_cast<std::byte>(value);
     return *this;
   }
-  Bytes& at(std::size_t offset, std::string_view text) {
+  Builder& at(std::size_t offset, std::string_view text) {
     std::memcpy(bytes_.data() + offset, text.data(), text.size());
     return *this;
   }
-  const Datagram& get() const { return bytes_; }
+  const Bytes& get() const { return bytes_; }
 
  private:
-  Datagram bytes_{};
+  Bytes bytes_{};
 };
 
 struct Sample {
   const char* name;
   bool fd;
   Message message;
-  Datagram bytes;
+  Bytes bytes;
 };
 
 Secret secret_of(std::string_view text) { return to_secret(text); }
 
 std::vector<Sample> samples() {
   return {
-      {"ACK", false, Ack{}, Bytes{}.at(0, {1, 0}).get()},
+      {"ACK", false, Ack{}, Builder{}.at(0, {1, 0}).get()},
       {"HELLO", false, Hello{"router", 0x0200, 0x0201, 0x0102, 0x0304, 0x0506, 14},
-       Bytes{}.at(0, {2, 0}).at(2, "router").at(34, {0, 2, 1, 2, 2, 1, 4, 3, 6, 5, 14}).get()},
+       Builder{}.at(0, {2, 0}).at(2, "router").at(34, {0, 2, 1, 2, 2, 1, 4, 3, 6, 5, 14}).get()},
       {"INIT", false, Init{0x0200, 0x11223344, Mode::punt_inject, secret_of("open sesame"), "tester"},
-       Bytes{}.at(0, {3, 0, 0, 2, 0x44, 0x33, 0x22, 0x11, 2}).at(9, "open sesame").at(33, "tester").get()},
+       Builder{}.at(0, {3, 0, 0, 2, 0x44, 0x33, 0x22, 0x11, 2}).at(9, "open sesame").at(33, "tester").get()},
       {"ADD_REGION", true, AddRegion{0x0203, 0x1122334455667788},
-       Bytes{}.at(0, {4, 0, 3, 2, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11}).get()},
+       Builder{}.at(0, {4, 0, 3, 2, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11}).get()},
       {"ADD_RING", true, AddRing{true, 0x0102, 0x0304, 0x55667788, 10, 0x090a},
-       Bytes{}.at(0, {5, 0, 1, 0, 2, 1, 4, 3, 0x88, 0x77, 0x66, 0x55, 10, 0x0a, 9}).get()},
+       Builder{}.at(0, {5, 0, 1, 0, 2, 1, 4, 3, 0x88, 0x77, 0x66, 0x55, 10, 0x0a, 9}).get()},
       {"ADD_RING", true, AddRing{false, 7, 0, 16, 1, 0},
-       Bytes{}.at(0, {5, 0, 0, 0, 7, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0}).get()},
-      {"CONNECT", false, Connect{"memif0/0"}, Bytes{}.at(0, {6, 0}).at(2, "memif0/0").get()},
-      {"CONNECTED", false, Connected{"memif1/7"}, Bytes{}.at(0, {7, 0}).at(2, "memif1/7").get()},
-      {"DISCONNECT", false, Disconnect{0x01020304, "bye"}, Bytes{}.at(0, {8, 0, 4, 3, 2, 1}).at(6, "bye").get()},
+       Builder{}.at(0, {5, 0, 0, 0, 7, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0}).get()},
+      {"CONNECT", false, Connect{"memif0/0"}, Builder{}.at(0, {6, 0}).at(2, "memif0/0").get()},
+      {"CONNECTED", false, Connected{"memif1/7"}, Builder{}.at(0, {7, 0}).at(2, "memif1/7").get()},
+      {"DISCONNECT", false, Disconnect{0x01020304, "bye"}, Builder{}.at(0, {8, 0, 4, 3, 2, 1}).at(6, "bye").get()},
   };
 }
 
@@ -77,14 +77,14 @@ TEST(Message, EveryMessageIsWrittenToItsBytesAndTheRestIsZero) {
 TEST(Message, KnowsItsNameAndWhetherItCarriesADescriptor) {
   for (const Sample& sample : samples()) {
     EXPECT_STREQ(name(sample.message), sample.name);
-    EXPECT_EQ(carries_fd(sample.message), sample.fd) << sample.name;
+    EXPECT_EQ(fds_of(sample.message), sample.fd ? 1u : 0u) << sample.name;
   }
 }
 
-TEST(Message, OnlyDatagramsOf128BytesAreMessages) {
+TEST(Message, Only128BytesAreAMessage) {
   const std::vector<std::byte> bytes(512, std::byte{1});
   for (std::size_t size = 0; size <= bytes.size(); ++size) {
-    if (size == datagram_size) continue;
+    if (size == message::size) continue;
     EXPECT_EQ(parse_error(std::span(bytes).first(size)), Errc::malformed_message) << size;
   }
   EXPECT_EQ(parse_error({}), Errc::malformed_message);
@@ -92,7 +92,7 @@ TEST(Message, OnlyDatagramsOf128BytesAreMessages) {
 
 TEST(Message, UnknownTypesAreRefusedByNumber) {
   for (int type : {0, 9, 10, 255, 256, 257, 0x0800, 0xffff}) {
-    const auto bytes = Bytes{}.at(0, {type & 0xff, type >> 8}).get();
+    const auto bytes = Builder{}.at(0, {type & 0xff, type >> 8}).get();
     const Result<Message> parsed = parse(bytes);
     ASSERT_FALSE(parsed) << type;
     EXPECT_EQ(parsed.error().code, Errc::unknown_message);
@@ -101,7 +101,7 @@ TEST(Message, UnknownTypesAreRefusedByNumber) {
 }
 
 TEST(Message, UnusedBytesAreNotLookedAt) {
-  Datagram bytes = Bytes{}.at(0, {1, 0}).get();
+  Bytes bytes = Builder{}.at(0, {1, 0}).get();
   std::fill(bytes.begin() + 2, bytes.end(), std::byte{0xee});
   const Result<Message> parsed = parse(bytes);
   ASSERT_TRUE(parsed);
@@ -110,16 +110,16 @@ TEST(Message, UnusedBytesAreNotLookedAt) {
 
 TEST(Message, NamesMayFillTheirFieldWithoutANul) {
   const std::string full(name_size, 'n');
-  const auto bytes = Bytes{}.at(0, {6, 0}).at(2, full).at(34, "beyond the field").get();
+  const auto bytes = Builder{}.at(0, {6, 0}).at(2, full).at(34, "beyond the field").get();
   EXPECT_EQ(std::get<Connect>(*parse(bytes)).interface_name, full);
 
   const std::string reason(reason_size, 'r');
-  const auto disconnect = Bytes{}.at(0, {8, 0}).at(6, reason).at(102, "beyond the field").get();
+  const auto disconnect = Builder{}.at(0, {8, 0}).at(6, reason).at(102, "beyond the field").get();
   EXPECT_EQ(std::get<Disconnect>(*parse(disconnect)).text, reason);
 }
 
 TEST(Message, NamesEndAtTheFirstNul) {
-  const auto bytes = Bytes{}.at(0, {7, 0}).at(2, "a").at(4, "left over").get();
+  const auto bytes = Builder{}.at(0, {7, 0}).at(2, "a").at(4, "left over").get();
   EXPECT_EQ(std::get<Connected>(*parse(bytes)).interface_name, "a");
 }
 
@@ -140,33 +140,33 @@ TEST(Message, TerminalEscapesInNamesAndReasonsAreMadeHarmless) {
   const std::string harmless =
       "a?[2J???????"
       " z";
-  const auto check = [&](const Datagram& bytes, auto field) { EXPECT_EQ(field(*parse(bytes)), harmless); };
-  check(Bytes{}.at(0, {2, 0}).at(2, hostile).get(), [](const Message& m) { return std::get<Hello>(m).name; });
-  check(Bytes{}.at(0, {3, 0}).at(33, hostile).get(), [](const Message& m) { return std::get<Init>(m).name; });
-  check(Bytes{}.at(0, {6, 0}).at(2, hostile).get(),
+  const auto check = [&](const Bytes& bytes, auto field) { EXPECT_EQ(field(*parse(bytes)), harmless); };
+  check(Builder{}.at(0, {2, 0}).at(2, hostile).get(), [](const Message& m) { return std::get<Hello>(m).name; });
+  check(Builder{}.at(0, {3, 0}).at(33, hostile).get(), [](const Message& m) { return std::get<Init>(m).name; });
+  check(Builder{}.at(0, {6, 0}).at(2, hostile).get(),
         [](const Message& m) { return std::get<Connect>(m).interface_name; });
-  check(Bytes{}.at(0, {7, 0}).at(2, hostile).get(),
+  check(Builder{}.at(0, {7, 0}).at(2, hostile).get(),
         [](const Message& m) { return std::get<Connected>(m).interface_name; });
-  check(Bytes{}.at(0, {8, 0}).at(6, hostile).get(), [](const Message& m) { return std::get<Disconnect>(m).text; });
+  check(Builder{}.at(0, {8, 0}).at(6, hostile).get(), [](const Message& m) { return std::get<Disconnect>(m).text; });
 }
 
 TEST(Message, SecretsAreKeptByteForByte) {
   std::string binary;
   for (int i = 0; i < static_cast<int>(secret_size); ++i) binary += static_cast<char>(i * 11);
-  const auto bytes = Bytes{}.at(0, {3, 0}).at(9, binary).get();
+  const auto bytes = Builder{}.at(0, {3, 0}).at(9, binary).get();
   const Secret secret = std::get<Init>(*parse(bytes)).secret;
   EXPECT_EQ(std::string(secret.begin(), secret.end()), binary);
 }
 
 TEST(Message, ModesThatDoNotExistAreRefused) {
   for (int mode = 0; mode < 256; ++mode) {
-    const auto bytes = Bytes{}.at(0, {3, 0}).at(8, {mode}).get();
+    const auto bytes = Builder{}.at(0, {3, 0}).at(8, {mode}).get();
     EXPECT_EQ(parse_error(bytes), mode <= 2 ? std::error_code{} : make_error_code(Errc::malformed_message)) << mode;
   }
 }
 
 TEST(Message, UnknownRingFlagsAreIgnored) {
-  const auto flags = [](int low, int high) { return Bytes{}.at(0, {5, 0, low, high}).get(); };
+  const auto flags = [](int low, int high) { return Builder{}.at(0, {5, 0, low, high}).get(); };
   EXPECT_TRUE(std::get<AddRing>(*parse(flags(0xff, 0xff))).s2m);
   EXPECT_FALSE(std::get<AddRing>(*parse(flags(0xfe, 0xff))).s2m);
 }
@@ -174,7 +174,7 @@ TEST(Message, UnknownRingFlagsAreIgnored) {
 TEST(Message, WhateverBytesArriveReadingAndWritingAgree) {
   std::mt19937 random(1);
   for (int round = 0; round < 20000; ++round) {
-    Datagram bytes;
+    Bytes bytes;
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
     bytes[0] = static_cast<std::byte>(random() % 10);
     bytes[1] = std::byte{0};
