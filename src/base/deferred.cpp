@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <ctime>
 #include <mutex>
 #include <poll.h>
@@ -72,7 +73,8 @@ void perform(const Job& job) noexcept {
 }
 
 // Whoever has something closed may be a data thread, alone on its processor and in real time: what it starts is to run
-// on the others, as the process's first thread does. Nothing is asked for that is so anyway: a sandbox may forbid it.
+// on the others, as the process's first thread does; or, where that is such a thread itself, wherever the process may.
+// Nothing is asked for that is so anyway: a sandbox may forbid it.
 void make_ordinary(pthread_attr_t& attributes) noexcept {
   if (::sched_getscheduler(0) > SCHED_OTHER) {
     const sched_param none{};
@@ -81,9 +83,11 @@ void make_ordinary(pthread_attr_t& attributes) noexcept {
     ::pthread_attr_setschedparam(&attributes, &none);
   }
   cpu_set_t own, processors;
-  if (::sched_getaffinity(0, sizeof own, &own) == 0 &&
-      ::sched_getaffinity(::getpid(), sizeof processors, &processors) == 0 && !CPU_EQUAL(&own, &processors))
-    ::pthread_attr_setaffinity_np(&attributes, sizeof processors, &processors);
+  if (::sched_getaffinity(0, sizeof own, &own) != 0 ||
+      ::sched_getaffinity(::getpid(), sizeof processors, &processors) != 0)
+    return;
+  if (::sched_getscheduler(::getpid()) > SCHED_OTHER) std::memset(&processors, 0xff, sizeof processors);
+  if (!CPU_EQUAL(&own, &processors)) ::pthread_attr_setaffinity_np(&attributes, sizeof processors, &processors);
 }
 
 // How many strange ones may be outstanding before no more connections are taken: a quarter of what this process may
@@ -237,10 +241,10 @@ bool Pool::full() noexcept {
   const Lock lock(mutex_);
   start_missing();
   const Lane& strange = lane(Kind::strange);
-  std::size_t closing = 0;
-  for (const Lane& lane : lanes_) closing += lane.count(Call::close);
-  const std::size_t most = most_strange_of_process();
-  return strange.count(Call::close) > most || closing > 2 * most || strange.room() < spare_places;
+  const std::size_t strangers = strange.count(Call::close), most = most_strange_of_process();
+  const std::size_t others =
+      lane(Kind::eventfd).count_shares(Call::close) + lane(Kind::memory).count_shares(Call::close);
+  return strangers > most || strangers + others > 2 * most || strange.room() < spare_places;
 }
 
 std::size_t Pool::unmapping(uid_t user) noexcept {

@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 // A user's that may wait before no more is taken from it: strange ones, which no good peer sends, or others once one of
 // them has waited or taken so long.
-constexpr std::size_t most_of_a_user = 64;
+constexpr std::size_t most_of_a_user = 64, most_of_a_user_at_all = 256;
 constexpr auto long_for_a_call = 100ms;
 
 }  // namespace
@@ -25,8 +25,11 @@ bool Lane::add(const Job& job, bool promised) noexcept {
     --promised_;
   else if (room() == 0)
     return false;
-  jobs_[pending_] = job;
-  jobs_[pending_++].since = Clock::now();
+  Job& one = jobs_[pending_];
+  one = job;
+  one.since = Clock::now();
+  one.surplus = pending_ >= most_of_a_user && pending_of(job.user) >= most_of_a_user;
+  ++pending_;
   return true;
 }
 
@@ -101,6 +104,19 @@ std::size_t Lane::count(Call call) const noexcept {
   return count;
 }
 
+std::size_t Lane::count_shares(Call call) const noexcept {
+  std::size_t count = 0;
+  for (const Job& job : pending()) count += job.call == call && !job.surplus ? 1 : 0;
+  for (const Worker& worker : used_workers()) count += worker.job.call == call ? 1 : 0;
+  return count;
+}
+
+std::size_t Lane::pending_of(uid_t user) const noexcept {
+  const auto jobs = pending();
+  return static_cast<std::size_t>(
+      std::count_if(jobs.begin(), jobs.end(), [user](const Job& job) { return job.user == user; }));
+}
+
 std::size_t Lane::bytes_of(uid_t user) const noexcept {
   std::size_t bytes = 0;
   for (const Job& job : pending()) bytes += job.user == user ? job.size : 0;
@@ -110,15 +126,16 @@ std::size_t Lane::bytes_of(uid_t user) const noexcept {
 
 bool Lane::crowded_by(uid_t user, const Limits& limits) const noexcept {
   if (pending_ < most_of_a_user) return false;
-  const auto of_user = [user](const Job& job) { return job.call != Call::none && job.user == user; };
+  const std::size_t waiting = pending_of(user);
+  if (waiting < most_of_a_user) return false;
+  if (limits.strange || waiting >= most_of_a_user_at_all) return true;
+  const auto long_ago = [user, before = Clock::now() - long_for_a_call](const Job& job) {
+    return job.call != Call::none && job.user == user && job.since < before;
+  };
   const auto jobs = pending();
-  if (static_cast<std::size_t>(std::count_if(jobs.begin(), jobs.end(), of_user)) < most_of_a_user) return false;
-  const auto before = Clock::now() - long_for_a_call;
-  const Job& oldest = *std::find_if(jobs.begin(), jobs.end(), of_user);
   const auto workers = used_workers();
-  return limits.strange || oldest.since < before ||
-         std::any_of(workers.begin(), workers.end(),
-                     [&](const Worker& worker) { return of_user(worker.job) && worker.job.since < before; });
+  return std::any_of(jobs.begin(), jobs.end(), long_ago) ||
+         std::any_of(workers.begin(), workers.end(), [&](const Worker& worker) { return long_ago(worker.job); });
 }
 
 Lane::Worker* Lane::free_worker() noexcept {

@@ -24,6 +24,7 @@ struct Job {
   void* address = nullptr;  // to be unmapped
   std::size_t size = 0;
   Clock::time_point since{};  // when it was added, or begun
+  bool surplus = false;       // when it was added its user had as many waiting as are that user's share
 };
 
 class Lane {
@@ -67,7 +68,8 @@ class Lane {
 
   bool idle() const noexcept { return pending_ == 0 && busy() == 0; }
   std::size_t outstanding() const noexcept { return pending_ + busy(); }
-  std::size_t count(Call call) const noexcept;  // at it, or waiting
+  std::size_t count(Call call) const noexcept;         // at it, or waiting
+  std::size_t count_shares(Call call) const noexcept;  // but for what users have beyond their share
   std::size_t bytes_of(uid_t user) const noexcept;
   // So many of this user's wait that more would be too many, if they are not about to be done.
   bool crowded_by(uid_t user, const Limits& limits) const noexcept;
@@ -90,6 +92,7 @@ class Lane {
   std::size_t find_signal(int fd) const noexcept;
   void remove(std::size_t index) noexcept;
   std::size_t busy() const noexcept;
+  std::size_t pending_of(uid_t user) const noexcept;
   std::size_t threads_of(uid_t user) const noexcept;
   std::span<const Worker> used_workers() const noexcept { return {workers_.data(), used_}; }
 

@@ -111,6 +111,18 @@ TEST(DeferredThreads, ManyUsersLongClosesHoldUpNobodyElse) {
   EXPECT_FALSE(deferred::full());
 }
 
+// However many come before any has waited long.
+TEST(DeferredThreads, OneUsersLongClosesDoNotFillTheProcess) {
+  const test::DescriptorLimit limit(1024);
+  std::vector<Lingering> lingering(2);
+  for (Lingering& one : lingering) close(one.give(), bad_user, Kind::eventfd);
+  for (int i = 0; i < 600; ++i) close(::eventfd(0, EFD_CLOEXEC), bad_user, Kind::eventfd);
+  EXPECT_TRUE(deferred::overloaded(bad_user));
+  EXPECT_FALSE(deferred::full());
+  lingering.clear();
+  EXPECT_TRUE(eventually([] { return deferred::outstanding() == 0; }));
+}
+
 TEST(DeferredThreads, ManyUsersLongClosesAreLimited) {
   {
     std::vector<Lingering> lingering(150);
@@ -225,9 +237,9 @@ TEST(DeferredThreads, WithoutThreadsNoEventfdIsClosedByTheCaller) {
   std::thread([&] {
     test::refuse_threads();
     const test::DescriptorLimit limit(800);
-    for (int i = 0; i < 600; ++i) {
+    for (uid_t i = 0; i < 600; ++i) {
       events.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-      close(events.back(), good_user, Kind::eventfd);
+      close(events.back(), good_user + i / 60, Kind::eventfd);
     }
     EXPECT_TRUE(deferred::full());
     for (const int event : events) ASSERT_NE(::fcntl(event, F_GETFD), -1);
