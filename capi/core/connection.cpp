@@ -37,11 +37,6 @@ void limit_peer_memory(InterfaceConfig& config) {
 
 thread_local Connection::Call* Connection::innermost_ = nullptr;
 
-void RxState::let_go() noexcept {
-  const Uncancelled uncancelled;  // letting go of a link closes descriptors
-  former.reset();
-}
-
 Connection::Connection(Instance& instance, const Arguments& arguments, const Callbacks& callbacks)
     : instance_(instance),
       callbacks_(callbacks),
@@ -85,6 +80,12 @@ std::shared_ptr<const MemoryHooks> Connection::memory_hooks() const {
   return hooks;
 }
 
+template <class State, class Raw>
+void attach(State& state, Raw& queue) noexcept {
+  queue.keep_former_link();
+  state.queue = &queue;
+}
+
 // Throws what prevents it.
 void Connection::add(const Arguments& arguments) {
   const Memory& memory = instance_.memory();
@@ -116,8 +117,8 @@ void Connection::add(const Arguments& arguments) {
   instance_.add(*this);
   const std::uint16_t rx = config.rx_queues, tx = config.tx_queues;
   interface_ = &instance_.context().add(std::move(config));
-  for (std::uint16_t i = 0; i < rx; ++i) rx_[i].queue = &interface_->rx(i).raw();
-  for (std::uint16_t i = 0; i < tx; ++i) tx_[i].queue = &interface_->tx(i).raw();
+  for (std::uint16_t i = 0; i < rx; ++i) attach(rx_[i], interface_->rx(i).raw());
+  for (std::uint16_t i = 0; i < tx; ++i) attach(tx_[i], interface_->tx(i).raw());
   rx_count_ = rx;
   tx_count_ = tx;
 }
@@ -203,7 +204,6 @@ void Connection::post_untouched(const InterfaceInfo& link) noexcept {
   for (const RingInfo& ring : link.rx) {
     RxState& state = rx_[ring.queue];
     const std::lock_guard guard(state.lock);
-    const FormerLinkStays stays(state);
     if (state.queue->renew() && state.queue->held() == ring.ring_size) state.queue->release(ring.ring_size, 0);
   }
 }
@@ -215,7 +215,19 @@ void Connection::went_down() {
   tx_rings_.store(0, std::memory_order_relaxed);
   unwatch();
   if (!going_) instance_.requests_changed();
-  if (told) call(callbacks_.on_disconnect);
+  if (told && callbacks_.on_disconnect != nullptr && call(callbacks_.on_disconnect)) has_told();
+}
+
+// The program knows, on this thread, that what it has is no more.
+void Connection::has_told() noexcept {
+  const auto tell = [](auto& state) {
+    if (!state.is_used_here()) return;
+    const std::lock_guard guard(state.lock);
+    state.lost = false;
+    state.had = 0;
+  };
+  for (std::uint16_t i = 0; i < rx_count_; ++i) tell(rx_[i]);
+  for (std::uint16_t i = 0; i < tx_count_; ++i) tell(tx_[i]);
 }
 
 bool Connection::call(int (*callback)(void*, void*)) noexcept {

@@ -14,53 +14,59 @@
 namespace memif::capi {
 
 // What buffers name as their queue: one of these.
+//
+// A program has buffers of a link until it hears that the link has gone: by on_disconnect on the thread that uses the
+// queue, or by a call of that thread which says so and does nothing else. The queue keeps the former link for as long.
 struct QueueState {
   QueueLock lock;
+  std::atomic<const void*> user{nullptr};  // the thread that took or allocated last
+  std::uint32_t epoch = 0;                 // of the link that the rest is about
+  bool lost = false;                       // buffers of a former link, of which the program has not heard
+
+  bool is_used_here() const noexcept { return detail::is_this_thread(user.load(std::memory_order_relaxed)); }
 };
 
 // Each on lines of its own: other queues' threads are not to wait for them.
 struct alignas(128) RxState : QueueState {
   RawRx* queue = nullptr;
-  bool quiet = false;                  // polling: whatever was signalled before is consumed
-  const void* taker = nullptr;         // the thread that took packets last
-  std::shared_ptr<const void> former;  // a link that it may still have packets of
-
-  // Under the lock, first of all, in every call that may let go of a link. Whoever takes is done with all it had.
-  void take_over() noexcept {
-    taker = detail::this_thread();
-    if (former != nullptr) [[unlikely]]
-      let_go();
-  }
-  [[gnu::cold]] void let_go() noexcept;
-};
-
-// Within a call that renews a receive queue. Where another thread than the one that takes packets makes it (as when
-// on_connect refills the queue), that one may be reading what it has taken of a former link: it stays until it takes
-// again.
-class FormerLinkStays {
- public:
-  explicit FormerLinkStays(RxState& state) noexcept : state_(state), epoch_(state.queue->epoch()) {
-    if (state.taker == nullptr || detail::is_this_thread(state.taker)) return;
-    if (state.former == nullptr) link_ = state.queue->hold_link();
-  }
-  ~FormerLinkStays() {
-    if (link_ != nullptr && state_.queue->epoch() != epoch_) state_.former = std::move(link_);
-  }
-  FormerLinkStays(const FormerLinkStays&) = delete;
-  FormerLinkStays& operator=(const FormerLinkStays&) = delete;
-
- private:
-  RxState& state_;
-  const std::uint32_t epoch_;
-  std::shared_ptr<const void> link_;
+  bool quiet = false;   // polling: whatever was signalled before is consumed
+  std::size_t had = 0;  // buffers taken and not refilled
 };
 
 struct alignas(128) TxState : QueueState {
   RawTx* queue = nullptr;
-  std::uint32_t epoch = 0;      // of the link that the rest is about
-  std::uint16_t allocated = 0;  // buffers shown to the program and not yet sent, from the next slot on
-  bool chains = false;          // whether there are any in what was shown last
+  std::uint16_t had = 0;  // buffers shown to the program and not yet sent, from the next slot on
+  bool chains = false;    // whether there are any in what was shown last
 };
+
+// A new link has new buffers: the program has none of it yet. True if there is one since the last call.
+template <class State>
+bool forget_former_link(State& state) noexcept {
+  const std::uint32_t epoch = state.queue->epoch();
+  if (state.epoch == epoch) [[likely]]
+    return false;
+  state.epoch = epoch;
+  state.lost = state.lost || state.had != 0;
+  state.had = 0;
+  return true;
+}
+
+// Where the queue has a former link: whether the call may go on, which ends it.
+template <class State>
+[[gnu::noinline, gnu::cold]] bool has_heard(State& state) noexcept {
+  if (std::exchange(state.lost, false)) return false;
+  state.queue->drop_former_link();
+  return true;
+}
+
+// Begins a call of the thread that uses the queue. False: it has buffers of a link that has gone, and is to be told.
+template <class State>
+bool use(State& state) noexcept {
+  state.user.store(detail::this_thread(), std::memory_order_relaxed);
+  state.queue->renew();
+  forget_former_link(state);
+  return !state.queue->has_former_link() || has_heard(state);
+}
 
 struct Arguments {
   std::string socket;
@@ -168,6 +174,7 @@ class Connection {
   std::shared_ptr<const MemoryHooks> memory_hooks() const;
   void came_up(Interface& interface);
   void went_down();
+  void has_told() noexcept;
   void unwatch() noexcept;
   void post_untouched(const InterfaceInfo& link) noexcept;
   bool call(int (*callback)(void* connection, void* context)) noexcept;

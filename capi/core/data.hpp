@@ -81,10 +81,13 @@ Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   RxState* const state = connection->rx(index);
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
-  state->take_over();
+  if (!use(*state)) [[unlikely]]
+    return Code::disconnected;
   RawRx& queue = *state->queue;
   const std::size_t taken = queue.take(count, buffer_sink<flags>(buffers, state), RawRx::LongPackets::split).buffers;
   *received = static_cast<std::uint16_t>(taken);
+  forget_former_link(*state);  // the link may have gone since
+  state->had += taken;
   if (!queue.up()) [[unlikely]]
     return connection->down_code(true, index);
   if (queue.mode() == RxMode::interrupt) return finish_on_interrupts(*state, taken);
@@ -102,24 +105,18 @@ inline Code refill(void* handle, std::uint16_t index, std::uint16_t count, std::
   if (state == nullptr) return Code::qid;
   if (connection->client() && headroom >= connection->buffer_size()) return Code::inval_arg;
   const std::lock_guard guard(state->lock);
-  const FormerLinkStays stays(*state);
+  if (state->is_used_here() && !use(*state)) [[unlikely]]
+    return Code::disconnected;
   RawRx& queue = *state->queue;
   if (const auto offset = connection->offset_callback(); offset != nullptr) [[unlikely]] {
     const std::size_t placed = queue.renew() ? std::min<std::size_t>(count, queue.held()) : 0;
     for (std::size_t i = 0; i < placed; ++i)
       if (!queue.place(i, offset(connection->context()))) return Code::inval_arg;
   }
-  queue.release(count, headroom);
+  const std::size_t released = queue.release(count, headroom);
+  forget_former_link(*state);
+  state->had -= std::min(state->had, released);
   return queue.up() ? Code::success : connection->down_code(true, index);
-}
-
-// A new link has new buffers: nothing of it is allocated.
-inline bool forget_former_link(TxState& state) noexcept {
-  const std::uint32_t epoch = state.queue->epoch();
-  if (state.epoch == epoch) return false;
-  state.epoch = epoch;
-  state.allocated = 0;
-  return true;
 }
 
 template <class Buffer>
@@ -148,7 +145,7 @@ std::size_t show_buffers(TxState& state, Buffer* buffers, std::size_t count, std
                          std::size_t most) noexcept {
   const ShowBuffers<Buffer, whole> show{buffers, &state};
   while (true) {
-    const std::size_t shown = state.queue->peek(count, size, most, state.allocated, show);
+    const std::size_t shown = state.queue->peek(count, size, most, state.had, show);
     if (!forget_former_link(state)) [[likely]]
       return shown;
     if (!state.queue->up()) return 0;
@@ -160,9 +157,9 @@ std::size_t show_buffers(TxState& state, Buffer* buffers, std::size_t count, std
   RawTx& queue = *state.queue;
   const std::size_t room = queue.room();
   forget_former_link(state);
-  const std::size_t placed = std::min(room - std::min<std::size_t>(room, state.allocated), most);
+  const std::size_t placed = std::min(room - std::min<std::size_t>(room, state.had), most);
   for (std::size_t i = 0; i < placed; ++i)
-    if (!queue.place(state.allocated + i, connection.offset_callback()(connection.context()))) return false;
+    if (!queue.place(state.had + i, connection.offset_callback()(connection.context()))) return false;
   return true;
 }
 
@@ -179,6 +176,8 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
   TxState* const state = connection->tx(index);
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
+  if (!use(*state)) [[unlikely]]
+    return Code::disconnected;
   const std::size_t each = connection->buffer_size();
   const std::size_t most = size <= each ? count : count * ((size + each - 1) / each);
   if (connection->offset_callback() != nullptr) [[unlikely]]
@@ -188,7 +187,7 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
                                       : show_buffers<Buffer, true>(*state, buffers, count, 1, most);
   if (!state->queue->up()) [[unlikely]]
     return connection->down_code(false, index);
-  state->allocated = static_cast<std::uint16_t>(state->allocated + shown);
+  state->had = static_cast<std::uint16_t>(state->had + shown);
   *allocated = static_cast<std::uint16_t>(shown);
   const std::size_t packets = state->chains ? count_packets(buffers, shown) : shown;
   return packets == count ? Code::success : Code::nobuf_ring;

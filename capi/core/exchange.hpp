@@ -43,7 +43,7 @@ inline bool has(const Home& home, std::uint16_t slot) noexcept {
   if (home.rx != nullptr) return home.rx->queue->holds(slot);
   if (!home.tx->queue->renew()) return false;
   forget_former_link(*home.tx);
-  return distance(*home.tx, slot) < home.tx->allocated;
+  return distance(*home.tx, slot) < home.tx->had;
 }
 
 // The places of two buffers that the program has; a transmit slot may also be the next one after those.
@@ -61,12 +61,12 @@ Code enqueue(const Home& from, Buffer& buffer, const Home& to) noexcept {
   if (!has(from, buffer.desc_index)) return Code::inval_arg;
   TxState& state = *to.tx;
   forget_former_link(state);
-  const std::uint16_t slot = state.queue->slot(state.allocated);
-  if (state.allocated == state.queue->ring_size() || !exchange(from, buffer.desc_index, to, slot))
-    return state.queue->room() <= state.allocated ? Code::nobuf_ring : Code::inval_arg;
+  const std::uint16_t slot = state.queue->slot(state.had);
+  if (state.had == state.queue->ring_size() || !exchange(from, buffer.desc_index, to, slot))
+    return state.queue->room() <= state.had ? Code::nobuf_ring : Code::inval_arg;
   // Nobody has what came in its place: as the last one of its queue it is free again.
-  if (from.tx != nullptr && distance(*from.tx, buffer.desc_index) + 1 == from.tx->allocated) --from.tx->allocated;
-  ++state.allocated;
+  if (from.tx != nullptr && distance(*from.tx, buffer.desc_index) + 1 == from.tx->had) --from.tx->had;
+  ++state.had;
   buffer.desc_index = slot;
   queue_of(buffer) = to.state();
   buffer.flags &= static_cast<std::uint8_t>(~received_flag);
@@ -125,11 +125,11 @@ Code set_next_free(void* handle, std::uint16_t index, const Buffer* buffer) noex
   if (!state->queue->renew()) return connection->down_code(false, index);
   forget_former_link(*state);
   const std::size_t after = distance(*state, buffer->desc_index);
-  if (after >= state->allocated) {
+  if (after >= state->had) {
     const bool free = after + state->queue->held() < state->queue->ring_size();  // not the queue's, of a part
-    return free && after == state->allocated ? Code::success : Code::inval_arg;
+    return free && after == state->had ? Code::success : Code::inval_arg;
   }
-  state->allocated = static_cast<std::uint16_t>(after);
+  state->had = static_cast<std::uint16_t>(after);
   return Code::success;
 }
 

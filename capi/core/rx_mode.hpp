@@ -15,7 +15,6 @@ inline Code set_rx_mode(void* handle, unsigned mode, std::uint16_t index) noexce
   if (state == nullptr) return Code::qid;
   if (mode > 1) return Code::inval_arg;
   const std::lock_guard guard(state->lock);
-  const FormerLinkStays stays(*state);
   RawRx& queue = *state->queue;
   queue.set_mode(mode == 0 ? RxMode::interrupt : RxMode::polling);
   if (!queue.renew()) return Code::success;  // with the next link

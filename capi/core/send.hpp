@@ -55,7 +55,7 @@ class GapCloser {
       used = empty ? end : end - parts;
       done += parts;
     }
-    if (used >= state_.allocated) state_.allocated = 0;
+    if (used >= state_.had) state_.had = 0;
     return done;
   }
 
@@ -74,7 +74,7 @@ class GapCloser {
     std::size_t least = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t at = distance(state_, buffers[i].desc_index);
-      if (at < least || at >= state_.allocated) return false;
+      if (at < least || at >= state_.had) return false;
       least = at + 1;
     }
     return true;
@@ -90,7 +90,7 @@ class GapCloser {
   bool send(std::size_t parts, Source source, bool ends) noexcept {
     if (!ends) return hold(parts, source);
     const std::size_t published = queue_.publish(parts, source).buffers;
-    state_.allocated = static_cast<std::uint16_t>(state_.allocated - published);
+    state_.had = static_cast<std::uint16_t>(state_.had - published);
     return published == parts;
   }
 
@@ -98,11 +98,11 @@ class GapCloser {
   bool hold(std::size_t parts, Source source) noexcept {
     const bool first = queue_.held() == 0;
     if (queue_.hold(parts, source)) {
-      state_.allocated = static_cast<std::uint16_t>(state_.allocated - parts);
+      state_.had = static_cast<std::uint16_t>(state_.had - parts);
       return true;
     }
     if (first || queue_.held() != 0) return false;
-    state_.allocated = 0;  // they were counted from where the packet began
+    state_.had = 0;  // they were counted from where the packet began
     log(LogLevel::warning, "memif_tx_burst: a packet whose end never comes fills its ring, and is given up");
     return false;
   }
@@ -161,13 +161,14 @@ Code tx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   TxState* const state = connection->tx(index);
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
+  if (!use(*state)) [[unlikely]]
+    return Code::disconnected;
   RawTx& queue = *state->queue;
-  if (!queue.renew()) [[unlikely]]
+  if (!queue.up()) [[unlikely]]
     return connection->down_code(false, index);
-  forget_former_link(*state);
-  const std::size_t allocated = std::min(count, state->allocated);
+  const std::size_t allocated = std::min(count, state->had);
   std::size_t done = queue.publish(allocated, BufferSource<Buffer>{buffers}).buffers;
-  state->allocated = static_cast<std::uint16_t>(state->allocated - done);
+  state->had = static_cast<std::uint16_t>(state->had - done);
   if (done != allocated) [[unlikely]]
     done += GapCloser<Buffer>(*state, allocated == count).send(buffers + done, allocated - done);
   *sent = static_cast<std::uint16_t>(done);

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 namespace memif::capi {
@@ -19,13 +20,10 @@ class TurnLock {
   // at which a handler could find it half done.
   bool take() noexcept {
     const pthread_t self = ::pthread_self();
+    notice_fork(self);
     pthread_t owner = nobody;
     while (!owner_.compare_exchange_weak(owner, self, std::memory_order_acquire, std::memory_order_relaxed)) {
       if (owner == self) return false;
-      if (owner != nobody && left_behind()) {
-        owner_.store(self, std::memory_order_relaxed);
-        return true;
-      }
       if (owner != nobody) owner_.wait(owner, std::memory_order_relaxed);
       owner = nobody;
     }
@@ -50,14 +48,23 @@ class TurnLock {
   };
 
  private:
-  // After fork() the owner may be a thread that only the parent has. Once: the next ones are the child's own.
-  bool left_behind() noexcept {
+  // In a child of fork() the owner may be a thread that only the parent has. The first thread that comes frees the
+  // turn, and the others wait until it has: what owners there are later are the child's own.
+  void notice_fork(pthread_t self) noexcept {
     const pid_t process = ::getpid();
-    return process_.load(std::memory_order_relaxed) != process &&
-           process_.exchange(process, std::memory_order_relaxed) != process;
+    for (pid_t seen = process_.load(std::memory_order_acquire); seen != process;
+         seen = process_.load(std::memory_order_acquire)) {
+      if (seen == changing || !process_.compare_exchange_strong(seen, changing, std::memory_order_acquire)) {
+        ::sched_yield();
+        continue;
+      }
+      if (owner_.load(std::memory_order_relaxed) != self) owner_.store(nobody, std::memory_order_relaxed);
+      process_.store(process, std::memory_order_release);
+    }
   }
 
   static constexpr pthread_t nobody = 0;
+  static constexpr pid_t changing = 0;
   std::atomic<pthread_t> owner_{nobody};
   std::atomic<pid_t> process_{::getpid()};
 };

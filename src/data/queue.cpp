@@ -1,4 +1,5 @@
 #include <memif/detail/queue.hpp>
+#include <memif/detail/uncancelled.hpp>
 
 #include "data/queues.hpp"
 #include "memory/interrupt.hpp"
@@ -37,10 +38,16 @@ bool Queue::adopt_link() noexcept {
   std::shared_ptr<Link> link = owner_.link();
   if (link != nullptr && link->failed.load(std::memory_order_relaxed)) link = nullptr;
   if (link == link_) return false;
+  if (keeps_former_ && former_ == nullptr) former_ = std::move(link_);
   link_ = std::move(link);
   if (link_ != nullptr) link_->prepare_thread();
   ++epoch_;
   return true;
+}
+
+void Queue::drop_former_link() noexcept {
+  const Uncancelled uncancelled;
+  former_ = nullptr;
 }
 
 void Queue::attach(LinkRing* ring) noexcept {

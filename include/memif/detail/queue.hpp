@@ -72,8 +72,11 @@ class MEMIF_VARIANT Queue {
   // Counts the links that the queue has had: what was handed out of one is no more, once another has been taken.
   std::uint32_t epoch() const noexcept { return epoch_; }
 
-  // The memory of the link that the queue has stays where it is for as long as somebody has one of these.
-  std::shared_ptr<const void> hold_link() const noexcept { return link_; }
+  // For programs that learn by a later call that a link has gone, and have its buffers until then: when the queue takes
+  // another link, the one before stays mapped until it is dropped. Of several, the first.
+  void keep_former_link() noexcept { keeps_former_ = true; }
+  bool has_former_link() const noexcept { return former_ != nullptr; }
+  void drop_former_link() noexcept;
 
  protected:
   friend class Queues;
@@ -121,7 +124,8 @@ class MEMIF_VARIANT Queue {
 
   std::uint32_t epoch_ = 0;
   int event_fd_ = -1;
-  std::shared_ptr<Link> link_;
+  std::shared_ptr<Link> link_, former_;
+  bool keeps_former_ = false;
   Queues& owner_;
 };
 

@@ -197,6 +197,9 @@ hold_packets (void *ctx)
   for (int look = 0; look < 50; look++, poll (NULL, 0, 1))
     for (int i = 0; i < 3; i++)
       CHECK (*(volatile uint8_t *) bufs[i].data == 7 + i);
+  /* It hears once that they are of a former link, and may still read them then. */
+  CHECK_ERR (memif_rx_burst (holder->conn, 0, bufs, 3, &n), MEMIF_ERR_DISCONNECTED);
+  CHECK (n == 0 && *(volatile uint8_t *) bufs[0].data == 7);
   OK (memif_rx_burst (holder->conn, 0, bufs, 3, &n));
   return NULL;
 }
