@@ -139,11 +139,12 @@ void Host<Machine>::disconnect(Errc code, std::string_view why) {
   enter([&] { execute(machine_.disconnect({code, false, std::string(why)})); });
 }
 
-// A peer that has said much already lets others have their turn in between.
+// A peer that has said much already lets others have their turn in between. One that does not read what it is told is
+// not heard.
 template <class Machine>
 void Host<Machine>::receive_some() {
   channel_.flush();
-  for (int taken = 0; !over(); ++taken) {
+  for (int taken = 0; !over() && !channel_.wants_write(); ++taken) {
     if (taken == messages_per_turn) {
       more_.set(Clock::now());  // the application's loop may tell only once that there is something
       break;

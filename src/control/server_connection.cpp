@@ -13,6 +13,7 @@ ServerConnection::ServerConnection(ContextImpl& context, Listener& listener, Cha
     : Host(context, std::move(channel), {listener.identity(), [this](std::uint32_t id) { return policy(id); }}),
       listener_(listener) {
   link_->client = false;
+  channel_.limit_unread();
 }
 
 ServerConnection::Actions ServerConnection::take(const message::Message& message, std::size_t fds) {

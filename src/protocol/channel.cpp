@@ -79,6 +79,9 @@ Channel::Channel(Fd fd) noexcept {
   fd_ = SharedFd(std::move(fd), user_);
 }
 
+// A few messages: the kernel makes it the least that it takes.
+void Channel::limit_unread() noexcept { set_option(fd_.get(), SO_SNDBUF, 1); }
+
 Channel& Channel::operator=(Channel&& other) noexcept {
   if (this == &other) return *this;
   close();

@@ -60,6 +60,9 @@ class Channel {
   Channel& operator=(Channel&& other) noexcept;
   ~Channel() { close(); }
 
+  // What the peer does not read stays small: whatever waits unread in its socket is this process's memory.
+  void limit_unread() noexcept;
+
   // From now on descriptors are received; until then they are not.
   void take_fds() noexcept { takes_fds_ = true; }
 

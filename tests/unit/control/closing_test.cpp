@@ -150,5 +150,25 @@ TEST(Closing, PeerThatSaysMuchAtOnceHasItsTurnsLikeOthers) {
   EXPECT_TRUE(test::poll_until({&context}, [&] { return (acknowledged += received()) == regions + 1u; }));
 }
 
+// Answers that nobody reads are memory of whoever gave them, for as long as the peer likes.
+TEST(Closing, PeerThatReadsNoAnswersGetsFew) {
+  const std::string socket = test::unique_socket();
+  Context context;
+  Interface& server = context.add({.socket = socket, .role = Role::server, .handshake_timeout = 200ms});
+  Channel client(std::move(connect_to(*parse_address(socket))).value());
+  const Fd file(::memfd_create("region", MFD_CLOEXEC));
+  ASSERT_EQ(::ftruncate(file.get(), 4096), 0);
+  client.send(message::emit(message::Init{.version = 0x0200, .name = "deaf"}));
+  for (std::uint16_t i = 0; i < 100; ++i)
+    client.send(message::emit(message::AddRegion{.index = i, .size = 4096}), file.get());
+  ASSERT_FALSE(client.wants_write());
+  ASSERT_TRUE(test::poll_until({&context}, [&] { return server.info().refusals == 1; }));
+  Datagram datagram;
+  std::size_t answers = 0;
+  while (client.receive(datagram).value() == Channel::Receive::message) ++answers;
+  EXPECT_GT(answers, 1u);
+  EXPECT_LT(answers, 16u);
+}
+
 }  // namespace
 }  // namespace memif
