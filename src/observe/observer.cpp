@@ -190,18 +190,19 @@ Error beyond_limits(pid_t pid) {
   return {Errc::bad_region, "process " + std::to_string(pid) + ", or its user, publishes more than is looked at"};
 }
 
-// What an interface is from its beginning to its end. Nothing: it is not there yet.
-Result<std::optional<Identity>> read_identity(const ProcessFile& file) {
-  Identity identity;
+Error out_of_range() { return damaged("a role, a mode or a number of queues is out of range"); }
+
+// What an interface is from its beginning to its end. False: it is not there yet.
+Result<bool> read_identity(const ProcessFile& file, Identity& identity) {
   if (!read_at(file, &identity, sizeof identity, 0)) return damaged("it cannot be read");
-  if (identity.magic != published::magic) return std::optional<Identity>();
+  if (identity.magic != published::magic) return false;
   if (identity.version != published::version)
     return damaged("its layout is version " + std::to_string(identity.version) + ", and only " +
                    std::to_string(published::version) + " is known here");
   if (identity.role > static_cast<int>(Role::server) || identity.mode > static_cast<int>(Mode::punt_inject) ||
       identity.rx_queues > wire::max_rings || identity.tx_queues > wire::max_rings)
-    return damaged("a role, a mode or a number of queues is out of range");
-  return std::optional(identity);
+    return out_of_range();
+  return true;
 }
 
 ObservedInterface describe(const Credentials& program, const Identity& identity, const State& state) {
@@ -233,19 +234,20 @@ Result<std::optional<ObservedInterface>> read_interface(const Credentials& progr
                                                         Purse& purse) {
   const Result<std::size_t> size = size_of(file);
   if (!size) return size.error();
-  const auto identity = read_identity(file);
-  if (!identity) return identity.error();
-  if (!*identity) return std::optional<ObservedInterface>();
-  const std::size_t rx_queues = (*identity)->rx_queues, tx_queues = (*identity)->tx_queues;
+  Identity identity;
+  const Result<bool> there = read_identity(file, identity);
+  if (!there) return there.error();
+  if (!*there) return std::optional<ObservedInterface>();
+  const std::size_t rx_queues = identity.rx_queues, tx_queues = identity.tx_queues;
   const Layout layout(rx_queues, tx_queues);
-  if (layout.size > *size) return damaged("it is too short for its queues");
+  if (layout.size > *size) return out_of_range();
   if (!purse.take_bytes(layout.size)) return beyond_limits(program.pid);
   Copy copy(layout.size);
   if (!read_between_changes(file, copy, purse.patience())) return damaged("a change of it has begun and does not end");
   const auto state = copy.at<State>(sizeof(Identity));
   if (state.removed != 0) return std::optional<ObservedInterface>();
 
-  ObservedInterface seen = describe(program, **identity, state);
+  ObservedInterface seen = describe(program, identity, state);
   const bool client = seen.role == Role::client;
   Rings rings(program.pid, purse);
   const auto ring_of = [&](std::size_t queue, bool to_server) {
@@ -257,6 +259,9 @@ Result<std::optional<ObservedInterface>> read_interface(const Credentials& progr
     seen.tx.push_back({copy.at<TxTotals>(layout.tx + i * sizeof(TxSlot)), ring_of(rx_queues + i, client)});
   return std::optional(std::move(seen));
 }
+
+// A program may have been root when it made its file.
+bool may_be_of(const Credentials& program, uid_t owner) { return owner == program.uid || owner == 0; }
 
 // What was seen of a program.
 struct Look {
@@ -280,7 +285,7 @@ Look look_at(const Credentials& program, Purse& purse) {
     if (!within) return false;
     const Result<ProcessFile> file = ProcessFile::open(pid, fd, ProcessFile::Kind::publication);
     if (!file) return true;  // closed meanwhile
-    if (!file->locked_by_its_process()) {
+    if (!file->locked_by_its_process() || !may_be_of(program, file->owner())) {
       skip({Errc::bad_region, "process " + std::to_string(pid) + " has a memory file that is named as a publication " +
                                   "and that it did not publish itself"});
       return true;

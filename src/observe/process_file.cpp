@@ -28,7 +28,7 @@ std::string process_path(pid_t pid, std::string_view rest) {
 
 // Without asking whoever serves the file: the answer of a file system in user space can take forever.
 bool stat_quietly(int fd, struct statx& status) {
-  return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status) == 0;
+  return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO | STATX_UID, &status) == 0;
 }
 
 // All memory files lie in one file system of the kernel's, which has a number as all file systems have.
@@ -79,7 +79,7 @@ Result<ProcessFile> ProcessFile::open(pid_t pid, int fd, Kind kind) {
   struct statx status {};
   if (!stat_quietly(handle.get(), status) || !is_memory_file(status))
     return Error{Errc::bad_region, "the descriptor of another process is not a memory file"};
-  ProcessFile file(pid, fd);
+  ProcessFile file(pid, fd, status.stx_uid);
   if (kind == Kind::publication && is_this_process(pid)) return file;
   const std::string path = "/proc/self/fd/" + std::to_string(handle.get());
   file.own_ = Fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // else a lease would make it wait

@@ -26,14 +26,18 @@ class ProcessFile {
 
   // Whether that process has locked the file for writing, by fcntl(F_SETLK) on this descriptor or another. The kernel
   // keeps such a lock with the process that made it: whoever gets the descriptor, by a message or by fork(), has the
-  // file and not the lock.
+  // file and not the lock. It knows that process by its number, which may be another's later.
   bool locked_by_its_process() const;
 
+  // The user whose process made it.
+  uid_t owner() const noexcept { return owner_; }
+
  private:
-  ProcessFile(pid_t pid, int fd) noexcept : pid_(pid), fd_(fd) {}
+  ProcessFile(pid_t pid, int fd, uid_t owner) noexcept : pid_(pid), fd_(fd), owner_(owner) {}
 
   pid_t pid_;
   int fd_;  // of the process
+  uid_t owner_;
   Fd own_;
 };
 
