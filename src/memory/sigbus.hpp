@@ -1,6 +1,6 @@
 // Memory that vanishes. A peer that may shrink a memory file can take pages away that are mapped here; touching them
 // raises SIGBUS. Inside guarded memory the signal is answered with zero pages and told to whoever observes; any other
-// SIGBUS goes to the handler that the application had installed before. docs/architecture.md, "What is believed".
+// SIGBUS goes to the handler that the application had installed before. docs/architecture.md, "Trust".
 //
 // A thread that blocks the signal is killed by the kernel instead, so every thread that touches guarded memory takes
 // the signal out of its mask first: let_faults_in().
