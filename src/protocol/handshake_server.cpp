@@ -1,4 +1,4 @@
-// The server's side of the handshake. docs/protocol.md, "Handshake" and "What a good endpoint checks".
+// The server's side of the handshake. docs/protocol.md, "Handshake" and "Checks of a good endpoint".
 #include <algorithm>
 
 #include <memif/detail/wire.hpp>

@@ -1,5 +1,5 @@
 // What each side of the handshake refuses for what a message says, and how it says so.
-// docs/protocol.md, "What a good endpoint checks".
+// docs/protocol.md, "Checks of a good endpoint".
 #include <memif/detail/wire.hpp>
 
 #include "handshake_fixture.hpp"
