@@ -1,7 +1,7 @@
-// Errors: what went wrong, where, why, and what to do about it.
+// Errors: failed calls, and reasons of links that ended.
 //
-// Setup calls report an Error; the throwing wrappers turn it into an Exception. The data path never does either: it
-// returns counts. A link that ends tells why in a Reason.
+// Setup calls report an Error; the throwing wrappers turn it into an Exception. The data path does neither: it returns
+// counts. A link that ends has a Reason.
 #pragma once
 
 #include <string>
@@ -43,13 +43,14 @@ enum class Errc {
   peer_refused,         // the peer sent DISCONNECT before the link was up
   peer_disconnected,    // the peer sent DISCONNECT
   peer_gone,            // the control channel closed without a word
-  broken_ring,          // the peer's index or chain cannot be
+  broken_ring,          // the peer's index or chain is invalid
   closed,               // this side removed or disconnected the interface
   evicted,              // dropped to make room for newer half-open connections
   too_much_memory,      // the peer's regions come to more than InterfaceConfig::max_peer_memory
-  fds_not_closed,       // too much that the peer's user has left is still being closed
+  fds_not_closed,       // too much that the peer's user left behind is still being closed
 };
 
+// The category of Errc; its name is "memif".
 const std::error_category& memif_category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;
 
@@ -58,9 +59,10 @@ struct Error {
   std::string message;  // what, where, why; without the program's name
 };
 
-// Makes the Error of a system call that just failed: "what: strerror".
+// The Error of a failed system call: `error_number` is its errno, and the message becomes "what: text of the errno".
 Error system_error(int error_number, std::string what);
 
+// An Error, thrown. what() is the Error's message.
 class Exception : public std::system_error {
  public:
   explicit Exception(const Error& error) : std::system_error(error.code, error.message), message_(error.message) {}
@@ -73,7 +75,7 @@ class Exception : public std::system_error {
 // Why a link ended or was refused.
 struct Reason {
   std::error_code code;
-  bool from_peer = false;  // the peer said so (DISCONNECT), in its words
+  bool from_peer = false;  // `text` is the peer's, from its DISCONNECT
   std::string text;
 };
 
@@ -86,6 +88,7 @@ class [[nodiscard]] Result {
 
   bool ok() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return ok(); }
+  // The value; without one they throw std::bad_variant_access. error() throws it where there is a value.
   T& operator*() { return std::get<0>(state_); }
   const T& operator*() const { return std::get<0>(state_); }
   const T* operator->() const { return &std::get<0>(state_); }
@@ -103,6 +106,7 @@ class [[nodiscard]] Result {
   std::variant<T, Error> state_;
 };
 
+// The Result of a call that returns no value.
 struct Nothing {};
 using Status = Result<Nothing>;
 

@@ -8,7 +8,8 @@
 
 namespace memif {
 
-// Owns one file descriptor and closes it. Move-only; -1 is "none".
+// Owns one file descriptor and closes it. Move-only; -1 is "none". release() gives the descriptor to the caller;
+// reset() closes it and owns `fd` instead.
 class Fd {
  public:
   Fd() noexcept = default;

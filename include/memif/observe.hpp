@@ -1,9 +1,9 @@
-// Observing programs from outside: what those that publish (ContextConfig::publish) let this user see.
-// docs/observing.md
+// Observing programs from outside: the interfaces of those that publish (ContextConfig::publish), as far as this user
+// may see them. docs/observing.md
 //
-// Nothing here slows or disturbs the program that is looked at: it runs on while its memory is read, and need not even
-// run. What is read is not believed: only what the program itself published counts, one that is damaged is left out and
-// counted, there is a limit to what is looked at, and texts have no control characters.
+// Nothing here slows or disturbs the observed program: it runs on while its memory is read, and need not even run. The
+// data read is not trusted: only publications of the program itself count, a damaged one is left out and counted, the
+// amount that is read is limited, and texts have no control characters.
 //
 // All of this is for any thread.
 #pragma once
@@ -28,7 +28,7 @@ struct ObservedRing {
   std::uint16_t region = 0;
   std::uint64_t offset = 0;  // of the ring in its region
 
-  // As they were in shared memory when this was read; nothing if that memory cannot be read by this user.
+  // The words in shared memory when this was read; nothing if this user cannot read that memory.
   struct Live {
     std::uint16_t head = 0, tail = 0, flags = 0;
     std::uint32_t used = 0;  // descriptors that the sender could not fill: with packets on their way, or held
@@ -78,16 +78,16 @@ struct Observation {
   std::optional<Error> why{};  // of the first
 };
 
-// What a program publishes; nothing if it does not. Errors: there is no such program (ESRCH), or it is another user's
-// (EACCES).
+// The interfaces that program `pid` publishes; none if it does not publish. Errors: there is no such program (ESRCH),
+// or it is another user's (EACCES).
 Result<Observation> observe(pid_t pid);
 
-// What all programs of this machine publish that can be observed by this user, by ascending pid. Looks at the
+// The interfaces that all programs of this machine publish and this user can observe, by ascending pid. Looks at the
 // descriptors of every process: a few milliseconds where there are many.
 Observation observe_all();
 
-// Whether the environment asks for publishing: MEMIF_PUBLISH is set, and neither empty nor 0. What programs do that
-// leave it to their user, such as the memif command and those that use the C API.
+// Whether the environment asks for publishing: MEMIF_PUBLISH is set, and neither empty nor 0. For programs that leave
+// the decision to their user, as the memif command and programs that use the C API do.
 bool publishing_wanted() noexcept;
 
 }  // namespace memif

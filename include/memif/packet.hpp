@@ -13,9 +13,9 @@
 
 namespace memif {
 
-// One buffer of shared memory, or the used part of it. Does not own anything: valid while the burst that it came with,
-// and if the link has gone, until the next call of that burst's queue.
-// The peer can write the bytes at any time: copy what must not change between check and use.
+// One buffer of shared memory, or the used part of it. It owns nothing: it is valid as long as the burst that it came
+// with, and once the link has gone, until the next call of that burst's queue. The peer can write the bytes at any
+// time: copy bytes that must not change between check and use.
 class Buffer {
  public:
   Buffer() noexcept = default;
@@ -25,10 +25,10 @@ class Buffer {
   std::span<std::byte> bytes() const noexcept { return {data_, size()}; }
   bool more() const noexcept { return word().more(); }  // the packet goes on in the next buffer
 
-  // Bytes that may be used: those of a received buffer are those that came.
+  // Bytes that may be used; of a received buffer, the bytes that came.
   std::uint32_t capacity() const noexcept { return (word_ & received_bit) != 0 ? size() : value(); }
 
-  // Changes the number of used bytes; false, and no change, beyond the capacity.
+  // Changes the number of used bytes to `length`; false, and no change, beyond the capacity.
   bool resize(std::uint32_t length) noexcept {
     if (length > capacity()) return false;
     word_ = static_cast<std::uint32_t>(word_) | DescriptorWord::of(length).value;
@@ -73,12 +73,12 @@ class Buffer {
 };
 static_assert(sizeof(Buffer) == 16 || sizeof(void*) != 8);
 
-// One packet: one buffer, or a chain of them.
+// One packet: one buffer, or a chain of them. A view, valid as long as its buffers.
 class Packet {
  public:
   explicit Packet(std::span<Buffer> buffers) noexcept : buffers_(buffers) {}
 
-  // In the place of one that is not there: a buffer without bytes, in no memory, that cannot be resized.
+  // Stands for a missing packet: one buffer without bytes and without memory, whose resize() to more fails.
   static Packet none() noexcept {
     static thread_local Buffer buffer;
     return Packet({&buffer, 1});
@@ -98,8 +98,8 @@ class Packet {
     return total;
   }
 
-  // Shortens or lengthens a packet to be sent, within the buffers that it has; every buffer of a chain keeps at least
-  // one byte. False, and no change, if that cannot be.
+  // Shortens or lengthens a packet to be sent to `size` bytes, within the buffers that it has; every buffer of a chain
+  // keeps at least one byte. False, and no change, if that is not possible.
   bool resize(std::size_t size) noexcept {
     std::size_t capacity = 0;
     for (const Buffer& buffer : buffers_) capacity += buffer.capacity();
@@ -114,7 +114,8 @@ class Packet {
     return true;
   }
 
-  // Copies as much as fits; returns the bytes copied. What a peer sent may overlap with what it posted to be filled.
+  // Copies as much as fits; returns the bytes copied. The source may overlap with the target: a peer may post buffers
+  // to be filled in the memory of packets that it sent.
   std::size_t copy_to(std::span<std::byte> target) const noexcept {
     std::size_t done = 0;
     for (const Buffer& buffer : buffers_) {

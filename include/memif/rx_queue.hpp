@@ -14,43 +14,44 @@
 
 namespace memif {
 
-// The receiving side of one ring: Interface::rx(). Any one thread at a time uses a queue; no control thread is needed
-// meanwhile. set_mode(), mode(), event_fd() and counters() are for any thread at any time. Nothing here throws.
+// The receiving side of one ring: Interface::rx(). Any thread may use a queue, but only one at a time; no control
+// thread is needed meanwhile. set_mode(), mode(), event_fd() and counters() are for any thread at any time. Nothing
+// here throws.
 //
 // While the link is down a queue yields nothing. It picks up a new link by itself, at its next call.
 class MEMIF_VARIANT RxQueue {
  public:
-  // Takes up to buffers.size() buffers' worth of whole packets, in place, without waiting: none if there are none. They
-  // go back to the peer when the burst ends; with several bursts alive, when the last of them ends. A packet of more
-  // buffers than the array has is dropped, and so is one of more bytes than InterfaceConfig::max_packet: see
-  // RxCounters. `buffers` must live as long as the burst.
+  // Takes whole packets in up to buffers.size() buffers, in place, without waiting; the burst is empty if there are
+  // none. The packets' buffers go back to the peer when the burst ends; with several bursts alive, when the last of
+  // them ends. A packet of more buffers than the array has is dropped, and so is one of more bytes than
+  // InterfaceConfig::max_packet: see RxCounters. `buffers` must live as long as the burst.
   RxBurst receive(std::span<Buffer> buffers) noexcept;
 
   // True if receive() would return something, as of the peer's present index.
   bool pending() noexcept { return raw_.pending(); }
 
-  // Waits until receive() has something to return, the link changes, or `timeout` is over (negative: without end). How
-  // it waits is the queue's mode. True if there is something.
+  // Waits until receive() has something to return, the link changes, or `timeout` is over (negative: without end). The
+  // queue's mode says how it waits. True if receive() has something to return.
   bool wait(std::chrono::nanoseconds timeout) noexcept { return raw_.wait(timeout); }
 
   // For a loop of the application's own around event_fd(). arm() asks the peer for an interrupt and returns true if it
-  // is then safe to sleep; false if packets are waiting, and nothing was armed. Call disarm() when the descriptor
-  // became readable.
+  // is then safe to sleep; false if packets are waiting, and nothing was armed. Call disarm() when the descriptor has
+  // become readable.
   bool arm() noexcept { return raw_.arm(); }
   void disarm() noexcept { raw_.disarm(); }
 
-  // The eventfd that the peer signals, of the present link; -1 while there is none. Stays memifpp's. It is readable for
-  // packets, not when the link ends: that is what on_disconnected is for.
+  // The eventfd of the present link that the peer signals; -1 while there is none. It stays memifpp's. It becomes
+  // readable for packets, but not when the link ends: on_disconnected tells that.
   int event_fd() const noexcept { return raw_.event_fd(); }
 
-  // Whether there is a link.
+  // Whether the queue has a link. Picks up a new one if there is one.
   bool up() noexcept { return raw_.renew(); }
 
-  // Takes effect at the queue's next call, also in a wait() that is going on.
+  // The new mode takes effect at the queue's next call, also in a wait() that is going on.
   void set_mode(RxMode mode) noexcept { raw_.set_mode(mode); }
   RxMode mode() const noexcept { return raw_.mode(); }
 
-  // Over all links. Valid as long as the queue.
+  // The counters, over all links. Valid as long as the queue.
   const RxCounters& counters() const noexcept { return raw_.counters(); }
 
   // The same queue in parts: memif/raw.hpp.
@@ -64,8 +65,9 @@ class MEMIF_VARIANT RxQueue {
   RawRx raw_;
 };
 
-// Packets taken from a queue. Ends when destroyed or release()d: the buffers go back to the peer. When its queue has
-// taken another link, by whatever call, a burst has no packets. A burst is its queue's thread's.
+// Packets taken from a queue. A burst ends when it is destroyed or release()d: the buffers go back to the peer. Once
+// its queue has taken another link, by whatever call, a burst has no packets. Only the thread that uses the queue may
+// use its bursts.
 class MEMIF_VARIANT RxBurst {
  public:
   RxBurst() noexcept = default;
@@ -110,7 +112,7 @@ class MEMIF_VARIANT RxBurst {
 
   bool current() const noexcept { return queue_ != nullptr && epoch_ == queue_->epoch(); }
 
-  // The first packets are no longer the caller's to see. Their buffers go back with the others.
+  // Removes the first `packets` packets from the caller's view. Their buffers go back with the others.
   void take_out(std::size_t packets) noexcept {
     std::size_t buffers = 0;
     packets_ -= packets;

@@ -1,4 +1,4 @@
-// Counters and descriptions: what an operator can ask of an interface.
+// Counters and descriptions of an interface, for operators.
 #pragma once
 
 #include <atomic>
@@ -28,12 +28,12 @@ class Counter {
 
 enum class CounterKind {
   traffic,
-  no_room,  // what could not be sent yet
-  drop,     // what was lost
+  no_room,  // packets that could not be sent yet
+  drop,     // packets that were lost
   event,
 };
 
-// What is told of a counter, wherever it is shown.
+// The texts of a counter, for every place that shows it.
 template <class Counts, class Value>
 struct CounterOf {
   const char* name;    // of the member; in JSON and metrics too
@@ -44,13 +44,13 @@ struct CounterOf {
   const char* help;
 };
 
-// Packets that a receive queue took. New members go to the end, also in the memory that observers read.
+// The counters of a receive queue. New members go to the end, also in the memory that observers read.
 template <class Value>
 struct RxCounts {
   Value packets{};
   Value bytes{};
   Value bursts{};              // receive calls that returned packets
-  Value dropped_descriptor{};  // packets with a region, offset or length that cannot be
+  Value dropped_descriptor{};  // packets with an invalid region, offset or length
   Value dropped_long{};        // packets of more buffers than the caller's array had
   Value interrupts{};          // eventfd notifications read
   Value sleeps{};              // times that a wait slept
@@ -71,15 +71,15 @@ struct RxCounts {
   };
 };
 
-// Packets that a transmit queue sent. As above.
+// The counters of a transmit queue. New members go to the end here, too.
 template <class Value>
 struct TxCounts {
   Value packets{};
   Value bytes{};
   Value bursts{};          // send calls that published packets
-  Value ring_full{};       // allocate calls that found less room than was asked for
+  Value ring_full{};       // allocate calls that found fewer free slots than were asked for
   Value dropped_buffer{};  // receive buffers posted by the peer that cannot be used, given back empty
-  Value rejected{};        // packets refused by send: longer than their buffer, or not this link's
+  Value rejected{};        // refused by send() or forward(): packets empty, too long, or not of this link
   Value interrupts{};      // eventfd notifications written
 
   static constexpr CounterOf<TxCounts, Value> table[] = {
@@ -100,7 +100,7 @@ struct TxCounts {
 using RxCounters = RxCounts<Counter>;
 using TxCounters = TxCounts<Counter>;
 
-// The values of these at one moment.
+// The values of the counters at one moment.
 using RxTotals = RxCounts<std::uint64_t>;
 using TxTotals = TxCounts<std::uint64_t>;
 
@@ -149,7 +149,8 @@ struct InterfaceInfo {
   std::optional<Reason> last_reason;
 };
 
-// What a listener has seen that no interface can tell: connections that ended before they named one.
+// The counts of a listener. They include connections that ended before they named an interface, of which no interface
+// can tell.
 struct ListenerStats {
   std::uint64_t accepted = 0;
   std::uint64_t refused = 0;  // handshakes that ended before the link was up, for whatever interface

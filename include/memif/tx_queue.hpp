@@ -14,43 +14,48 @@
 
 namespace memif {
 
-// The transmitting side of one ring: Interface::tx(). Any one thread at a time uses a queue; no control thread is
-// needed meanwhile. counters() is for any thread at any time. Nothing here throws.
+// The transmitting side of one ring: Interface::tx(). Any thread may use a queue, but only one at a time; no control
+// thread is needed meanwhile. counters() is for any thread at any time. Nothing here throws.
 //
-// Allocating claims nothing: it shows the free buffers that the next send() will use, so whatever is not sent needs no
-// giving back. While the link is down there are none.
+// Allocating claims nothing: it shows the free buffers that the next send() will use, so buffers that are not sent need
+// not be given back. While the link is down there are none.
 class MEMIF_VARIANT TxQueue {
  public:
-  // As many packets of `size` bytes as the array has buffers for and the ring has room for, at most `packets`. Longer
-  // packets than a buffer are chains. Fill them, resize() them if need be, send them. `buffers` must live as long as
-  // the burst.
+  // As many packets of `size` bytes as the array has buffers for and the ring has free slots for, at most `packets`;
+  // none for a `size` of 0 or beyond RawTx::max_packet. Packets longer than a buffer are chains. Fill them, resize()
+  // them if need be, send them. `buffers` must live as long as the burst.
   TxBurst allocate(std::span<Buffer> buffers, std::uint32_t size, std::size_t packets = ~std::size_t{0}) noexcept;
 
-  // An empty burst to which packets of different sizes are added: TxBurst::add().
+  // An empty burst to which packets of different sizes are added: TxBurst::add(). `buffers` must live as long as the
+  // burst.
   TxBurst begin(std::span<Buffer> buffers) noexcept;
 
-  // Publishes the burst and returns the packets sent: all, or 0 for a burst of a former link. The burst is empty then.
+  // Publishes the burst and returns the number of packets sent: all; those before the first packet with an empty
+  // buffer, if there is one; or 0 for a burst of a former link. In the last two cases `rejected` counts. The burst is
+  // empty then.
   std::size_t send(TxBurst& burst) noexcept;
 
-  // Sends received packets on, in order, as long as there is room, and takes them out of the burst: what is left can be
-  // forwarded later. Where both queues belong to one link of a client, buffers change places and no byte is copied;
-  // else packets are copied. One that can never be sent (it takes more than 64 buffers here, or more than the ring has)
-  // is taken out as well, and counted as `rejected`. Returns the packets sent. The burst still ends by itself.
+  // Sends received packets on, in order, as long as there are free slots, and takes them out of the burst: the
+  // remaining ones can be forwarded later. Where both queues belong to one link of a client, buffers change places and
+  // no byte is copied; else packets are copied. A packet that can never be sent (it takes more than 64 buffers here, or
+  // more than the ring has) is taken out as well, and counted as `rejected`. Returns the number of packets sent. The
+  // burst still ends by itself.
   std::size_t forward(RxBurst& burst) noexcept;
 
-  // Allocates, copies and sends one packet, in at most 64 buffers; false if there is no room.
+  // Allocates, copies and sends one packet, in at most 64 buffers; false if there are too few free slots, or the packet
+  // is empty.
   bool send_copy(std::span<const std::byte> packet) noexcept;
 
-  // Free buffers, as of the peer's present index.
+  // The number of free slots, as of the peer's present index.
   std::size_t room() noexcept { return raw_.room(); }
 
-  // Slots of its ring; 1 while there is none.
+  // The number of slots of its ring; 1 while there is no ring.
   std::uint32_t ring_size() const noexcept { return raw_.ring_size(); }
 
-  // Whether there is a link.
+  // Whether the queue has a link. Picks up a new one if there is one.
   bool up() noexcept { return raw_.renew(); }
 
-  // Over all links. Valid as long as the queue.
+  // The counters, over all links. Valid as long as the queue.
   const TxCounters& counters() const noexcept { return raw_.counters(); }
 
   // The same queue in parts: memif/raw.hpp.
@@ -67,12 +72,13 @@ class MEMIF_VARIANT TxQueue {
   RawTx raw_;
 };
 
-// Packets being prepared. Dropping it sends nothing and loses nothing. When its queue has taken another link, by
-// whatever call, a burst has no packets and takes none. A burst is its queue's thread's.
+// Packets being prepared. A burst that is destroyed unsent sends nothing and loses nothing. Once its queue has taken
+// another link, by whatever call, a burst has no packets and takes none. Only the thread that uses the queue may use
+// its bursts.
 class MEMIF_VARIANT TxBurst {
  public:
-  // Adds a packet of `size` bytes; false if the array or the ring has no room for it, or the link is a former one. The
-  // new packet is back().
+  // Adds a packet of `size` bytes; false if the array or the ring has no space for it, `size` is 0, or the link is a
+  // former one. The new packet is back().
   bool add(std::uint32_t size) noexcept {
     if (state_.used < state_.shown && current() && buffers_[state_.used].fill(size)) [[likely]] {
       ++state_.used;
@@ -83,7 +89,7 @@ class MEMIF_VARIANT TxBurst {
     return state_.used != before.used;
   }
 
-  // The last packet; of an empty burst, Packet::none().
+  // The last packet; Packet::none() if the burst is empty.
   Packet back() const noexcept {
     const std::span<Buffer> used = buffers();
     if (used.empty()) [[unlikely]]
@@ -103,7 +109,7 @@ class MEMIF_VARIANT TxBurst {
   PacketIterator begin() const noexcept { return PacketIterator(buffers_.data()); }
   PacketIterator end() const noexcept { return PacketIterator(buffers_.data() + buffers().size()); }
 
-  // TxQueue::send(), by the burst's queue.
+  // As TxQueue::send() of the burst's queue.
   std::size_t send() noexcept;
 
  private:
