@@ -1,5 +1,6 @@
 // Publications that no library wrote are told from those of programs, and cost no more.
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <fcntl.h>

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

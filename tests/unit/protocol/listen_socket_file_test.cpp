@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <utility>
 
 #include "protocol/listen_socket.hpp"
 #include "support/nobody.hpp"
