@@ -1,6 +1,5 @@
 #include "control/interface_impl.hpp"
 
-#include <algorithm>
 #include <new>
 #include <optional>
 #include <string>
@@ -13,9 +12,6 @@
 namespace memif::detail {
 namespace {
 
-constexpr auto first_backoff = std::chrono::milliseconds(10);
-// A link that lasted less is not reconnected at once: a peer that fails right after connecting would be hammered.
-constexpr auto settled = std::chrono::milliseconds(100);
 constexpr auto now_and_then = std::chrono::minutes(1);
 
 // Nobody can look at an interface that cannot publish, but it works.
@@ -36,6 +32,7 @@ InterfaceImpl::InterfaceImpl(ContextImpl& context, InterfaceConfig config, Addre
       queues_(std::make_shared<Queues>(config_, make_publication(context, config_),
                                        [waker = context.waker()] { waker->wake(waker->alarm); })),
       reconnect_(context.reactor(), [this] { connect(); }),
+      backoff_(config_.reconnect),
       rings_(all_rings()) {
   face_.impl_ = this;
   publish();
@@ -88,17 +85,13 @@ Status InterfaceImpl::begin_connection() try {
   return out_of_memory();
 }
 
-// Immediately, then less and less often, up to the configured period.
 void InterfaceImpl::retry() noexcept {
-  const Clock::duration period = config_.reconnect;
-  if (is_server() || closing_ || period == Clock::duration::zero()) return;
-  reconnect_.set(Clock::now() + backoff_);
-  backoff_ = std::min<Clock::duration>(std::max<Clock::duration>(2 * backoff_, first_backoff), period);
+  if (!is_server() && !closing_) reconnect_.set(backoff_.next(Clock::now()));
 }
 
 void InterfaceImpl::disconnect(const std::string& why) {
   if (connection_ == nullptr) return;
-  backoff_ = config_.reconnect;
+  backoff_.put_off();
   connection_->disconnect(Errc::closed, why);
 }
 
@@ -121,7 +114,7 @@ void InterfaceImpl::abandon() noexcept {
 void InterfaceImpl::admitted(std::unique_ptr<Connection> connection) { connection_ = std::move(connection); }
 
 void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
-  up_since_ = Clock::now();
+  backoff_.came_up(Clock::now());
   rings_ = all_rings();
   context_.log(LogLevel::info, config_.name, ": connected to ", peer.app_name, " (", peer.interface_name, ")");
   {
@@ -145,9 +138,9 @@ void InterfaceImpl::ended(const Reason& reason, bool was_up) {
   context_.log(LogLevel::info, config_.name, was_up ? ": disconnected: " : ": not connected: ", reason.text);
   probe_disconnect(queues_.get(), config_.name.c_str(), reason.text.c_str(), was_up);
   if (was_up && reason.code != Errc::closed)
-    backoff_ = Clock::now() - up_since_ > settled ? Clock::duration::zero() : first_backoff;
-  else if (backoff_ == Clock::duration::zero())
-    backoff_ = first_backoff;
+    backoff_.lost(Clock::now());
+  else
+    backoff_.refused();
   retry();
   if (was_up && !closing_ && config_.on_disconnected) config_.on_disconnected(face_, reason);
 }
@@ -172,7 +165,7 @@ bool InterfaceImpl::settles_for(handshake::RingCounts fewer, const Reason& reaso
   context_.log(LogLevel::info, config_.name, ": the server says: ", reason.text, "; asking for ",
                std::to_string(fewer.s2m), " rings to it and ", std::to_string(fewer.m2s), " from it");
   context_.see_off(std::move(connection_));
-  reconnect_.set(Clock::now() + first_backoff);
+  reconnect_.set(Clock::now() + Backoff::first);
   return true;
 }
 

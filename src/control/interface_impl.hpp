@@ -8,6 +8,7 @@
 #include <memif/context.hpp>
 
 #include "base/deferred.hpp"
+#include "control/backoff.hpp"
 #include "control/connection.hpp"
 #include "data/queues.hpp"
 #include "protocol/address.hpp"
@@ -71,9 +72,8 @@ class InterfaceImpl final : public Handler {
   std::shared_ptr<Queues> queues_;
   std::unique_ptr<Connection> connection_;
   Timer reconnect_;
-  Clock::duration backoff_{0};
-  handshake::RingCounts rings_;  // client: to ask for, until the next link
-  Clock::time_point up_since_{};
+  Backoff backoff_;
+  handshake::RingCounts rings_;       // client: to ask for, until the next link
   uid_t server_ = deferred::nobody;   // client: whose the last server was
   Clock::time_point next_attempt_{};  // while too much of that one's is being closed
   bool closing_ = false;
