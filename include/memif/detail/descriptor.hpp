@@ -1,4 +1,4 @@
-// What a descriptor says, in one word: flags, region and length. docs/protocol.md, "Descriptors".
+// What a descriptor says, in one word: flags, region and length. docs/protocol.md, "Descriptor".
 #pragma once
 
 #include <bit>

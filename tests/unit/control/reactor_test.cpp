@@ -174,9 +174,9 @@ TEST_F(ReactorTest, ATimerMaySetItselfOrEndAnotherWhenItFires) {
   EXPECT_EQ(loop_.timer, future_);
 }
 
-TEST_F(ReactorTest, WhatIsBuriedInACallbackIsFreedWhenTheOutermostHasReturned) {
+TEST_F(ReactorTest, WhatIsFreedLaterInACallbackIsThereUntilTheOutermostHasReturned) {
   bool freed = false;
-  Called inner([&] { reactor_.bury(std::make_unique<Freed>([&] { freed = true; })); });
+  Called inner([&] { reactor_.free_later(std::make_unique<Freed>([&] { freed = true; })); });
   Called outer([&] {
     reactor_.handle(11);
     EXPECT_FALSE(freed);
@@ -192,11 +192,11 @@ TEST_F(ReactorTest, WhatIsFreedMayBuryMore) {
   int freed = 0;
   {
     const Reactor::Scope scope(reactor_);
-    reactor_.bury(std::make_unique<Freed>([&] {
+    reactor_.free_later(std::make_unique<Freed>([&] {
       ++freed;
-      reactor_.bury(std::make_unique<Freed>([&] { ++freed; }));
+      reactor_.free_later(std::make_unique<Freed>([&] { ++freed; }));
     }));
-    reactor_.bury(std::make_unique<Freed>([&] { ++freed; }));
+    reactor_.free_later(std::make_unique<Freed>([&] { ++freed; }));
     EXPECT_EQ(freed, 0);
   }
   EXPECT_EQ(freed, 3);
@@ -205,7 +205,7 @@ TEST_F(ReactorTest, WhatIsFreedMayBuryMore) {
 TEST_F(ReactorTest, ACallbackThatThrowsLeavesNothingUnfreed) {
   bool freed = false;
   Called handler([&] {
-    reactor_.bury(std::make_unique<Freed>([&] { freed = true; }));
+    reactor_.free_later(std::make_unique<Freed>([&] { freed = true; }));
     throw std::runtime_error("the application's");
   });
   ASSERT_TRUE(reactor_.watch(10, event_read, handler));

@@ -16,7 +16,7 @@
 
 #include <memif/memif.hpp>
 
-#include "observe/process_memory.hpp"
+#include "observe/process_file.hpp"
 #include "observe/published.hpp"
 #include "support/traced.hpp"
 #include "unit/observe/observe_fixture.hpp"

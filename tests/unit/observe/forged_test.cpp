@@ -13,7 +13,7 @@
 
 #include <memif/memif.hpp>
 
-#include "observe/process_memory.hpp"
+#include "observe/process_file.hpp"
 #include "observe/published.hpp"
 #include "support/pair.hpp"
 #include "unit/observe/observe_fixture.hpp"
@@ -103,6 +103,23 @@ TEST_F(Forged, NorIsAMappingOfIt) {
   ASSERT_NE(data, MAP_FAILED);
   EXPECT_THAT(observe(::getpid()).value().interfaces, IsEmpty());
   ::munmap(data, 4096);
+}
+
+// The kernel's record of a lock is of a process's number, which may have been another's. A peer of another user has
+// only files that are its own.
+TEST(Observe, AFileOfAnotherUsersIsNotBelievedWhoeverHasLockedIt) {
+  if (::geteuid() != 0) GTEST_SKIP() << "giving a file to another user needs root";
+  Published pair;
+  const auto all = [](uid_t owner) {
+    return detail::each_memory_file(
+        ::getpid(), published::file_name, [owner](int fd) { return ::fchown(fd, owner, -1) == 0; },
+        [] { return true; });
+  };
+  ASSERT_TRUE(all(65534));
+  EXPECT_THAT(seen_on(pair.socket), IsEmpty());
+  EXPECT_EQ(observe(::getpid()).value().skipped, 2u);
+  ASSERT_TRUE(all(0));
+  EXPECT_THAT(seen_on(pair.socket), SizeIs(2));
 }
 
 // The lock by which a publication is known goes with any descriptor of the file that its process closes.
