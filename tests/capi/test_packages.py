@@ -20,10 +20,17 @@ class PackagesRelease(Installed):
         run("cpack", "-G", "DEB", "-B", self.scratch / "packages", cwd=BUILD, timeout=300)
         packages = sorted((self.scratch / "packages").glob("*.deb"))
         self.assertEqual(sorted(NAMES), sorted(package.name.split("_")[0] for package in packages))
+        symbols = (self.scratch / "packages").glob("*.ddeb")
+        self.assertEqual(["memif-tools-dbgsym", "memifpp-libs-dbgsym"], sorted(one.name.split("_")[0] for one in symbols))
         return packages
+
+    def installed_kib(self, package):
+        return int(run("dpkg-deb", "--field", package, "Installed-Size"))
 
     def test_packages(self):
         packages = self.build()
+        for package in packages:
+            self.assertLess(self.installed_kib(package), 12 * 1024, package)
         self.assertEqual(run("lintian", "--allow-root", "--fail-on", "error,warning", *packages, timeout=900).strip(), "")
         if os.geteuid() != 0:
             raise unittest.SkipTest("only root can install packages")
