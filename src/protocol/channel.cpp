@@ -151,10 +151,13 @@ Result<Channel::Receive> Channel::look(Datagram& into) {
   return Receive::closed;
 }
 
-// The kernel drops its own hold of the descriptors that go with the message. There is none, or ours is another.
+// The kernel drops its own hold of the descriptors that go with the message. There is none, or ours is another. A reset
+// that has come since the message was looked at is reported here.
 void Channel::discard() noexcept {
   std::byte ignored;
-  while (::recv(fd_.get(), &ignored, sizeof ignored, MSG_DONTWAIT | MSG_TRUNC) < 0 && errno == EINTR) {
+  bool was_reset = false;
+  while (::recv(fd_.get(), &ignored, sizeof ignored, MSG_DONTWAIT | MSG_TRUNC) < 0 &&
+         (errno == EINTR || (errno == ECONNRESET && !std::exchange(was_reset, true)))) {
   }
 }
 

@@ -136,6 +136,20 @@ TEST_F(ChannelTest, LastWordsSurviveAReset) {
   EXPECT_EQ(receive(), Receive::closed);
 }
 
+// Killed while its message is looked at.
+TEST_F(ChannelTest, AMessageIsTakenOnceThoughItsSenderIsReset) {
+  channel_->send(filled(7));  // which the peer does not read: closing resets the connection
+  raw_send(message::size);
+  raw_send(message::size - 1);
+  ASSERT_EQ(channel_->look(datagram_).value(), Channel::Receive::message);
+  ASSERT_EQ(datagram_.length, message::size);
+  peer_.reset();
+  channel_->discard();
+  ASSERT_EQ(channel_->receive(datagram_).value(), Channel::Receive::message);
+  EXPECT_EQ(datagram_.length, message::size - 1);
+  EXPECT_EQ(channel_->receive(datagram_).value(), Channel::Receive::closed);
+}
+
 TEST_F(ChannelTest, LastWordsSurviveAFailedSend) {
   raw_send(128);
   peer_.reset();
