@@ -59,13 +59,14 @@ template <class State>
   return true;
 }
 
-// Begins a call of the thread that uses the queue. False: it has buffers of a link that has gone, and is to be told.
+// Begins a call of the thread that uses the queue. False: there is no link; or the thread has buffers of one that has
+// gone, and is to be told.
 template <class State>
 bool use(State& state) noexcept {
   state.user.store(detail::this_thread(), std::memory_order_relaxed);
-  state.queue->renew();
+  const bool up = state.queue->renew();
   forget_former_link(state);
-  return !state.queue->has_former_link() || has_heard(state);
+  return (!state.queue->has_former_link() || has_heard(state)) && up;
 }
 
 struct Arguments {

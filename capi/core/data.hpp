@@ -58,10 +58,10 @@ auto buffer_sink(Buffer* buffers, QueueState* state) noexcept {
 // The array's end was reached or the ring was emptied; the latter consumes the event, and looks again, since a sender
 // that published before it saw that interrupts are wanted signals nothing. If something is left, the event is renewed
 // each time: a program may have read the descriptor itself. The program has what was taken: no link is let go of.
-inline Code finish_on_interrupts(RxState& state, std::size_t taken) noexcept {
+inline Code finish_on_interrupts(RxState& state, bool full) noexcept {
   RawRx& queue = *state.queue;
   state.quiet = false;
-  const bool waiting = taken != 0 && queue.pending_here();  // there may have been no room for the next chain
+  const bool waiting = full ? queue.pending_here() : queue.left_here();  // no room for the next chain
   if (!waiting) {
     queue.disarm_here();
     if (queue.arm_here()) return Code::success;
@@ -82,7 +82,7 @@ Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
   if (!use(*state)) [[unlikely]]
-    return Code::disconnected;
+    return connection->down_code(true, index);
   RawRx& queue = *state->queue;
   const std::size_t taken = queue.take(count, buffer_sink<flags>(buffers, state), RawRx::LongPackets::split).buffers;
   *received = static_cast<std::uint16_t>(taken);
@@ -90,7 +90,7 @@ Code rx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   state->had += taken;
   if (!queue.up()) [[unlikely]]
     return connection->down_code(true, index);
-  if (queue.mode() == RxMode::interrupt) return finish_on_interrupts(*state, taken);
+  if (queue.mode() == RxMode::interrupt) return finish_on_interrupts(*state, taken == count);
   if (!state->quiet) [[unlikely]] {
     queue.disarm_here();
     state->quiet = true;
@@ -106,7 +106,7 @@ inline Code refill(void* handle, std::uint16_t index, std::uint16_t count, std::
   if (connection->client() && headroom >= connection->buffer_size()) return Code::inval_arg;
   const std::lock_guard guard(state->lock);
   if (state->is_used_here() && !use(*state)) [[unlikely]]
-    return Code::disconnected;
+    return connection->down_code(true, index);
   RawRx& queue = *state->queue;
   if (const auto offset = connection->offset_callback(); offset != nullptr) [[unlikely]] {
     const std::size_t placed = queue.renew() ? std::min<std::size_t>(count, queue.held()) : 0;
@@ -177,7 +177,7 @@ Code buffer_alloc(void* handle, std::uint16_t index, Buffer* buffers, std::uint1
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
   if (!use(*state)) [[unlikely]]
-    return Code::disconnected;
+    return connection->down_code(false, index);
   const std::size_t each = connection->buffer_size();
   const std::size_t most = size <= each ? count : count * ((size + each - 1) / each);
   if (connection->offset_callback() != nullptr) [[unlikely]]

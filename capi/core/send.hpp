@@ -162,10 +162,8 @@ Code tx_burst(void* handle, std::uint16_t index, Buffer* buffers, std::uint16_t 
   if (state == nullptr) return Code::qid;
   const std::lock_guard guard(state->lock);
   if (!use(*state)) [[unlikely]]
-    return Code::disconnected;
-  RawTx& queue = *state->queue;
-  if (!queue.up()) [[unlikely]]
     return connection->down_code(false, index);
+  RawTx& queue = *state->queue;
   const std::size_t allocated = std::min(count, state->had);
   std::size_t done = queue.publish(allocated, BufferSource<Buffer>{buffers}).buffers;
   state->had = static_cast<std::uint16_t>(state->had - done);

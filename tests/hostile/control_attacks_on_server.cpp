@@ -118,13 +118,14 @@ const AttackOnServer attacks[] = {
        }
        c.close_socket();
      }},
-    {"NeverReadsTheReplies", refused(Errc::unexpected_message),
+    {"NeverReadsTheReplies", refused(Errc::timed_out),
      [](C& c) {
        c.open(), c.make_memory();
        c.send(c.init());
        for (std::uint16_t i = 0; i < 200; ++i) c.send(AddRegion{i, c.size}, {c.memory});
        c.send(Hello{});
-     }},
+     },
+     Setup::short_timeout},
     {"SameIdTwice", refused(Errc::already_connected),
      [](C& c) {
        c.connect();

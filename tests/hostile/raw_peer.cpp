@@ -140,8 +140,13 @@ void RawClient::open() {
   close_socket();
   socket_ = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   check(socket_ >= 0, "socket");
-  const auto [address, length] = abstract_address(path_);
-  check(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), length) == 0, "connect");
+  const std::pair<sockaddr_un, socklen_t> to = abstract_address(path_);
+  // Observers see an interface a moment before it listens.
+  until("somebody listens", [&] {
+    const bool connected = ::connect(socket_, reinterpret_cast<const sockaddr*>(&to.first), to.second) == 0;
+    check(connected || errno == ECONNREFUSED, "connect");
+    return connected;
+  });
 }
 
 message::Init RawClient::init() const {

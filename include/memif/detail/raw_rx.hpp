@@ -86,7 +86,9 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
 
   // The same of the link that the last call has found, whatever has become of it: these let go of none, so that buffers
   // that were taken stay readable.
-  bool pending_here() noexcept { return (next_ != limit_ && !unfinished_) || more_published(); }
+  bool pending_here() noexcept { return left_here() || more_published(); }
+  // That take() has seen more than it had room for.
+  bool left_here() const noexcept { return next_ != limit_ && !unfinished_; }
   bool arm_here() noexcept;
   void disarm_here() noexcept;
   void remind_here() noexcept;

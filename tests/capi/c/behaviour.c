@@ -175,46 +175,67 @@ defaults_are_filled_in (void)
   OK (stop ());
 }
 
-/* Packets that a worker has, of a link that goes, while the thread that polls gets the queue ready for the next one. */
+/* A worker has packets and buffers of a link that goes, while the thread that polls gets the queues ready for the next
+ * one. It hears once, by its next call on each queue, and may use what it has until the one after that. */
 typedef struct
 {
   memif_conn_handle_t conn;
-  int stage; /* 1: it has packets, 2: there is another link */
+  int refills; /* first of all, else it receives */
+  int stage;   /* 1: it has packets, 2: there is another link */
 } holder_t;
 
 #define STAGE(holder) __atomic_load_n (&(holder)->stage, __ATOMIC_ACQUIRE)
 #define NEXT_STAGE(holder) __atomic_fetch_add (&(holder)->stage, 1, __ATOMIC_RELEASE)
 
+static void
+use_what_there_is (memif_buffer_t *received, memif_buffer_t *allocated)
+{
+  for (int i = 0; i < 3; i++)
+    {
+      CHECK (*(volatile uint8_t *) received[i].data == 7 + i);
+      *(volatile uint8_t *) allocated[i].data = 1;
+    }
+}
+
 static void *
 hold_packets (void *ctx)
 {
   holder_t *holder = ctx;
-  memif_buffer_t bufs[3];
+  memif_conn_handle_t conn = holder->conn;
+  memif_buffer_t received[3], allocated[6];
   uint16_t n = 0;
-  UNTIL (n == 3, OK (memif_rx_burst (holder->conn, 0, bufs, 3, &n)));
+  UNTIL (n == 3, OK (memif_rx_burst (conn, 0, received, 3, &n)));
+  OK (memif_buffer_alloc (conn, 0, allocated, 3, &n, 64));
+  CHECK (n == 3);
   NEXT_STAGE (holder);
   UNTIL (STAGE (holder) == 2, poll (NULL, 0, 1));
   for (int look = 0; look < 50; look++, poll (NULL, 0, 1))
-    for (int i = 0; i < 3; i++)
-      CHECK (*(volatile uint8_t *) bufs[i].data == 7 + i);
-  /* It hears once that they are of a former link, and may still read them then. */
-  CHECK_ERR (memif_rx_burst (holder->conn, 0, bufs, 3, &n), MEMIF_ERR_DISCONNECTED);
-  CHECK (n == 0 && *(volatile uint8_t *) bufs[0].data == 7);
-  OK (memif_rx_burst (holder->conn, 0, bufs, 3, &n));
+    use_what_there_is (received, allocated);
+  if (holder->refills)
+    CHECK_ERR (refill (conn, 0, 1), MEMIF_ERR_DISCONNECTED);
+  else
+    CHECK_ERR (memif_rx_burst (conn, 0, received, 3, &n), MEMIF_ERR_DISCONNECTED);
+  CHECK_ERR (memif_buffer_alloc (conn, 0, allocated + 3, 3, &n, 64), MEMIF_ERR_DISCONNECTED);
+  CHECK (n == 0);
+  use_what_there_is (received, allocated);
+  OK (memif_rx_burst (conn, 0, received, 3, &n));
+  OK (memif_buffer_alloc (conn, 0, allocated, 3, &n, 64));
+  CHECK (n == 3);
   return NULL;
 }
 
 static void
-what_a_worker_has_outlives_its_link (end_t *end, end_t *peer)
+what_a_worker_has_outlives_its_link (end_t *end, end_t *peer, int refills)
 {
   connect_both ();
-#if GENERATION == 20
-  post_on_connect = 0; /* the library does */
-#elif GENERATION == 40
+#if GENERATION == 40
   OK (memif_set_connection_request_timer (sock, (struct itimerspec){ { 0, 1000000 }, { 0, 1000000 } }));
 #endif
   CHECK (send_marked (peer->conn, 3, 64, 7) == 3);
-  holder_t holder = { .conn = end->conn };
+#if GENERATION == 20
+  post_on_connect = 0; /* the library does */
+#endif
+  holder_t holder = { .conn = end->conn, .refills = refills };
   pthread_t thread;
   CHECK (pthread_create (&thread, NULL, hold_packets, &holder) == 0);
   UNTIL (STAGE (&holder) == 1, poll (NULL, 0, 1));
@@ -311,8 +332,11 @@ main (int argc, char *argv[])
   nobuf_keeps_the_event_and_all_else_consumes_it ();
   slaves_move_data_forward_and_lengths_are_checked ();
   defaults_are_filled_in ();
-  what_a_worker_has_outlives_its_link (&slave, &master);
-  what_a_worker_has_outlives_its_link (&master, &slave);
+  for (int refills = 0; refills < 2; refills++)
+    {
+      what_a_worker_has_outlives_its_link (&slave, &master, refills);
+      what_a_worker_has_outlives_its_link (&master, &slave, refills);
+    }
   handles_outlive_the_peer_and_workers_survive (argv);
   return 0;
 }

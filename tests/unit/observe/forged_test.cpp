@@ -112,7 +112,7 @@ TEST(Observe, AFileOfAnotherUsersIsNotBelievedWhoeverHasLockedIt) {
   Published pair;
   const auto all = [](uid_t owner) {
     return detail::each_memory_file(
-        ::getpid(), published::file_name, [owner](int fd) { return ::fchown(fd, owner, -1) == 0; },
+        ::getpid(), published::file_name, [owner](int fd) { return ::fchown(fd, owner, static_cast<gid_t>(-1)) == 0; },
         [] { return true; });
   };
   ASSERT_TRUE(all(65534));
