@@ -184,9 +184,9 @@ class Endpoint {
       : timeout_(timeout), doing_(std::move(doing)), leave_(leave), only_looks_(leave != Leave::told) {}
   ~Endpoint() = default;
   Endpoint(const Endpoint&) = default;
-  Endpoint(Endpoint&&) = default;
+  Endpoint(Endpoint&&) noexcept = default;
   Endpoint& operator=(const Endpoint&) = default;
-  Endpoint& operator=(Endpoint&&) = default;
+  Endpoint& operator=(Endpoint&&) noexcept = default;
 
   Deadline arm(Clock::time_point now) {
     // A timeout beyond the end of the clock is the end of the clock.
