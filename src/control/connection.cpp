@@ -47,11 +47,12 @@ Status Connection::watch() {
   return watched;
 }
 
+// What the peer says is not taken while something waits for it: to watch for that would be to spin.
 Status Connection::update_watch() {
   const bool write = channel_.wants_write();
   if (write == watching_write_) return Nothing{};
   watching_write_ = write;
-  return context_.reactor().rewatch(channel_.fd(), write ? event_read | event_write : event_read);
+  return context_.reactor().rewatch(channel_.fd(), write ? event_write : event_read);
 }
 
 Status Connection::send(const message::Message& message, int fd) {

@@ -46,7 +46,7 @@ class Trial {
     }));
     EXPECT_EQ(after.descriptors, before.descriptors);
     EXPECT_LE(after.mappings, before.mappings + 2);
-    // The C library keeps something of each of the up to 32 threads that have closed what the peer sent.
+    // The C library keeps something of each of the threads that have closed what the peer sent.
     EXPECT_LE(after.heap, before.heap + 4 * test::heap_noise());
   }
 
