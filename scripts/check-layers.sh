@@ -73,6 +73,6 @@ while read -r file line kind included; do
   elif [[ $kind == '"' && ! -f ${file%/*}/$included && ! -f tools/memif/$included ]] || [[ $included == *..* ]]; then
     complain "$file" "$line" "\"$included\" is neither <memif/...> nor a header of its own"
   fi
-done < <(includes tools examples)
+done < <(includes tools examples python)
 
 ((failures == 0))

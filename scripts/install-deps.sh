@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a group of tasks needs and that are missing; does nothing when all are there.
-#   scripts/install-deps.sh [build] [test] [dpdk] [lint] [bench]      default: build
+#   scripts/install-deps.sh [build] [test] [dpdk] [lint] [bench] [python]      default: build
 set -euo pipefail
 
 declare -A groups=(
@@ -11,6 +11,7 @@ declare -A groups=(
           python3-prometheus-client libbenchmark-dev"
   [dpdk]="dpdk-dev"
   [lint]="clang clang-format clang-tidy libclang-rt-14-dev shellcheck git"
+  [python]="pybind11-dev python3-dev python3-setuptools python3-wheel python3-pip python3-scapy python3-numpy python3-pytest"
   [bench]="python3 valgrind dpdk-dev libbenchmark-dev"
 )
 

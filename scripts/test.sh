@@ -17,9 +17,9 @@ esac
 # runs the tests in which threads meet.
 declare -A selection=([release]="" [asan]="-LE release-only" [tsan]="-L threads")
 # The regression gate is a test of the benchmarks; none of the tests with threads is of the command or of an example.
-declare -A parts=([release]="-DMEMIF_BENCH=ON" [asan]="" [tsan]="-DMEMIF_TOOLS=OFF -DMEMIF_EXAMPLES=OFF")
+declare -A parts=([release]="-DMEMIF_BENCH=ON -DMEMIF_PYTHON=ON" [asan]="-DMEMIF_PYTHON=ON" [tsan]="-DMEMIF_TOOLS=OFF -DMEMIF_EXAMPLES=OFF")
 
-scripts/install-deps.sh build test
+scripts/install-deps.sh build test python
 if command -v ccache >/dev/null; then
   export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
 fi
