@@ -5,6 +5,10 @@ set(package_of_runtime memifpp-libs)
 set(package_of_dev libmemifpp-dev)
 set(package_of_tools memif-tools)
 set(package_of_doc memifpp-doc)
+set(package_of_python python3-memif)
+if(TARGET memif_python)
+  list(APPEND packages python)
+endif()
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_COMPONENTS_ALL ${packages})
@@ -52,6 +56,18 @@ set(CPACK_DEBIAN_DOC_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_DOC_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_DOC_DESCRIPTION "memif for C++ and C, documentation
 How to use the libraries and the command, and the protocol.")
+
+if(TARGET memif_python)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+  math(EXPR next_python "${Python_VERSION_MINOR} + 1" OUTPUT_FORMAT DECIMAL)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3 (>= 3.${Python_VERSION_MINOR}~), python3 (<< 3.${next_python}~)")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/python/postinst # byte code comes and goes
+      ${CMAKE_CURRENT_LIST_DIR}/python/prerm)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS "python3-scapy (>= 2.5), python3-numpy, python3-pytest")
+  set(CPACK_DEBIAN_PYTHON_DESCRIPTION "memif for Python 3
+Packets through shared memory between processes, VPP and DPDK: interfaces,
+zero-copy bursts, asyncio, sockets for Scapy, fixtures for pytest.")
+endif()
 
 # What Debian wants in each package, and nobody in another installation.
 find_program(GZIP gzip)

@@ -6,7 +6,8 @@ import unittest
 
 from support import BUILD, CC, CXX, Installed, run
 
-NAMES = ("memifpp-libs", "libmemifpp-dev", "memif-tools", "memifpp-doc")
+PYTHON = any((BUILD / "python/memif").glob("_memif.*.so"))
+NAMES = ("memifpp-libs", "libmemifpp-dev", "memif-tools", "memifpp-doc") + ("python3-memif",) * PYTHON
 
 
 def installed():
@@ -21,7 +22,8 @@ class PackagesRelease(Installed):
         packages = sorted((self.scratch / "packages").glob("*.deb"))
         self.assertEqual(sorted(NAMES), sorted(package.name.split("_")[0] for package in packages))
         symbols = (self.scratch / "packages").glob("*.ddeb")
-        self.assertEqual(["memif-tools-dbgsym", "memifpp-libs-dbgsym"], sorted(one.name.split("_")[0] for one in symbols))
+        wanted = ["memif-tools-dbgsym", "memifpp-libs-dbgsym"] + ["python3-memif-dbgsym"] * PYTHON
+        self.assertEqual(wanted, sorted(one.name.split("_")[0] for one in symbols))
         return packages
 
     def installed_kib(self, package):
@@ -49,6 +51,7 @@ class PackagesRelease(Installed):
         run("dpkg", "--purge", *NAMES)
         self.assertEqual(installed(), [])
         self.assertEqual([name for name in files if os.path.exists(name)], [])
+        self.assertFalse(os.path.exists("/usr/lib/python3/dist-packages/memif"))
 
     def link_strangers(self):
         """Programs that were linked elsewhere ask the loader for libmemif.so; and where they find theirs."""
@@ -63,6 +66,8 @@ class PackagesRelease(Installed):
 
     def use(self):
         """Nothing but the names that the packages give: no paths."""
+        if PYTHON:
+            run("/usr/bin/python3", "-c", "import memif\nwith memif.pair() as (a, b): a.tx[0].send([b'x'])", env={"PATH": os.environ["PATH"]})
         self.assertIn("usage", run("memif", "--help").lower())
         self.assertRegex(run("tshark", "-D"), r"(?m)^\d+\. memif \(")
         source = self.scratch / "main.c"
