@@ -100,6 +100,15 @@ struct TxCounts {
 using RxCounters = RxCounts<Counter>;
 using TxCounters = TxCounts<Counter>;
 
+// What a queue has lost: the sum of all counters of that kind.
+template <template <class> class Counts>
+std::uint64_t drops(const Counts<Counter>& counters) noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& counter : Counts<Counter>::table)
+    if (counter.kind == CounterKind::drop) sum += (counters.*counter.value).get();
+  return sum;
+}
+
 // The values of the counters at one moment.
 using RxTotals = RxCounts<std::uint64_t>;
 using TxTotals = TxCounts<std::uint64_t>;

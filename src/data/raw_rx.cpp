@@ -121,12 +121,27 @@ std::uint32_t RawRx::room(std::uint16_t index) const noexcept {
   return buffer_size_ - (offset - buffer_start(offset));
 }
 
-// The verdicts of which packets are dropped, with their counters and their numbers in the probe (docs/probes.md).
 void RawRx::drop(std::uint16_t first, const Chain& chain) noexcept {
-  const int why = chain.verdict == Verdict::bad_descriptor ? 0 : chain.verdict == Verdict::too_many_buffers ? 1 : 2;
-  Counter* const counters[] = {&counters_.dropped_descriptor, &counters_.dropped_long, &counters_.dropped_oversize};
-  counters[why]->add(1);
-  detail::probe_rx_drop(&owner_, index_, chain.parts, why);
+  const auto count = [&](Counter& counter, int why) {
+    counter.add(1);
+    detail::probe_rx_drop(&owner_, index_, chain.parts, why);
+  };
+  switch (chain.verdict) {  // the numbers are those of docs/probes.md
+    case Verdict::bad_descriptor:
+      count(counters_.dropped_descriptor, 0);
+      break;
+    case Verdict::too_many_buffers:
+      count(counters_.dropped_long, 1);
+      break;
+    case Verdict::oversize:
+      count(counters_.dropped_oversize, 2);
+      break;
+    case Verdict::whole:
+    case Verdict::piece:
+    case Verdict::unfinished:
+    case Verdict::no_space:
+      return;  // not dropped
+  }
   dropped_count_ += chain.parts;
   for (; first != chain.end; ++first) {
     const std::uint16_t slot = ring_.slot(first);

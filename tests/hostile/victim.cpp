@@ -137,14 +137,13 @@ void Victim::send() {
 
 std::uint64_t Victim::count(const Expected& expected) const {
   const InterfaceInfo info = interface_->info();
-  const RxCounters& rx = interface_->rx(0).counters();
   switch (expected.outcome) {
     case Outcome::refused:
       return role_ == Role::server ? context_->listener_stats(socket_)->refused : info.refusals;
     case Outcome::lost:
       return info.disconnects;
     case Outcome::dropped_rx:
-      return rx.dropped_descriptor.get() + rx.dropped_long.get() + rx.dropped_oversize.get();
+      return drops(interface_->rx(0).counters());
     case Outcome::dropped_tx:
       return interface_->tx(0).counters().dropped_buffer.get();
     case Outcome::harmless:

@@ -128,10 +128,7 @@ void MemifPort::put(Frames frames) {
 
 std::uint64_t MemifPort::refused() const {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < most_queues_; ++i) {
-    const RxCounters& counters = interface_->rx(i).counters();
-    sum += counters.dropped_descriptor.get() + counters.dropped_long.get() + counters.dropped_oversize.get();
-  }
+  for (std::size_t i = 0; i < most_queues_; ++i) sum += drops(interface_->rx(i).counters());
   return sum;
 }
 

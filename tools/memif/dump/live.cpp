@@ -41,10 +41,7 @@ std::vector<CaptureSource> describe_ports(const std::vector<PortOptions>& ports,
 
 std::uint64_t dropped(const Port& port) {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < port.most_rx_queues(); ++i) {
-    const RxCounters& counters = port.rx(i).counters();
-    sum += counters.dropped_descriptor.get() + counters.dropped_long.get() + counters.dropped_oversize.get();
-  }
+  for (std::size_t i = 0; i < port.most_rx_queues(); ++i) sum += drops(port.rx(i).counters());
   return sum;
 }
 
