@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -126,13 +127,23 @@ inline std::string version_text(std::uint16_t version) {
   return std::to_string(version >> 8) + '.' + std::to_string(version & 0xff);
 }
 
-// One function for each message, so that one that is not thought of does not compile.
+// One function for each message. One that is not thought of does not compile, and take_case() says so.
 template <class... Functions>
 struct Cases : Functions... {
   using Functions::operator()...;
 };
 template <class... Functions>
 Cases(Functions...) -> Cases<Functions...>;
+
+template <class... Functions>
+auto take_case(const Cases<Functions...>& cases, const message::Message& message) {
+  return std::visit(
+      [&]<class One>(const One& one) {
+        static_assert(std::is_invocable_v<const Cases<Functions...>&, const One&>, "a message that has no case here");
+        return cases(one);
+      },
+      message);
+}
 
 // What both sides have in common: the deadline, and how it ends. `Own`: the actions that one of them has alone.
 template <class... Own>

@@ -48,7 +48,7 @@ Client::Actions Client::in(State state, const Message& message, std::size_t fd_c
 Client::Actions Client::on_message(const Message& message, std::size_t fd_count, Clock::time_point) {
   if (done()) return {};
   greeted();
-  return std::visit(
+  return take_case(
       Cases{
           [&](const Hello& hello) { return in(State::hello, hello, fd_count, &Client::on_hello); },
           [&](const Ack& ack) { return in(State::announcing, ack, fd_count, &Client::on_ack); },

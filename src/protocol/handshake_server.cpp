@@ -83,7 +83,7 @@ Server::Actions Server::in(State state, const Message& message, std::size_t fd_c
 
 Server::Actions Server::on_message(const Message& message, std::size_t fd_count, Clock::time_point) {
   if (done()) return {};
-  return std::visit(
+  return take_case(
       Cases{
           [&](const Init& init) { return in(State::init, init, fd_count, &Server::on_init); },
           [&](const AddRegion& region) { return in(State::layout, region, fd_count, &Server::on_add_region); },

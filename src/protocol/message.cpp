@@ -270,6 +270,15 @@ struct Wire<Disconnect> {
   }
 };
 
+template <class... Each>
+constexpr bool have_types_of_their_own(const std::variant<Each...>*) {
+  const std::uint16_t types[] = {Wire<Each>::type...};
+  for (const std::uint16_t& one : types)
+    if (std::find(std::begin(types), &one, one) != &one) return false;
+  return true;
+}
+static_assert(have_types_of_their_own(static_cast<const Message*>(nullptr)), "two messages have one type");
+
 template <class Message>
 using Raw = decltype(Wire<Message>::store(std::declval<const Message&>()));
 

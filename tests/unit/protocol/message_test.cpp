@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <initializer_list>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,12 @@ std::vector<Sample> samples() {
 std::error_code parse_error(std::span<const std::byte> bytes) {
   const Result<Message> result = parse(bytes);
   return result ? std::error_code{} : result.error().code;
+}
+
+TEST(Message, EveryMessageHasASample) {
+  std::set<std::size_t> kinds;
+  for (const Sample& sample : samples()) kinds.insert(sample.message.index());
+  EXPECT_EQ(kinds.size(), std::variant_size_v<Message>);
 }
 
 TEST(Message, EveryMessageIsReadFromItsBytes) {
