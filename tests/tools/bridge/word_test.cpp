@@ -1,8 +1,11 @@
 #include "bridge/word.hpp"
 
 #include <array>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <iterator>
 #include <random>
+#include <sstream>
 #include <string>
 
 #include "common/command.hpp"
@@ -46,6 +49,20 @@ TEST(BridgeWord, Pcap) {
   EXPECT_EQ(pcap.out, "/tmp/b.pcap");
   EXPECT_EQ(pcap.loops, 3u);
   EXPECT_TRUE(pcap.top_speed);
+}
+
+// The help and the shells are told the same list.
+TEST(BridgeWord, IsInTheDocsInEachOfItsForms) {
+  std::ifstream file(DOCS_DIR "/bridge.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}}, help = bridge_word_help();
+  std::istringstream forms(bridge_word_values());
+  int count = 0;
+  for (std::string form; std::getline(forms, form, '|'); ++count) {
+    EXPECT_NE(page.find("\n| `" + form), std::string::npos) << form << " is not in docs/bridge.md";
+    EXPECT_NE(help.find(form), std::string::npos) << form;
+    EXPECT_NO_THROW(parse_bridge_word(form)) << form;
+  }
+  EXPECT_GT(count, 1);  // else this tests nothing
 }
 
 TEST(BridgeWord, RefusesNonsense) {

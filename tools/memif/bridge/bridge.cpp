@@ -259,13 +259,7 @@ void BridgeCommand::report(Time now, bool last) {
 void add_bridge(Command app, Action& action) {
   auto options = std::make_shared<BridgeOptions>();
   Command command = app.add_subcommand("bridge", "join memifs, TAPs, network interfaces and capture files");
-  command
-      .add_option("PORT", options->words,
-                  "memif:PATH[,role=ROLE,id=N,...], tap:NAME[,address=A/N,mtu=N,mac=M,netns=NS,offload=no], "
-                  "xdp:INTERFACE[,queue=N,mode=auto|copy|zero-copy,netns=NS], "
-                  "pcap:in=FILE[,loop=N,pace=recorded|top] or pcap:out=FILE")
-      .type_name("memif:PATH|tap:NAME|xdp:INTERFACE|pcap:in=FILE|pcap:out=FILE")
-      .required();
+  command.add_option("PORT", options->words, bridge_word_help()).type_name(bridge_word_values()).required();
   command.add_option("--age", options->age, "forget an address not seen for so long (with three ports or more)")
       .type_name("DURATION")
       .capture_default_str();

@@ -90,7 +90,8 @@ class BridgePort {
   std::vector<Frame> frames_;
 };
 
-// A port as described. `context` is for memif ports. Throws Failure.
+// A port as described. `context` is for memif ports. Throws Failure. Each kind of port has a source file with its
+// open_port(), and its words in word.cpp.
 std::unique_ptr<BridgePort> open_port(const PortOptions& options, Context& context);
 std::unique_ptr<BridgePort> open_port(const TapOptions& options);
 std::unique_ptr<BridgePort> open_port(const XdpOptions& options);

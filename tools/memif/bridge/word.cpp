@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <fmt/format.h>
+#include <iterator>
 #include <limits>
 
 #include "common/command.hpp"
@@ -145,7 +146,7 @@ PcapOptions parse_pcap(std::string_view text) {
   return options;
 }
 
-PortOptions parse_memif(std::string_view word) {
+BridgeWord parse_memif(std::string_view word) {
   PortOptions options;
   options.wait.reset();
   options.reconnect = true;
@@ -156,21 +157,53 @@ PortOptions parse_memif(std::string_view word) {
   return options;
 }
 
-}  // namespace
+// All kinds of port, each way of writing one a line. Its name is what comes before the colon.
+struct Kind {
+  std::string_view form;                       // the least that must be said
+  std::string_view more;                       // what may follow
+  BridgeWord (*parse)(std::string_view word);  // names the word in what it throws
 
-BridgeWord parse_bridge_word(std::string_view word) {
-  const std::size_t colon = word.find(':');
-  const std::string_view scheme = word.substr(0, colon);
-  const std::string_view rest = colon == std::string_view::npos ? std::string_view() : word.substr(colon + 1);
-  if (scheme == "memif") return parse_memif(word);
+  std::string_view scheme() const { return form.substr(0, form.find(':') + 1); }
+};
+
+// Of a parser that sees what is behind the scheme.
+template <auto parse>
+BridgeWord named(std::string_view word) {
   try {
-    if (scheme == "tap" && colon != word.npos) return parse_tap(rest);
-    if (scheme == "xdp" && colon != word.npos) return parse_xdp(rest);
-    if (scheme == "pcap" && colon != word.npos) return parse_pcap(rest);
+    return parse(word.substr(word.find(':') + 1));
   } catch (const UsageError& error) {
     throw UsageError(fmt::format("{}: {}", word, error.what()));
   }
-  throw UsageError(fmt::format("'{}' is not a port: memif:PATH, tap:NAME, xdp:INTERFACE or pcap:in=FILE", word));
 }
+
+constexpr Kind kinds[] = {
+    {"memif:PATH", "[,role=ROLE,id=N,...]", parse_memif},
+    {"tap:NAME", "[,address=A/N,mtu=N,mac=M,netns=NS,offload=no]", named<parse_tap>},
+    {"xdp:INTERFACE", "[,queue=N,mode=auto|copy|zero-copy,netns=NS]", named<parse_xdp>},
+    {"pcap:in=FILE", "[,loop=N,pace=recorded|top]", named<parse_pcap>},
+    {"pcap:out=FILE", "", named<parse_pcap>},
+};
+
+std::string forms(bool with_more, std::string_view between, std::string_view before_last) {
+  std::string text;
+  for (const Kind& kind : kinds) {
+    if (!text.empty()) text += &kind == std::end(kinds) - 1 ? before_last : between;
+    text += kind.form;
+    if (with_more) text += kind.more;
+  }
+  return text;
+}
+
+}  // namespace
+
+BridgeWord parse_bridge_word(std::string_view word) {
+  for (const Kind& kind : kinds)
+    if (word.starts_with(kind.scheme())) return kind.parse(word);
+  throw UsageError(fmt::format("'{}' is not a port: {}", word, forms(false, ", ", " or ")));
+}
+
+std::string bridge_word_help() { return forms(true, ", ", " or "); }
+
+std::string bridge_word_values() { return forms(false, "|", "|"); }
 
 }  // namespace memif::tool

@@ -42,4 +42,8 @@ using BridgeWord = std::variant<PortOptions, TapOptions, XdpOptions, PcapOptions
 // Throws UsageError, naming the word and what is wrong with it.
 BridgeWord parse_bridge_word(std::string_view word);
 
+// All that can be written: with what may follow, for the help; as the choices of a value, for the shells.
+std::string bridge_word_help();
+std::string bridge_word_values();
+
 }  // namespace memif::tool
