@@ -1,11 +1,13 @@
 """A memif client that does the handshake, and then nothing but what a test wants: docs/protocol.md."""
 
 import os
+import platform
 import socket
 import struct
 
 ACK, HELLO, INIT, ADD_REGION, ADD_RING, CONNECT, CONNECTED = range(1, 8)
-COOKIE, DESCRIPTORS, HEADER, DESCRIPTOR = 0x3E31F20, 64, 128, 16
+COOKIE, DESCRIPTORS, DESCRIPTOR = 0x3E31F20, 64, 16
+HEADER = 2 * (128 if platform.machine() == "aarch64" else 64)  # cache lines
 
 
 class RawClient:

@@ -1,5 +1,5 @@
 // A memif peer that can do anything the wire allows: any bytes, any descriptors, any writes to shared memory. What it
-// does right, it does by the library's own message format; nothing else of the library is in it.
+// does right, it does by the library's own message format and cache line; nothing else of the library is in it.
 #pragma once
 
 #include <chrono>
@@ -12,6 +12,8 @@
 #include <string>
 #include <sys/types.h>
 #include <vector>
+
+#include <memif/detail/wire.hpp>
 
 #include "protocol/message.hpp"
 
@@ -41,8 +43,10 @@ class RawRing {
   volatile std::uint32_t& cookie() const { return field<std::uint32_t>(0); }
   volatile std::uint16_t& flags() const { return field<std::uint16_t>(4); }
   volatile std::uint16_t& head() const { return field<std::uint16_t>(6); }
-  volatile std::uint16_t& tail() const { return field<std::uint16_t>(64); }
-  volatile Slot& slot(std::uint16_t index) const { return field<Slot>(128 + std::size_t{16} * (index % ring_size)); }
+  volatile std::uint16_t& tail() const { return field<std::uint16_t>(wire::cache_line); }
+  volatile Slot& slot(std::uint16_t index) const {
+    return field<Slot>(2 * wire::cache_line + sizeof(Slot) * (index % ring_size));
+  }
 
  private:
   template <class T>

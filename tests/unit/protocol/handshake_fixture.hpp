@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <memif/detail/wire.hpp>
+
 #include "protocol/handshake.hpp"
 
 namespace memif::handshake::test {

@@ -177,7 +177,8 @@ TEST(ServerRefuses, MoreMemoryThanTheInterfaceTakes) {
   expect_refused(wide.on_message(AddRegion{2, UINT64_MAX}, 1, t0), Errc::too_much_memory, "25769803776 bytes");
 }
 
-// Rings. state 2 has region 0 of region_size bytes, state 3 S2M ring 0 at offset 0 with 16 descriptors (384 bytes).
+// Rings. state 2 has region 0 of region_size bytes, state 3 S2M ring 0 at offset 0 with 16 descriptors.
+constexpr auto ring_bytes = static_cast<std::uint32_t>(wire::ring_bytes(4));
 
 void expect_bad_ring(int state, const AddRing& ring, std::string_view part, Errc code = Errc::bad_ring) {
   Server server = server_at(state);
@@ -234,7 +235,7 @@ TEST(ServerRefuses, MisalignedRings) {
 }
 
 TEST(ServerRefuses, RingsThatLeaveTheirRegion) {
-  const std::uint32_t last = region_size - 384;
+  const std::uint32_t last = region_size - ring_bytes;
   Server server = server_at(2);
   EXPECT_EQ(outline(server.on_message(s2m_ring(0, last), 1, t0)), "AttachRing Send(ACK)");
   expect_bad_ring(2, s2m_ring(0, last + 16), "ends at");
@@ -243,9 +244,9 @@ TEST(ServerRefuses, RingsThatLeaveTheirRegion) {
 }
 
 TEST(ServerRefuses, RingsThatOverlap) {
-  for (std::uint32_t offset : {0U, 16U, 368U}) expect_bad_ring(3, m2s_ring(0, offset), "overlaps");
+  for (std::uint32_t offset : {0U, 16U, ring_bytes - 16}) expect_bad_ring(3, m2s_ring(0, offset), "overlaps");
   Server server = server_at(3);
-  EXPECT_EQ(outline(server.on_message(m2s_ring(0, 384), 1, t0)), "AttachRing Send(ACK)");
+  EXPECT_EQ(outline(server.on_message(m2s_ring(0, ring_bytes), 1, t0)), "AttachRing Send(ACK)");
   server.on_message(AddRegion{1, region_size}, 1, t0);
   AddRing elsewhere = m2s_ring(1, 0);
   elsewhere.region = 1;

@@ -71,7 +71,7 @@ class Joined {
     const auto add = [&](bool s2m, std::uint16_t count) {
       for (std::uint16_t i = 0; i < count; ++i) {
         all.push_back({s2m, i, 0, offset, allocate->log2_ring_size});
-        offset += 128 + (16U << allocate->log2_ring_size);
+        offset += static_cast<std::uint32_t>(wire::ring_bytes(allocate->log2_ring_size));
       }
     };
     add(true, allocate->s2m_rings);
@@ -137,7 +137,7 @@ TEST(Handshake, RegionsAndRingsArriveAsTheyWereAllocated) {
   ASSERT_EQ(pair.mapped.size(), 2U);
   EXPECT_EQ(pair.mapped[1].index, 1);
   EXPECT_EQ(pair.mapped[1].size, 4 * region_size);
-  const std::uint32_t ring = 128 + 16 * 1024;
+  constexpr auto ring = static_cast<std::uint32_t>(wire::ring_bytes(10));
   const std::vector<RingSpec> rings = {{true, 0, 0, 0, 10}, {true, 1, 0, ring, 10}, {false, 0, 0, 2 * ring, 10}};
   EXPECT_EQ(pair.attached, rings);
   const std::vector<FdRef> fds = {
