@@ -44,6 +44,15 @@ folder() {
   if [[ $1 == '<' ]]; then echo "${layer_of[${name%.hpp}]:-unknown}"; else echo "${2%%/*}"; fi
 }
 
+# Each folder has its layer.
+has_layer() {
+  local path=$1 words
+  words=" ${*:2} "
+  [[ ${words//\// } == *" ${path##*/} "* ]] || complain "$path" 1 "the folder has no layer in scripts/check-layers.sh"
+}
+for path in src/*/; do has_layer "${path%/}" "${library[@]}"; done
+for path in tools/memif/*/; do has_layer "${path%/}" "${command[@]}"; done
+
 while read -r file line kind included; do
   from=${file#src/} from=${from%%/*}
   [[ $file == include/* ]] && from=$(folder '<' "${file#include/}")
