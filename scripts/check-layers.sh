@@ -13,7 +13,7 @@ declare -A layer_of=(
   [detail/this_thread]=base [detail/uncancelled]=base [detail/probes]=base [detail/variant]=base
   [detail/wire]=memory [detail/asymmetric_fence]=memory [detail/descriptor]=memory [detail/ring]=memory
   [observe]=observe
-  [packet]=data [rx_queue]=data [tx_queue]=data [raw]=data [detail/queue]=data
+  [packet]=data [rx_queue]=data [tx_queue]=data [raw]=data [detail/queue]=data [detail/bell]=data
   [detail/raw_rx]=data [detail/rx_chains]=data [detail/raw_tx]=data [detail/tx_chains]=data
   [context]=control [memif]=control
 )

@@ -16,7 +16,7 @@ namespace memif {
 
 // The receiving side of one ring: Interface::rx(). Any thread may use a queue, but only one at a time; no control
 // thread is needed meanwhile. set_mode(), mode(), event_fd() and counters() are for any thread at any time. Nothing
-// here throws.
+// here throws, but event_fd() may.
 //
 // While the link is down a queue yields nothing. It picks up a new link by itself, at its next call.
 class MEMIF_VARIANT RxQueue {
@@ -34,15 +34,16 @@ class MEMIF_VARIANT RxQueue {
   // queue's mode says how it waits. True if receive() has something to return.
   bool wait(std::chrono::nanoseconds timeout) noexcept { return raw_.wait(timeout); }
 
-  // For a loop of the application's own around event_fd(). arm() asks the peer for an interrupt and returns true if it
-  // is then safe to sleep; false if packets are waiting, and nothing was armed. Call disarm() when the descriptor has
-  // become readable.
+  // A descriptor for a loop of the application's own, to be waited for and nothing else. It is readable when packets
+  // have come after an arm(), and when a link has come or gone, until disarm(): call that, receive() until there is
+  // nothing, and arm(), until this returns true. One for all links, valid as long as the queue; never -1. The first
+  // call throws an Exception if the process can open no more descriptors: it takes two.
+  int event_fd();
+
+  // arm() asks the peer for an interrupt and returns true if it is then safe to sleep on event_fd(); false if packets
+  // are waiting, and nothing was armed. disarm() asks for none, and makes event_fd() unreadable.
   bool arm() noexcept { return raw_.arm(); }
   void disarm() noexcept { raw_.disarm(); }
-
-  // The eventfd of the present link that the peer signals; -1 while there is none. It stays memifpp's. It becomes
-  // readable for packets, but not when the link ends: on_disconnected tells that.
-  int event_fd() const noexcept { return raw_.event_fd(); }
 
   // Whether the queue has a link. Picks up a new one if there is one.
   bool up() noexcept { return raw_.renew(); }

@@ -1,7 +1,11 @@
+#include <array>
+#include <poll.h>
+
 #include <memif/detail/queue.hpp>
 #include <memif/detail/uncancelled.hpp>
 
 #include "data/queues.hpp"
+#include "data/waiting.hpp"
 #include "memory/interrupt.hpp"
 
 namespace memif {
@@ -43,6 +47,23 @@ bool Queue::adopt_link() noexcept {
   if (link_ != nullptr) link_->prepare_thread();
   ++epoch_;
   return true;
+}
+
+bool Queue::may_sleep() noexcept {
+  owner_.make_bell(*this);
+  return !link_changed();
+}
+
+bool Queue::sleep_on(int fd, std::chrono::nanoseconds timeout) noexcept {
+  // Where there is no descriptor to be had, nobody can wake us.
+  constexpr auto without_bell = std::chrono::milliseconds(10);
+  std::array<pollfd, 2> fds{
+      {{.fd = fd, .events = POLLIN, .revents = 0}, {.fd = bell_.fd(), .events = POLLIN, .revents = 0}}};
+  if (fds[1].fd < 0) timeout = shorter(timeout, without_bell);
+  const timespec limit = to_timespec(timeout);
+  ::ppoll(fds.data(), fds.size(), timeout < std::chrono::nanoseconds::zero() ? nullptr : &limit, nullptr);
+  if (bell_.rang()) bell_.hear();
+  return fds[0].revents != 0;
 }
 
 void Queue::drop_former_link() noexcept {

@@ -1,7 +1,6 @@
 // The queues of an interface: where its control side and its queues' threads meet.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -55,21 +54,19 @@ class Queues final : public FaultObserver {
   // The present link's memory is not what it was: every queue is to look, and the control thread. Signal handlers.
   void memory_vanished() noexcept override;
 
-  // Queue threads: sleeps until the link of `queue` has changed, or the time is over.
-  void wait_for_change(const Queue& queue, std::chrono::nanoseconds timeout) noexcept;
-  // Queue threads, around a sleep on the queue's interrupt, which only then is what wakes them. False: there is
-  // a change to look at instead.
-  bool fall_asleep(RawRx& queue) noexcept;
-  void wake_up(RawRx& queue) noexcept;
+  // Queue threads: changes that are not seen by then ring the queue's bell, if there is a descriptor for it.
+  void make_bell(Queue& queue) noexcept;
+  // Any thread: RxQueue::event_fd().
+  Result<int> event_fd(RawRx& queue);
   // Any thread: makes one receive queue look at its mode.
   void raise(RawRx& queue) noexcept;
 
  private:
   void raise_locked(Queue& queue) noexcept;
-  void raise_and_wake_locked(RawRx& queue) noexcept;
+  void raise_and_ring_locked(Queue& queue) noexcept;
+  void watch_locked(RawRx& queue, const Link* former) noexcept;
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
   std::shared_ptr<Link> link_;
   const char* report_ = nullptr;
   std::function<void()> alarm_;

@@ -1,42 +1,14 @@
-#include <ctime>
-#include <poll.h>
-
 #include <memif/detail/raw_rx.hpp>
 #include <memif/detail/uncancelled.hpp>
 
 #include "data/queues.hpp"
+#include "data/waiting.hpp"
 #include "memory/interrupt.hpp"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace memif {
-namespace {
 
+using detail::deadline_after, detail::left_until, detail::SteadyTime;
 using std::chrono::nanoseconds;
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-void relax() noexcept {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-// Negative and far-away time-outs are "never".
-std::optional<SteadyTime> deadline_after(nanoseconds timeout) noexcept {
-  if (timeout < nanoseconds::zero() || timeout > std::chrono::hours(24 * 365)) return std::nullopt;
-  return std::chrono::steady_clock::now() + timeout;
-}
-
-nanoseconds left_until(const std::optional<SteadyTime>& deadline) noexcept {
-  if (!deadline) return nanoseconds(-1);
-  return std::max<nanoseconds>(*deadline - std::chrono::steady_clock::now(), nanoseconds::zero());
-}
-
-}  // namespace
 
 RawRx::RawRx(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept
     : Queue(owner, index),
@@ -221,20 +193,10 @@ void RawRx::count_interrupt() noexcept {
 
 void RawRx::sleep(nanoseconds timeout) noexcept {
   if (!arm()) return;
-  if (!up()) {
-    owner_.wait_for_change(*this, timeout);
-    return;
-  }
-  // What wakes a sleeper whose link has changed is the peer's descriptor as well, who may be able to keep that up.
-  constexpr nanoseconds look_after = std::chrono::seconds(1);
-  if (timeout < nanoseconds::zero() || timeout > look_after) timeout = look_after;
-  if (!owner_.fall_asleep(*this)) return;
-  counters_.sleeps.add(1);
-  pollfd descriptor{.fd = event_fd_, .events = POLLIN, .revents = 0};
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
-  const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
-  const bool signalled = ::ppoll(&descriptor, 1, &limit, nullptr) > 0;
-  owner_.wake_up(*this);
+  const bool sleeps = may_sleep();
+  if (sleeps && up()) counters_.sleeps.add(1);
+  const bool signalled = sleeps && sleep_on(event_fd_, timeout);
+  if (!up()) return;
   mask_interrupts();
   if (signalled && drain_interrupt(event_fd_)) count_interrupt();
 }
@@ -255,8 +217,7 @@ bool RawRx::wait(nanoseconds timeout) noexcept {
     if (!up() || how == RxMode::interrupt) {
       sleep(left_until(deadline));
     } else {
-      constexpr int looks_per_clock_read = 32;
-      for (int i = 0; i < looks_per_clock_read && !pending(); ++i) relax();
+      for (int i = 0; i < detail::looks_per_clock_read && !pending(); ++i) detail::relax();
       if (how == RxMode::adaptive && !pending() && waited() >= spin_now_) {
         sleep(left_until(deadline));
         slept = true;

@@ -17,6 +17,7 @@
 #include <memory>
 
 #include <memif/config.hpp>
+#include <memif/detail/bell.hpp>
 #include <memif/detail/ring.hpp>
 #include <memif/detail/this_thread.hpp>
 #include <memif/packet.hpp>
@@ -98,6 +99,12 @@ class MEMIF_VARIANT Queue {
   // Points the queue at its ring of the link that it has, or at none.
   void attach(LinkRing* ring) noexcept;
 
+  // Before a sleep of this queue's thread. False: there is a change to look at instead, or somebody called wake(). From
+  // then on both ring the bell.
+  bool may_sleep() noexcept;
+  // Sleeps until `fd` (-1: none) is readable, the bell rings, or for `timeout` (negative: without end). True: `fd` is.
+  bool sleep_on(int fd, std::chrono::nanoseconds timeout) noexcept;
+
   // A region of the present link, or nothing.
   const RegionView* region(std::uint16_t index) const noexcept {
     return index < region_count_ ? &regions_[index] : nullptr;
@@ -126,6 +133,7 @@ class MEMIF_VARIANT Queue {
   int event_fd_ = -1;
   std::shared_ptr<Link> link_, former_;
   bool keeps_former_ = false;
+  Bell bell_;
   Queues& owner_;
 };
 

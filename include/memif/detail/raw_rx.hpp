@@ -7,6 +7,7 @@
 
 #include <memif/detail/probes.hpp>
 #include <memif/detail/queue.hpp>
+#include <memif/fd.hpp>
 
 namespace memif {
 
@@ -70,15 +71,18 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
     return arm_here();
   }
   void disarm() noexcept {
+    if (bell_.rang()) bell_.hear();  // before the look at what it tells
     if (link_changed()) refresh();
     disarm_here();
   }
+  // The eventfd of the present link's ring, which the peer signals; -1 while there is none. It stays memifpp's, and is
+  // closed with the link. Any thread.
   int event_fd() const noexcept;
   void set_mode(RxMode mode) noexcept;
   RxMode mode() const noexcept { return mode_.load(std::memory_order_relaxed); }
   const RxCounters& counters() const noexcept { return counters_; }
 
-  // Makes event_fd() readable as the peer would, for a loop that has to come back, and asks the peer not to.
+  // Makes that readable as the peer would, for a loop that has to come back, and asks the peer not to.
   void remind() noexcept {
     if (link_changed()) refresh();
     remind_here();
@@ -176,7 +180,6 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
   DescriptorWord posted_{};           // client: what a freshly posted descriptor says
   std::uint64_t* dropped_ = nullptr;  // one bit a slot: taken, but never handed out
   std::size_t dropped_count_ = 0;
-  bool asleep_ = false;                // in wait(), on event_fd_; guarded by the owner's mutex
   bool armed_ = false;                 // since the link or the mode changed
   std::uint32_t waits_awake_ = 0;      // in a row
   bool unfinished_ = false;            // the slots before limit_ are a packet whose end is not published
@@ -185,6 +188,7 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
   std::atomic<RxMode> mode_;
   std::chrono::nanoseconds spin_;      // adaptive: for how long at most, ...
   std::chrono::nanoseconds spin_now_;  // ... and in the next wait
+  Fd events_;                          // RxQueue::event_fd(), once it was asked for; guarded by the owner's mutex
   RxCounters own_counters_;
   RxCounters& counters_;  // its own, or where observers see them
 };

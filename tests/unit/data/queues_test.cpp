@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "memory/interrupt.hpp"
+#include "support/confined.hpp"
 #include "unit/data/links.hpp"
 
 namespace memif::detail {
@@ -43,7 +44,8 @@ TEST_F(QueuesTest, AreThereFromTheStartAndDown) {
   EXPECT_EQ(queues_.rx_rings() + queues_.tx_rings(), 0u);
   EXPECT_FALSE(queues_.rx(0).up());
   EXPECT_FALSE(queues_.tx(0).up());
-  EXPECT_EQ(queues_.rx(0).event_fd(), -1);
+  EXPECT_EQ(queues_.rx(0).raw().event_fd(), -1);
+  EXPECT_GE(queues_.rx(0).event_fd(), 0);
 }
 
 TEST_F(QueuesTest, TakeTheLinkThatIsSetEachAtItsNextCall) {
@@ -53,7 +55,7 @@ TEST_F(QueuesTest, TakeTheLinkThatIsSetEachAtItsNextCall) {
   EXPECT_FALSE(queues_.rx(0).raw().Queue::up()) << "it was not called yet";
   EXPECT_TRUE(queues_.rx(0).up());
   EXPECT_TRUE(queues_.tx(0).up());
-  EXPECT_EQ(queues_.rx(0).event_fd(), link->rx[0].interrupt.get());
+  EXPECT_EQ(queues_.rx(0).raw().event_fd(), link->rx[0].interrupt.get());
   EXPECT_EQ(queues_.tx(0).ring_size(), 8u);
 }
 
@@ -133,43 +135,44 @@ TEST_F(QueuesTest, MemoryThatVanishedBeforeTheLinkWasSetIsFoundThen) {
   EXPECT_FALSE(queues_.rx(0).up());
 }
 
-TEST_F(QueuesTest, OnlyAQueueThatSleepsIsInterruptedForAChange) {
+TEST_F(QueuesTest, AChangeSignalsNothingThatThePeerHas) {
   const auto link = new_link();
-  const int interrupt = link->rx[0].interrupt.get();
-  RawRx& queue = queues_.rx(0).raw();
   queues_.set_link(link);
-  EXPECT_FALSE(queues_.fall_asleep(queue)) << "there is the link to look at";
   ASSERT_TRUE(queues_.rx(0).up());
-  ASSERT_TRUE(queues_.fall_asleep(queue));
-  queues_.wake_up(queue);
-  queues_.raise(queue);
-  EXPECT_FALSE(drain_interrupt(interrupt)) << "a program that watches it would find no packet";
-  ASSERT_TRUE(queues_.rx(0).up());
-  ASSERT_TRUE(queues_.fall_asleep(queue));
+  EXPECT_FALSE(queues_.rx(0).wait(1ns));
+  queues_.raise(queues_.rx(0).raw());
   queues_.set_link(nullptr);
-  EXPECT_TRUE(drain_interrupt(interrupt));
+  EXPECT_FALSE(drain_interrupt(link->rx[0].interrupt.get())) << "a program that watches it would find no packet";
 }
 
-TEST_F(QueuesTest, AWaitForAChangeThatWasThereBeforeEndsAtOnce) {
+// Whoever goes by event_fd() would never hear of packets.
+TEST_F(QueuesTest, ALinkWhoseInterruptCannotBeWatchedIsReported) {
+  static_cast<void>(queues_.rx(0).event_fd());
+  const auto link = new_link();
+  std::thread([&] {
+    test::refuse_calls({SYS_epoll_ctl});
+    queues_.set_link(link);
+  }).join();
+  EXPECT_EQ(alarms_, 1);
+  EXPECT_FALSE(queues_.rx(0).up());
+  EXPECT_EQ(queues_.take_report().value().code, Errc::broken_ring);
   queues_.set_link(new_link());
-  queues_.wait_for_change(queues_.rx(0).raw(), -1ns);
-  ASSERT_TRUE(queues_.rx(0).up());
-  queues_.wait_for_change(queues_.rx(0).raw(), 0ns);
+  EXPECT_FALSE(queues_.take_report());
   EXPECT_TRUE(queues_.rx(0).up());
 }
 
 class QueuesThreads : public QueuesTest {};
 
 TEST_F(QueuesThreads, WhoeverWaitsWithoutALinkIsWokenByOne) {
-  std::atomic<bool> asks{false};
+  std::atomic<bool> done{false};
   std::thread waiting([&] {
-    EXPECT_FALSE(queues_.rx(0).up());
-    asks = true;
-    queues_.wait_for_change(queues_.rx(0).raw(), -1ns);
-    EXPECT_TRUE(queues_.rx(0).up());
+    EXPECT_FALSE(queues_.rx(0).wait(-1ns));
+    done = true;
   });
-  while (!asks) std::this_thread::yield();
-  queues_.set_link(new_link());
+  while (!done) {
+    queues_.set_link(new_link());
+    queues_.set_link(nullptr);
+  }
   waiting.join();
 }
 
