@@ -15,8 +15,8 @@
 namespace memif {
 
 // The receiving side of one ring: Interface::rx(). Any thread may use a queue, but only one at a time; no control
-// thread is needed meanwhile. set_mode(), mode(), event_fd() and counters() are for any thread at any time. Nothing
-// here throws, but event_fd() may.
+// thread is needed meanwhile. wake(), set_mode(), mode(), event_fd() and counters() are for any thread at any time.
+// Nothing here throws, but event_fd() may.
 //
 // While the link is down a queue yields nothing. It picks up a new link by itself, at its next call.
 class MEMIF_VARIANT RxQueue {
@@ -30,9 +30,13 @@ class MEMIF_VARIANT RxQueue {
   // True if receive() would return something, as of the peer's present index.
   bool pending() noexcept { return raw_.pending(); }
 
-  // Waits until receive() has something to return, the link changes, or `timeout` is over (negative: without end). The
-  // queue's mode says how it waits. True if receive() has something to return.
+  // Waits until receive() has something to return, the link changes, somebody calls wake(), or `timeout` is over
+  // (negative: without end). The queue's mode says how it waits. True if receive() has something to return.
   bool wait(std::chrono::nanoseconds timeout) noexcept { return raw_.wait(timeout); }
+
+  // Ends the present wait(), or the next that has nothing to return, once; makes event_fd() readable. From any thread,
+  // at any time, and from signal handlers.
+  void wake() noexcept { raw_.wake(); }
 
   // A descriptor for a loop of the application's own, to be waited for and nothing else. It is readable when packets
   // have come after an arm(), and when a link has come or gone, until disarm(): call that, receive() until there is

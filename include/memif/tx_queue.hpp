@@ -15,7 +15,7 @@
 namespace memif {
 
 // The transmitting side of one ring: Interface::tx(). Any thread may use a queue, but only one at a time; no control
-// thread is needed meanwhile. counters() is for any thread at any time. Nothing here throws.
+// thread is needed meanwhile. wake() and counters() are for any thread at any time. Nothing here throws.
 //
 // Allocating claims nothing: it shows the free buffers that the next send() will use, so buffers that are not sent need
 // not be given back. While the link is down there are none.
@@ -49,6 +49,16 @@ class MEMIF_VARIANT TxQueue {
   // The number of free slots, as of the peer's present index.
   std::size_t room() noexcept { return raw_.room(); }
 
+  // Waits until so many slots are free (more than the ring has: all of them), the link goes, somebody calls wake(), or
+  // `timeout` is over (negative: without end). True if they are free. While the link is down it waits for one, too.
+  // Nobody tells of slots that become free. As InterfaceConfig::rx_mode and `spin` have it for receivers, it looks
+  // again and again, for `spin` in adaptive mode; then in naps of an eighth of the time waited so far, 50 us to 10 ms.
+  bool wait(std::size_t slots, std::chrono::nanoseconds timeout) noexcept { return raw_.wait(slots, timeout); }
+
+  // Ends the present wait(), or the next that has nothing to return, once. From any thread, at any time, and from
+  // signal handlers.
+  void wake() noexcept { raw_.wake(); }
+
   // The number of slots of its ring; 1 while there is no ring.
   std::uint32_t ring_size() const noexcept { return raw_.ring_size(); }
 
@@ -63,7 +73,8 @@ class MEMIF_VARIANT TxQueue {
 
  private:
   friend class detail::Queues;
-  TxQueue(detail::Queues& owner, std::uint16_t index, TxCounters* published) noexcept : raw_(owner, index, published) {}
+  TxQueue(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, TxCounters* published) noexcept
+      : raw_(owner, index, config, published) {}
 
   std::size_t forward_exchanged(RxBurst& burst) noexcept;
   std::size_t forward_copied(RxBurst& burst) noexcept;

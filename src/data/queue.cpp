@@ -49,9 +49,15 @@ bool Queue::adopt_link() noexcept {
   return true;
 }
 
+// Either the bell is found, or may_sleep() finds what is stored before: both sides store, then load, seq_cst.
+void Queue::wake() noexcept {
+  woken_.store(true, std::memory_order_seq_cst);
+  bell_.ring();
+}
+
 bool Queue::may_sleep() noexcept {
   owner_.make_bell(*this);
-  return !link_changed();
+  return !link_changed() && !woken_.load(std::memory_order_seq_cst);
 }
 
 bool Queue::sleep_on(int fd, std::chrono::nanoseconds timeout) noexcept {

@@ -22,7 +22,8 @@ Queues::Queues(const InterfaceConfig& config, std::optional<Publication> publica
     rx_.push_back(
         std::unique_ptr<RxQueue>(new RxQueue(*this, i, config, publication_ ? &publication_->rx(i) : nullptr)));
   for (std::uint16_t i = 0; i < config.tx_queues; ++i)
-    tx_.push_back(std::unique_ptr<TxQueue>(new TxQueue(*this, i, publication_ ? &publication_->tx(i) : nullptr)));
+    tx_.push_back(
+        std::unique_ptr<TxQueue>(new TxQueue(*this, i, config, publication_ ? &publication_->tx(i) : nullptr)));
 }
 
 Queues::~Queues() = default;

@@ -206,7 +206,7 @@ bool RawRx::wait(nanoseconds timeout) noexcept {
     found_awake();
     return true;
   }
-  if (timeout == nanoseconds::zero()) return false;
+  if (timeout == nanoseconds::zero() || take_wake()) return false;
   const std::uint32_t epoch = epoch_;
   const std::optional<SteadyTime> deadline = deadline_after(timeout);
   const SteadyTime start = std::chrono::steady_clock::now();
@@ -223,7 +223,8 @@ bool RawRx::wait(nanoseconds timeout) noexcept {
         slept = true;
       }
     }
-  } while (!pending() && epoch == epoch_ && (!deadline || std::chrono::steady_clock::now() < *deadline));
+  } while (!pending() && epoch == epoch_ && !take_wake() &&
+           (!deadline || std::chrono::steady_clock::now() < *deadline));
   const bool found = pending();
   if (slept)
     adapt(waited(), found);

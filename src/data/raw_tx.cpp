@@ -2,11 +2,19 @@
 #include <memif/detail/uncancelled.hpp>
 
 #include "data/queues.hpp"
+#include "data/waiting.hpp"
 #include "memory/interrupt.hpp"
 
 namespace memif {
-RawTx::RawTx(detail::Queues& owner, std::uint16_t index, TxCounters* published) noexcept
-    : Queue(owner, index), counters_(published != nullptr ? *published : own_counters_) {}
+
+using detail::left_until, detail::SteadyTime;
+using std::chrono::nanoseconds;
+
+RawTx::RawTx(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, TxCounters* published) noexcept
+    : Queue(owner, index),
+      mode_(config.rx_mode),
+      spin_(config.spin),
+      counters_(published != nullptr ? *published : own_counters_) {}
 
 void RawTx::refresh() noexcept {
   const bool loses_part = held() != 0;
@@ -89,6 +97,32 @@ void RawTx::give_back(std::uint16_t end) noexcept {
 std::size_t RawTx::room(std::size_t wanted) noexcept {
   if (link_changed()) refresh();
   return find_free(0, std::min<std::size_t>(wanted, ring_.size()));
+}
+
+bool RawTx::has_room(std::size_t slots) noexcept {
+  slots = std::min<std::size_t>(slots, ring_.size());
+  return room(slots) == slots && up();
+}
+
+// docs/architecture.md, "Waiting".
+bool RawTx::wait(std::size_t slots, nanoseconds timeout) noexcept {
+  if (has_room(slots)) return true;
+  if (timeout == nanoseconds::zero() || take_wake()) return false;
+  const std::uint32_t epoch = epoch_;
+  const SteadyTime start = std::chrono::steady_clock::now();
+  const std::optional<SteadyTime> deadline = detail::deadline_after(timeout);
+  const nanoseconds spin = detail::spin_of(mode_, spin_);
+  do {
+    const nanoseconds waited = std::chrono::steady_clock::now() - start;
+    if (up() && waited < spin) {
+      for (int i = 0; i < detail::looks_per_clock_read && !has_room(slots); ++i) detail::relax();
+    } else if (may_sleep()) {
+      const nanoseconds left = left_until(deadline);
+      sleep_on(-1, up() ? detail::shorter(left, detail::nap_after(waited)) : left);
+    }
+  } while (!has_room(slots) && epoch == epoch_ && !take_wake() &&
+           (!deadline || std::chrono::steady_clock::now() < *deadline));
+  return has_room(slots);
 }
 
 bool RawTx::exchange(RawRx& from, std::uint16_t slot, std::size_t after) noexcept {

@@ -6,6 +6,8 @@
 #include <ctime>
 #include <optional>
 
+#include <memif/config.hpp>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -36,6 +38,19 @@ inline std::chrono::nanoseconds left_until(const std::optional<SteadyTime>& dead
   if (!deadline) return std::chrono::nanoseconds(-1);
   return std::max<std::chrono::nanoseconds>(*deadline - std::chrono::steady_clock::now(),
                                             std::chrono::nanoseconds::zero());
+}
+
+// For how long a wait spins before it sleeps.
+inline std::chrono::nanoseconds spin_of(RxMode mode, std::chrono::nanoseconds adaptive) noexcept {
+  return mode == RxMode::polling    ? std::chrono::nanoseconds::max()
+         : mode == RxMode::adaptive ? adaptive
+                                    : std::chrono::nanoseconds::zero();
+}
+
+// Nobody tells a sender of free slots, so it naps between looks. However long that took, it learns of them after an
+// eighth of the time more, or 10 ms; a peer that has stopped costs it 100 looks a second.
+inline std::chrono::nanoseconds nap_after(std::chrono::nanoseconds waited) noexcept {
+  return std::clamp<std::chrono::nanoseconds>(waited / 8, std::chrono::microseconds(50), std::chrono::milliseconds(10));
 }
 
 inline std::chrono::nanoseconds shorter(std::chrono::nanoseconds timeout, std::chrono::nanoseconds limit) noexcept {

@@ -30,8 +30,8 @@ class Bell {
 
  private:
   std::atomic<int> fd_{-1};
-  // Counted before the descriptor is written to, so whoever finds it readable finds rang() true, however late the ringer
-  // goes on. `heard_` is what was read from it.
+  // Counted before the descriptor is written to, so whoever finds it readable finds rang() true, however late the
+  // ringer goes on. `heard_` is what was read from it.
   std::atomic<std::uint32_t> rings_{0};
   std::uint32_t heard_ = 0;
 };

@@ -73,6 +73,9 @@ class MEMIF_VARIANT Queue {
   // Counts the links that the queue has had: what was handed out of one is no more, once another has been taken.
   std::uint32_t epoch() const noexcept { return epoch_; }
 
+  // As RxQueue and TxQueue have it. Any thread, signal handlers.
+  void wake() noexcept;
+
   // For programs that learn by a later call that a link has gone, and have its buffers until then: when the queue takes
   // another link, the one before stays mapped until it is dropped. Of several, the first.
   void keep_former_link() noexcept { keeps_former_ = true; }
@@ -102,6 +105,10 @@ class MEMIF_VARIANT Queue {
   // Before a sleep of this queue's thread. False: there is a change to look at instead, or somebody called wake(). From
   // then on both ring the bell.
   bool may_sleep() noexcept;
+  // Whether somebody called wake(), once.
+  bool take_wake() noexcept {
+    return woken_.load(std::memory_order_relaxed) && woken_.exchange(false, std::memory_order_relaxed);
+  }
   // Sleeps until `fd` (-1: none) is readable, the bell rings, or for `timeout` (negative: without end). True: `fd` is.
   bool sleep_on(int fd, std::chrono::nanoseconds timeout) noexcept;
 
@@ -134,6 +141,7 @@ class MEMIF_VARIANT Queue {
   std::shared_ptr<Link> link_, former_;
   bool keeps_former_ = false;
   Bell bell_;
+  std::atomic<bool> woken_{false};
   Queues& owner_;
 };
 

@@ -71,7 +71,10 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
     return arm_here();
   }
   void disarm() noexcept {
-    if (bell_.rang()) bell_.hear();  // before the look at what it tells
+    if (bell_.rang()) {  // before the look at what it tells
+      bell_.hear();
+      take_wake();
+    }
     if (link_changed()) refresh();
     disarm_here();
   }

@@ -66,6 +66,9 @@ class MEMIF_VARIANT alignas(128) RawTx : public detail::Queue {
   // Free slots, as of the peer's present index; at most `wanted` are looked for.
   std::size_t room(std::size_t wanted = ~std::size_t{0}) noexcept;
 
+  // As TxQueue has it.
+  bool wait(std::size_t slots, std::chrono::nanoseconds timeout) noexcept;
+
   // Takes the present link, if that has changed; whether there is one.
   bool renew() noexcept {
     if (link_changed()) [[unlikely]]
@@ -92,9 +95,10 @@ class MEMIF_VARIANT alignas(128) RawTx : public detail::Queue {
   friend class TxQueue;
   friend class detail::Queues;
 
-  RawTx(detail::Queues& owner, std::uint16_t index, TxCounters* published) noexcept;
+  RawTx(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, TxCounters* published) noexcept;
 
   void refresh() noexcept;
+  bool has_room(std::size_t slots) noexcept;
   std::size_t find_free(std::size_t after, std::size_t wanted) noexcept;
   [[gnu::noinline]] inline bool look() noexcept;
   void notify() noexcept;
@@ -183,9 +187,11 @@ class MEMIF_VARIANT alignas(128) RawTx : public detail::Queue {
   bool offsets_vary_ = false;       // client: descriptors may point elsewhere than to the start of their slot's buffer
   DescriptorWord alike_{};       // server: the last descriptor that resolve() found good, no flags; its region is view_
   std::size_t alike_ahead_ = 0;  // server: of so many slots from next_ on the descriptors were like that when read
-  std::uint64_t* posted_ = nullptr;  // server: of the others, as each was read and checked, its bound()
-  std::uint16_t part_ = 0;           // buffers that hold() accepted, which lie before next_, ...
-  std::uint64_t part_after_ = 0;     // ... as long as no more packets than these were published
+  std::uint64_t* posted_ = nullptr;      // server: of the others, as each was read and checked, its bound()
+  std::uint16_t part_ = 0;               // buffers that hold() accepted, which lie before next_, ...
+  std::uint64_t part_after_ = 0;         // ... as long as no more packets than these were published
+  const RxMode mode_;                    // how it waits
+  const std::chrono::nanoseconds spin_;  // adaptive: for how long
   TxCounters own_counters_;
   TxCounters& counters_;  // its own, or where observers see them
 };
