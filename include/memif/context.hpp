@@ -20,6 +20,7 @@ namespace memif {
 namespace detail {
 class ContextImpl;
 class InterfaceImpl;
+class WaitSetImpl;
 }  // namespace detail
 
 // One end of a memif. Its context owns it; it lives until Context::remove() or the context's end.
@@ -129,6 +130,7 @@ class Context {
   int fd() const noexcept;
 
  private:
+  friend class detail::WaitSetImpl;
   std::shared_ptr<detail::ContextImpl> impl_;
 };
 

@@ -12,3 +12,4 @@
 #include <memif/stats.hpp>
 #include <memif/tx_queue.hpp>
 #include <memif/version.hpp>
+#include <memif/wait_set.hpp>

@@ -31,7 +31,8 @@ class MEMIF_VARIANT RxQueue {
   bool pending() noexcept { return raw_.pending(); }
 
   // Waits until receive() has something to return, the link changes, somebody calls wake(), or `timeout` is over
-  // (negative: without end). The queue's mode says how it waits. True if receive() has something to return.
+  // (negative: without end). The queue's mode says how it waits. True if receive() has something
+  // to return.
   bool wait(std::chrono::nanoseconds timeout) noexcept { return raw_.wait(timeout); }
 
   // Ends the present wait(), or the next that has nothing to return, once; makes event_fd() readable. From any thread,

@@ -17,7 +17,7 @@ namespace memif::detail {
 
 // Owns the queues and names the present link. The control thread sets the link; queues take it at their own pace.
 // Shared by the interface and by threads that outlive it.
-class Queues final : public FaultObserver {
+class Queues final : public FaultObserver, public std::enable_shared_from_this<Queues> {
  public:
   // `alarm` is called on a queue's thread when it finds its peer broken; it must only wake the control thread.
   // With a publication, the queues count where observers see it.

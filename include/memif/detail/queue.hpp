@@ -50,6 +50,7 @@ template <class Step>
 }
 
 class Queues;
+class WaitSetImpl;
 struct Link;
 struct LinkRing;
 
@@ -84,6 +85,7 @@ class MEMIF_VARIANT Queue {
 
  protected:
   friend class Queues;
+  friend class WaitSetImpl;
 
   Queue(Queues& owner, std::uint16_t index) noexcept;
   ~Queue();
@@ -142,6 +144,7 @@ class MEMIF_VARIANT Queue {
   bool keeps_former_ = false;
   Bell bell_;
   std::atomic<bool> woken_{false};
+  const void* set_ = nullptr;  // the wait set that it is in
   Queues& owner_;
 };
 

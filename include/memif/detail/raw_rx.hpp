@@ -105,6 +105,7 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
   friend class RxBurst;
   friend class RawTx;
   friend class detail::Queues;
+  friend class detail::WaitSetImpl;
 
   RawRx(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept;
 

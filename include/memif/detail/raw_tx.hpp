@@ -94,6 +94,7 @@ class MEMIF_VARIANT alignas(128) RawTx : public detail::Queue {
  private:
   friend class TxQueue;
   friend class detail::Queues;
+  friend class detail::WaitSetImpl;
 
   RawTx(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, TxCounters* published) noexcept;
 
