@@ -1,9 +1,7 @@
 #include "common/session.hpp"
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
-#include <poll.h>
 #include <utility>
 
 #include "common/command.hpp"
@@ -21,10 +19,29 @@ timespec until_timeout(Clock::time_point until) {
   return {static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
 }
 
-bool readable(int fd) noexcept {
-  pollfd one{fd, POLLIN, 0};
-  return fd >= 0 && ::poll(&one, 1, 0) > 0;
-}
+constexpr WaitSet::Key control_key = 0, packets_key = 1, other_key = 2;
+
+// A descriptor in a wait set for as long as this lives. What epoll does not take is always readable: a file, /dev/null.
+class Watched {
+ public:
+  Watched(WaitSet& set, int fd) : set_(set), fd_(fd) {
+    if (fd_ < 0 || set_.try_add(fd_, event_read, other_key)) return;
+    always_ready_ = true;
+    fd_ = -1;
+  }
+  ~Watched() {
+    if (fd_ >= 0) set_.remove(fd_);
+  }
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+
+  bool always_ready() const noexcept { return always_ready_; }
+
+ private:
+  WaitSet& set_;
+  int fd_;
+  bool always_ready_ = false;
+};
 
 }  // namespace
 
@@ -61,7 +78,9 @@ std::string describe_reason(const Reason& reason) {
   return reason.from_peer ? "the peer says: " + printable(reason.text) : reason.text;
 }
 
-Session::Session() : context_({.app_name = "memif", .publish = publishing_wanted()}) {}
+Session::Session() : context_({.app_name = "memif", .publish = publishing_wanted()}) {
+  set_.add(context_, control_key);
+}
 
 void Session::begin_wait(Port& port) {
   const auto now = Clock::now();
@@ -78,6 +97,7 @@ Port& Session::add(const PortOptions& options) {
   config.on_connected = [this, p = port.get()](Interface& interface) {
     p->interface_ = &interface;
     p->take_link();
+    for (std::size_t i = 0; i < p->rx_queues(); ++i) set_.add(p->rx(i), packets_key);
     ++changes_;
   };
   config.on_disconnected = [this, p = port.get()](Interface&, const Reason& reason) {
@@ -99,7 +119,8 @@ bool Session::await_link(Port& port) {
   begin_wait(port);
   while (!port.up()) {
     if (stopped()) return false;
-    wait(look_for_link(port));
+    // Not wait(): what the queues of other ports have is for those who are going to use them.
+    context_.poll(std::chrono::ceil<std::chrono::milliseconds>(look_for_link(port) - Clock::now()));
   }
   return true;
 }
@@ -125,69 +146,28 @@ Clock::time_point Session::look_for_link(Port& port) {
   return std::min(port.wait_until_, now + 100ms);
 }
 
-bool Session::pending() noexcept {
-  for (const auto& port : ports_)
-    for (std::size_t i = 0; port->up() && i < port->rx_queues(); ++i)
-      if (port->rx(i).pending()) return true;
-  return false;
-}
-
-void Session::control() {
-  context_.poll(0ms);
-  last_control_ = Clock::now();
-}
-
 bool Session::wait(Clock::time_point until, int fd) {
   const std::uint64_t changes = changes_;
-  auto now = Clock::now();
-  if (now - last_control_ >= control_period) control();
-
-  const InterfaceConfig* config = ports_.empty() ? nullptr : &ports_.front()->config();
-  const bool up = std::any_of(ports_.begin(), ports_.end(), [](const auto& port) { return port->up(); });
-  const RxMode mode = config != nullptr && up ? config->rx_mode : RxMode::interrupt;
-  const auto spin_until = mode == RxMode::adaptive  ? std::min(until, now + config->spin)
-                          : mode == RxMode::polling ? until
-                                                    : now;
+  const Watched watched(set_, fd);
+  if (watched.always_ready()) until = Clock::now();
   while (!stopped() && changes == changes_) {
-    if (pending()) return true;
-    if (readable(fd)) return false;
-    now = Clock::now();
-    if (now >= until) return false;
-    if (now >= spin_until) {
-      sleep(until, fd);
-      control();
-      return changes == changes_ && pending();
+    std::chrono::nanoseconds left = -1ns;
+    if (until != Clock::time_point::max()) left = std::max<std::chrono::nanoseconds>(until - Clock::now(), 0ns);
+    bool control = false, packets = false, other = false;
+    for (const WaitSet::Key ready : set_.wait(left)) {
+      control |= ready == control_key;
+      packets |= ready == packets_key;
+      other |= ready == other_key;
     }
-    if (now - last_control_ >= control_period) control();
+    if (control) context_.poll(0ms);
+    if (packets) return changes == changes_;
+    if (other || left == 0ns) return false;
   }
   return false;
-}
-
-// Blocks in one system call on the context and on every ring. The descriptors are collected anew each time, since
-// each link brings its own.
-void Session::sleep(Clock::time_point until, int fd) {
-  std::vector<pollfd> fds{{context_.fd(), POLLIN, 0}, {fd, POLLIN, 0}};
-  std::vector<RxQueue*> armed;
-  bool idle = true;
-  for (const auto& port : ports_) {
-    for (std::size_t i = 0; idle && port->up() && i < port->rx_queues(); ++i) {
-      RxQueue& queue = port->rx(i);
-      idle = queue.arm();
-      if (!idle) break;
-      armed.push_back(&queue);
-      fds.push_back({queue.event_fd(), POLLIN, 0});
-    }
-  }
-  if (idle) {
-    const timespec timeout = until_timeout(until);
-    const bool forever = until == Clock::time_point::max();
-    ::ppoll(fds.data(), fds.size(), forever ? nullptr : &timeout, nullptr);
-  }
-  for (RxQueue* queue : armed) queue->disarm();
 }
 
 void Session::pause(std::chrono::nanoseconds duration) {
-  control();
+  context_.poll(0ms);
   const timespec nap = until_timeout(Clock::now() + duration);
   ::nanosleep(&nap, nullptr);
 }

@@ -73,7 +73,7 @@ class Session {
   Clock::time_point look_for_link(Port& port);
 
   // Waits until a queue has packets, a link changes, a signal arrives, `fd` is readable (-1: none), or `until`. True if
-  // there are packets. How it waits is the first port's rx mode; sleeping costs nothing.
+  // there are packets. How it waits is its ports' rx mode; sleeping costs nothing.
   bool wait(Clock::time_point until = Clock::time_point::max(), int fd = -1);
 
   // Sleeps for so long whatever comes, for a command that waits for room in a ring, of which nothing tells.
@@ -87,15 +87,12 @@ class Session {
 
  private:
   void begin_wait(Port& port);
-  bool pending() noexcept;
-  void control();
-  void sleep(Clock::time_point until, int fd);
 
   Context context_;
+  WaitSet set_;
   StopSignals signals_{context_};
   std::vector<std::unique_ptr<Port>> ports_;
   std::uint64_t changes_ = 0;  // of links
-  Clock::time_point last_control_{};
 };
 
 // Of a port, handshakes that came to nothing. A server's clients may say why before they say which interface they want.
