@@ -2,7 +2,8 @@
 //
 //   echo SOCKET [client|server]        for example: echo /run/vpp/memif.sock client
 //
-// One thread does everything: it runs the interface's connection and moves the packets. Ends on Ctrl+C.
+// One thread does everything: it runs the interface's connection and moves the packets, and waits for both in one call.
+// Ends on Ctrl+C.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -19,6 +20,13 @@ using namespace std::chrono_literals;
 namespace {
 
 std::atomic<bool> running{true};
+std::atomic<memif::WaitSet*> waiting{nullptr};
+
+// wake() is for any thread and for signal handlers.
+void stop(int) {
+  running = false;
+  if (memif::WaitSet* set = waiting) set->wake();
+}
 
 // Frames begin with the receiver's MAC address, six bytes, and the sender's. The first buffer of a packet has at least
 // the headers, but a peer may send anything: look before you touch.
@@ -47,8 +55,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   const bool server = argc > 2 && std::string_view(argv[2]) == "server";
-  std::signal(SIGINT, [](int) { running = false; });
-  std::signal(SIGTERM, [](int) { running = false; });
 
   try {
     memif::Context context{{.app_name = "echo"}};
@@ -58,20 +64,30 @@ int main(int argc, char** argv) {
     // Both callbacks run inside context.poll().
     config.on_connected = [](memif::Interface& port) {
       const memif::InterfaceInfo info = port.info();
-      std::cout << "connected to " << (info.peer ? info.peer->app_name : "a peer") << '\n';
+      std::cout << "connected to " << (info.peer ? info.peer->app_name : "a peer") << std::endl;
     };
     config.on_disconnected = [](memif::Interface&, const memif::Reason& why) {
-      std::cout << "disconnected: " << why.text << '\n';
+      std::cout << "disconnected: " << why.text << std::endl;
     };
     // A server listens from here on. A client tries to connect, and goes on trying for as long as the interface exists.
     memif::Interface& port = context.add(config);
 
+    constexpr memif::WaitSet::Key connection = 0, packets = 1;
+    memif::WaitSet set;
+    set.add(context, connection);
+    set.add(port.rx(0), packets);
+    waiting = &set;
+    std::signal(SIGINT, stop);
+    std::signal(SIGTERM, stop);
+
     std::size_t echoed = 0;
     while (running) {
-      context.poll(0ms);                                      // connections, timers, callbacks: never blocks here
-      if (port.rx(0).wait(10ms)) echoed += echo_burst(port);  // spins briefly, then sleeps until the peer sends
-      if (!port.connected()) context.poll(100ms);             // nothing to receive: sleep until something happens
+      for (const memif::WaitSet::Key ready : set.wait(-1ns)) {  // spins briefly, then sleeps until something happens
+        if (ready == packets) echoed += echo_burst(port);
+        if (ready == connection) context.poll(0ms);  // connections, timers, callbacks: never blocks here
+      }
     }
+    waiting = nullptr;
     std::cout << echoed << " frames echoed\n";
   } catch (const memif::Exception& error) {
     std::cerr << argv[0] << ": " << error.what() << '\n';

@@ -64,8 +64,9 @@ memif::Fd block_and_watch_signals() {
   return memif::Fd(::signalfd(-1, &signals, SFD_CLOEXEC));
 }
 
-// The ring's eventfd is readable: take what is there. arm() asks for the next interrupt and says whether it is safe to
-// sleep; if a packet slipped in meanwhile it says no, and we take that as well.
+// The queue's descriptor is readable: a link has come or gone, or packets have. Take what is there. arm() asks for the
+// next interrupt and says whether it is safe to sleep; if a packet slipped in meanwhile it says no, and we take that
+// too.
 std::size_t drain(memif::RxQueue& queue) {
   static std::array<memif::Buffer, 64> buffers;
   std::size_t packets = 0;
@@ -87,33 +88,27 @@ int main(int argc, char** argv) {
     Epoll loop;  // outlives the context
     const memif::Fd signals = block_and_watch_signals();
     std::size_t received = 0;
-    memif::Fd ring;  // our own duplicate of the link's eventfd: ours to watch until we say otherwise
 
     memif::Context context{{.app_name = "own-loop", .loop = &loop}};
     memif::InterfaceConfig config;
     config.socket = argv[1];
     if (argc > 2 && std::string_view(argv[2]) == "server") config.role = memif::Role::server;
     config.rx_mode = memif::RxMode::interrupt;
-    config.on_connected = [&](memif::Interface& port) {
-      received += drain(port.rx(0));
-      ring.reset(::dup(port.rx(0).event_fd()));
-      (void)loop.add(ring.get(), memif::event_read);
-      std::cout << "connected" << std::endl;
-    };
-    config.on_disconnected = [&](memif::Interface&, const memif::Reason& why) {
-      loop.remove(ring.get());
-      ring.reset();
+    config.on_connected = [](memif::Interface&) { std::cout << "connected" << std::endl; };
+    config.on_disconnected = [](memif::Interface&, const memif::Reason& why) {
       std::cout << "disconnected: " << why.text << std::endl;
     };
-    memif::Interface& port = context.add(config);
+    memif::RxQueue& rx = context.add(config).rx(0);
+    const int packets = rx.event_fd();  // the same over all links
 
-    if (const auto added = loop.add(signals.get(), memif::event_read); !added) throw memif::Exception(added.error());
+    loop.add(packets, memif::event_read).value();
+    loop.add(signals.get(), memif::event_read).value();
     for (bool running = true; running;) {
       const bool timer = loop.wait([&](int fd) {
         if (fd == signals.get())
           running = false;
-        else if (fd == ring.get())
-          received += drain(port.rx(0));
+        else if (fd == packets)
+          received += drain(rx);
         else
           context.handle(fd);  // one of the library's
       });

@@ -35,9 +35,10 @@ void stop(int) {
 void work(const std::stop_token& stopping, const std::shared_ptr<memif::RxQueue>& rx,
           const std::shared_ptr<memif::TxQueue>& tx) {
   std::array<memif::Buffer, 64> buffers;
+  const std::stop_callback wake(stopping, [&rx] { rx->wake(); });
   while (!stopping.stop_requested()) {
-    // How it waits is the queue's mode. The time-out is only for the stop request.
-    if (!rx->wait(100ms)) continue;
+    // How it waits is the queue's mode.
+    if (!rx->wait(-1ns)) continue;
     memif::RxBurst burst = rx->receive(buffers);
     if (!burst.empty()) tx->forward(burst);
   }

@@ -15,6 +15,7 @@ from pathlib import Path
 
 MEMIF = os.environ.get("MEMIF_BIN", "memif")
 HELPERS = Path(os.environ.get("MEMIF_BIN_DIR", "."))
+EXAMPLES = Path(os.environ.get("MEMIF_EXAMPLES_DIR", "."))  # the programs of examples/cpp
 DOCUMENTS = Path(__file__).resolve().parents[2] / "docs"
 PATIENCE = 20  # seconds that anything may take before a test gives up on it
 
