@@ -1,5 +1,7 @@
 // Packets from the peer: described, answered, sent back and rewritten. Checked values hold what they promise, answers
 // fit, and rewritten packets have checksums as right or as wrong as before. What a bridge joins comes apart again.
+#include "perf/packet.hpp"
+
 #include <algorithm>
 #include <vector>
 
@@ -7,7 +9,8 @@
 #include "capture/describe.hpp"
 #include "input.hpp"
 #include "net/reassembly.hpp"
-#include "ping/responder.hpp"
+#include "net/responder.hpp"
+#include "perf/neighbor.hpp"
 #include "replay/rewrite.hpp"
 
 namespace {
@@ -15,6 +18,23 @@ namespace {
 using namespace memif;
 using namespace memif::tool;
 using fuzz::require;
+
+// What memif perf looks at, and answers, of packets that are not its own.
+void check_perf(View head, std::size_t total, Mode mode) {
+  if (const auto at = find_mark(head, mode)) require(*at >= 28, "a mark lies behind headers");
+  const auto hosts = [](const char* addresses) {
+    return PerfHosts{parse_mac_range("02:00:00:00:00:01"), parse_address_range(addresses), parse_port_range("9")};
+  };
+  static const PerfNeighbor neighbors[] = {{Mode::ethernet, hosts("10.0.0.0/24"), {}},
+                                           {Mode::ethernet, hosts("fd00::/120"), {}},
+                                           {Mode::ethernet, hosts("10.0.0.0/24"), {100, 7}}};
+  for (const PerfNeighbor& neighbor : neighbors) {
+    const auto answer = neighbor.answer(head, total);
+    require(!answer || (mode == Mode::ip || answer->size() >= ethernet_header), "an answer is a frame");
+    neighbor.answer_of(head, parse_address("10.0.0.1"));
+    neighbor.answer_of(head, parse_address("fd00::1"));
+  }
+}
 
 bool within(View inner, View outer) {
   return inner.empty() || (inner.data() >= outer.data() && inner.data() + inner.size() <= outer.data() + outer.size());
@@ -149,6 +169,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const View head = packet.first(std::min(packet.size(), head_size));
   if (const auto answer = responders[mode == Mode::ip].answer(head, total)) check_answer(*answer, total);
   check_answer(reflect(head, total, mode, shape % 16 < 8 ? Reflect::macs : Reflect::addresses), total);
+  check_perf(head, total, mode);
   check_fragment(packet);
   check_reassembly(packet);
   check_rewriting(packet);

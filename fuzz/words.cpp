@@ -8,6 +8,8 @@
 #include "common/port_options.hpp"
 #include "common/units.hpp"
 #include "input.hpp"
+#include "perf/packet.hpp"
+#include "perf/range.hpp"
 #include "replay/rewrite.hpp"
 
 namespace {
@@ -56,13 +58,25 @@ void check_address(std::string_view text) {
   require(again && *again == *address, "an address that is written reads the same");
 }
 
+void check_range(const FieldRange& range) {
+  require(range.count != 0, "a range is not empty");
+  const std::uint64_t last = range.count - 1;
+  if (range.size != 4 && range.size != 16) return;
+  for (const std::uint64_t index : {std::uint64_t{0}, last / 2, last}) {
+    require(addresses(range).contains(address_at(range, index)), "an address of a range lies in it");
+    require(index_of(address_at(range, index), range) == index, "an address of a range has its number");
+  }
+}
+
+void check_sizes(const std::vector<std::size_t>& sizes) { require(!sizes.empty(), "a mix has sizes"); }
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
   const std::uint8_t kind = input.byte();
   const std::string text(reinterpret_cast<const char*>(input.rest().data()), input.rest().size());
-  switch (kind % 8) {
+  switch (kind % 9) {
     case 0:
     case 1:
       // Not what that key does: it reads the file.
@@ -90,6 +104,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const AddressMap map = parse_address_map(text);
         require(map.from.length <= (map.to.v6() ? 128u : 32u), "a prefix is no longer than its address");
       });
+      break;
+    case 8:
+      attempt([&] { check_range(parse_address_range(text)); });
+      attempt([&] { check_range(parse_mac_range(text)); });
+      attempt([&] { check_range(parse_port_range(text)); });
+      if (text.size() < 40) attempt([&] { check_sizes(parse_size_mix(text)); });  // many weights take long
       break;
     default:
       check_address(text);

@@ -1,20 +1,21 @@
 """memif perf against DPDK's testpmd, as the sink, the source and the reflector, in both roles."""
 
+import json
 import unittest
 
 from support import E2ETest
 
-TIME = ("--time", "1s", "--wait", "20s", "--json")
+WAIT = ("--wait", "20s", "--json")
 
 
 class TestpmdPerf(E2ETest):
-    def perf(self, mode, role, *arguments, testpmd=()):
+    def perf(self, mode, role, *arguments, time="1s", testpmd=()):
         """The report of memif perf in `role`, with testpmd at the other end."""
         if role == "client":
             peer = self.dpdk(mode, "server", *testpmd)
-            process = self.memif("perf", *TIME, *arguments, role=role)
+            process = self.memif("perf", *WAIT, "--time", time, *arguments, role=role)
         else:
-            process = self.listening(self.memif("perf", *TIME, *arguments, role=role))
+            process = self.listening(self.memif("perf", *WAIT, "--time", time, *arguments, role=role))
             peer = self.dpdk(mode, "client", *testpmd)
         report = self.report(process, timeout=60)
         peer.kill()
@@ -45,6 +46,18 @@ class TestpmdPerf(E2ETest):
                 self.assertLessEqual(report["received"], report["sent"])
                 self.assertEqual(report["foreign"], 0)
                 self.assertEqual(report["latency"]["kind"], "round_trip")
+
+    def test_a_search_finds_what_it_forwards(self):
+        for mode in ("io", "macfwd"):
+            with self.subTest(mode):
+                words = ("--pdr", "20%", "--resolution", "20%", "--sizes", "64,512", "--tries", "2")
+                report = self.perf(mode, "client", *words, time="200ms")
+                found = [(search["size"], search["goal"]) for search in report["searches"]]
+                self.assertEqual(found, [("64", "pdr"), ("512", "pdr")])
+                for search in report["searches"]:
+                    self.assertIsNotNone(search["best"], json.dumps(search))
+                    self.assertLessEqual(search["best"]["loss_percent"], search["max_loss_percent"])
+                    self.assertGreater(search["best"]["received_pps"], 10000)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ class Perf(E2ETest):
         rates = r"[\d.]+ [kMG]?pps, [\d.]+ [kMG]?bit/s"
         process = self.start(MEMIF, "perf", "--port", words[0], "--port", words[1], "--time", "300ms", "-i", "100ms")
         self.assert_exit(process, 0)
-        self.assertRegex(process.stdout, rf"s   sent {rates}   received {rates}\n")
+        self.assertRegex(process.stdout, rf"s   sent {rates}   received {rates}   p50 [\d.]+ p99 [\d.]+ us\n")
         self.assertRegex(process.stdout, rf"sent      \d+ packets: {rates}\n")
         process = self.both("--rate", "1Mbit/s", "--min-rate", "1Gbit/s")
         self.assert_exit(process, 4)

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <numeric>
 
-#include "ping/responder.hpp"
+#include "net/responder.hpp"
 
 namespace memif::tool {
 namespace {

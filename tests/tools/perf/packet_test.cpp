@@ -7,40 +7,40 @@
 namespace memif::tool {
 namespace {
 
-TEST(PerfPacket, IsValidEthernetIpv4Udp) {
-  for (const std::size_t size : {64u, 1500u, 9000u}) {
-    const Bytes packet = perf_packet(Mode::ethernet, size);
-    ASSERT_EQ(packet.size(), size);
-    const auto frame = parse_ethernet(packet);
-    ASSERT_TRUE(frame);
-    const auto ip = parse_ip(frame->payload, size - 14);
-    ASSERT_TRUE(ip);
-    EXPECT_EQ(ip->protocol, protocol::udp);
-    EXPECT_EQ(ip->payload_size, size - 34);
-    EXPECT_EQ(get16(ip->payload, 4), size - 34);
-  }
-}
-
-TEST(PerfPacket, HasNoEthernetInIpMode) {
-  const Bytes packet = perf_packet(Mode::ip, 64);
-  EXPECT_TRUE(parse_ip(packet, 64));
-}
-
-TEST(PerfPacket, RefusesSizesThatCannotHoldTheMarkOrAreTooLong) {
-  EXPECT_THROW(perf_packet(Mode::ethernet, 63), UsageError);
-  EXPECT_THROW(perf_packet(Mode::ethernet, 65550), UsageError);
-  EXPECT_THROW(perf_packet(Mode::ip, 49), UsageError);
-}
-
 TEST(PerfMark, IsReadAsItWasWrittenAndNothingElseIs) {
   std::uint8_t bytes[PerfMark::size] = {};
   PerfMark mark;
   EXPECT_FALSE(mark.read(bytes));
   PerfMark{3, 0x123456789ab, 77}.write(bytes);
   ASSERT_TRUE(mark.read(bytes));
-  EXPECT_EQ(mark.queue, 3);
+  EXPECT_EQ(mark.series, 3);
   EXPECT_EQ(mark.sequence, 0x123456789abu);
   EXPECT_EQ(mark.sent_ns, 77u);
+}
+
+TEST(PerfMark, IsNotSoughtWhereThereIsNoUdp) {
+  Bytes frame(64);
+  EXPECT_FALSE(find_mark(frame, Mode::ethernet));
+  put16(frame, 12, ethertype::ipv4);
+  frame[14] = 0x46;  // with a word of options
+  EXPECT_FALSE(find_mark(frame, Mode::ethernet));
+  frame[23] = protocol::udp;
+  EXPECT_EQ(find_mark(frame, Mode::ethernet), 14 + 24 + 8u);
+  for (std::size_t size = 0; size < 34; ++size) EXPECT_FALSE(find_mark(View(frame).first(size), Mode::ethernet));
+  for (std::size_t at = 12; at + 2 <= frame.size(); at += 4) put16(frame, at, ethertype::vlan);
+  EXPECT_FALSE(find_mark(frame, Mode::ethernet));  // tags and nothing else
+}
+
+TEST(PerfSeries, OfTrialsAndDirectionsDoNotMeet) {
+  const PerfSeries first = PerfSeries::of(0, 0), back = PerfSeries::of(0, 1), next = PerfSeries::of(1, 0);
+  EXPECT_TRUE(first.contains(0) && first.contains(255));
+  EXPECT_FALSE(first.contains(256));
+  EXPECT_TRUE(back.contains(256));
+  EXPECT_TRUE(next.contains(512));
+  EXPECT_FALSE(next.contains(511));
+  EXPECT_TRUE(PerfSeries::of(127, 1).contains(65535));
+  EXPECT_FALSE(PerfSeries::of(127, 1).contains(0));
+  EXPECT_TRUE(PerfSeries{}.contains(0) && PerfSeries{}.contains(65535));
 }
 
 TEST(SizeMix, SpreadsSizesByTheirWeights) {

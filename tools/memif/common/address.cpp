@@ -69,6 +69,13 @@ std::string to_string(const IpAddress& address) {
   return text.data();
 }
 
+bool AddressRange::contains(const IpAddress& address) const noexcept {
+  const auto below = [](const IpAddress& a, const IpAddress& b) {
+    return std::lexicographical_compare(a.bytes().begin(), a.bytes().end(), b.bytes().begin(), b.bytes().end());
+  };
+  return address.v6() == first.v6() && !below(address, first) && !below(last, address);
+}
+
 IpAddress parse_address(std::string_view text) {
   if (const auto address = IpAddress::parse(text)) return *address;
   throw UsageError(fmt::format("'{}' is not an IPv4 or IPv6 address", text));

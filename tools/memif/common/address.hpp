@@ -47,6 +47,15 @@ class IpAddress {
 
 std::string to_string(const IpAddress& address);
 
+// The addresses from one to another of the same family, both included. A single address is one, too.
+struct AddressRange {
+  AddressRange(const IpAddress& one) noexcept : first(one), last(one) {}
+  AddressRange(const IpAddress& from, const IpAddress& to) noexcept : first(from), last(to) {}
+
+  IpAddress first, last;
+  bool contains(const IpAddress& address) const noexcept;
+};
+
 // An address with the length of its network: "192.168.1.1/24". The length may be left out.
 struct Prefix {
   IpAddress address;

@@ -58,4 +58,9 @@ double LatencyStats::percentile(double percent) const noexcept {
   return 0;
 }
 
+LatencySummary LatencyStats::summary() const noexcept {
+  return {count(),           min(), mean(), percentile(50), percentile(90), percentile(99), percentile(99.9),
+          percentile(99.99), max()};
+}
+
 }  // namespace memif::tool

@@ -7,6 +7,12 @@
 
 namespace memif::tool {
 
+// Nanoseconds; all 0 where there are no samples.
+struct LatencySummary {
+  std::uint64_t samples = 0;
+  double min = 0, mean = 0, p50 = 0, p90 = 0, p99 = 0, p99_9 = 0, p99_99 = 0, max = 0;
+};
+
 // Counts durations in buckets whose width grows with the value: percentiles are right to within one part in 64, the
 // least, the greatest, mean and deviation exactly.
 class LatencyStats {
@@ -22,6 +28,7 @@ class LatencyStats {
   double mean() const noexcept { return mean_; }
   double stddev() const noexcept;
   double percentile(double percent) const noexcept;  // 0..100
+  LatencySummary summary() const noexcept;
 
  private:
   static constexpr unsigned sub_bits = 6;

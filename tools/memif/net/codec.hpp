@@ -18,7 +18,7 @@ namespace memif::tool {
 using View = std::span<const std::uint8_t>;
 using Bytes = std::vector<std::uint8_t>;
 
-inline constexpr std::size_t ethernet_header = 14;  // bytes
+inline constexpr std::size_t ethernet_header = 14, vlan_tag = 4;  // bytes
 namespace ethertype {
 inline constexpr std::uint16_t ipv4 = 0x0800, arp = 0x0806, vlan = 0x8100, ipv6 = 0x86dd, qinq = 0x88a8;
 }
@@ -61,6 +61,9 @@ struct Vlan {
   View payload;
 };
 std::optional<Vlan> parse_vlan(View bytes) noexcept;
+
+// The frame without its tags, if they are just these, outermost first.
+std::optional<Bytes> without_vlans(View frame, std::span<const std::uint16_t> ids);
 
 // ARP for IPv4 over Ethernet.
 struct Arp {
@@ -128,6 +131,9 @@ std::optional<Ports> parse_ports(const Ip& ip) noexcept;  // UDP and TCP, first 
 // --- Building: each appends to `out` ---
 
 void append_ethernet(Bytes& out, const Mac& destination, const Mac& source, std::uint16_t type);
+// Into a frame that has no tags yet: a tag each, outermost first; of several all but the last are service tags
+// (802.1ad).
+void insert_vlans(Bytes& frame, std::span<const std::uint16_t> ids);
 void append_arp(Bytes& out, const Arp& arp);
 void append_ip(Bytes& out, const IpAddress& source, const IpAddress& destination, std::uint8_t upper,
                std::uint8_t hop_limit, std::size_t payload_size);

@@ -69,6 +69,15 @@ void append_ethernet(Bytes& out, const Mac& destination, const Mac& source, std:
   append16(out, type);
 }
 
+void insert_vlans(Bytes& frame, std::span<const std::uint16_t> ids) {
+  Bytes tags;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    append16(tags, i + 1 == ids.size() ? ethertype::vlan : ethertype::qinq);
+    append16(tags, ids[i]);
+  }
+  frame.insert(frame.begin() + 12, tags.begin(), tags.end());
+}
+
 void append_arp(Bytes& out, const Arp& arp) {
   append16(out, 1);  // Ethernet
   append16(out, ethertype::ipv4);

@@ -82,6 +82,22 @@ std::optional<Vlan> parse_vlan(View bytes) noexcept {
   return Vlan{static_cast<std::uint16_t>(get16(bytes, 0) & 0x0fffu), get16(bytes, 2), bytes.subspan(4)};
 }
 
+std::optional<Bytes> without_vlans(View frame, std::span<const std::uint16_t> ids) {
+  constexpr std::size_t macs = 12;
+  const auto ethernet = parse_ethernet(frame);
+  if (!ethernet) return std::nullopt;
+  View rest = frame.subspan(macs);  // from a type on
+  for (const std::uint16_t id : ids) {
+    const std::uint16_t type = get16(rest, 0);
+    const auto tag = type == ethertype::vlan || type == ethertype::qinq ? parse_vlan(rest.subspan(2)) : std::nullopt;
+    if (!tag || tag->id != id) return std::nullopt;
+    rest = rest.subspan(vlan_tag);
+  }
+  Bytes bare(frame.begin(), frame.begin() + macs);
+  bare.insert(bare.end(), rest.begin(), rest.end());
+  return bare;
+}
+
 std::optional<Arp> parse_arp(View bytes) noexcept {
   constexpr std::uint32_t ethernet_ipv4 = 0x0001'0800, lengths = 0x0604;
   if (bytes.size() < 28 || get32(bytes, 0) != ethernet_ipv4 || get16(bytes, 4) != lengths) return std::nullopt;

@@ -1,16 +1,12 @@
 #include "perf/packet.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
 
 #include "common/command.hpp"
 #include "common/units.hpp"
 
 namespace memif::tool {
 namespace {
-
-constexpr std::size_t ip_header = 20;
-constexpr std::uint16_t discard_port = 9;  // RFC 863
 
 struct Part {
   std::size_t size;
@@ -24,26 +20,26 @@ Part parse_part(std::string_view word) {
   return {static_cast<std::size_t>(parse_size(word.substr(0, colon))), static_cast<std::int64_t>(weight)};
 }
 
+// Behind the MAC addresses and the tags: where the IP header begins.
+std::optional<std::size_t> find_ip(View head) noexcept {
+  std::size_t at = ethernet_header - 2;  // of a type
+  while (at + 2 <= head.size()) {
+    const std::uint16_t type = get16(head, at);
+    if (type == ethertype::ipv4 || type == ethertype::ipv6) return at + 2;
+    if (type != ethertype::vlan && type != ethertype::qinq) return std::nullopt;
+    at += vlan_tag;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-Bytes perf_packet(Mode mode, std::size_t size) {
-  const std::size_t link = mode == Mode::ethernet ? 14 : 0;
-  const std::size_t least = perf_mark_at(mode) + PerfMark::size;
-  const std::size_t most = link + 0xffff;
-  if (size < least || size > most)
-    throw UsageError(fmt::format("--size: {} is not within {} and {} bytes", size, least, most));
-  Bytes packet;
-  if (link != 0)
-    append_ethernet(packet, parse_mac("02:00:00:00:00:02"), parse_mac("02:00:00:00:00:01"), ethertype::ipv4);
-  // 198.18.0.0/15 is set aside for benchmarks (RFC 2544); a UDP checksum of 0 means none.
-  append_ip(packet, parse_prefix("198.18.0.1/32").address, parse_prefix("198.19.0.1/32").address, protocol::udp, 64,
-            size - link - ip_header);
-  packet.resize(size);
-  const std::size_t udp = link + ip_header;
-  put16(packet, udp, discard_port);
-  put16(packet, udp + 2, discard_port);
-  put16(packet, udp + 4, static_cast<std::uint16_t>(size - udp));
-  return packet;
+std::optional<std::size_t> find_mark(View head, Mode mode) noexcept {
+  const auto ip = mode == Mode::ethernet ? find_ip(head) : std::optional<std::size_t>(0);
+  if (!ip || *ip + ipv4_header > head.size()) return std::nullopt;
+  const bool v6 = head[*ip] >> 4 == 6;
+  if (head[*ip + (v6 ? 6 : 9)] != protocol::udp) return std::nullopt;
+  return *ip + (v6 ? ipv6_header : (head[*ip] & 15u) * 4) + 8;
 }
 
 std::vector<std::size_t> parse_size_mix(std::string_view text) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <numeric>
 #include <sched.h>
 #include <utility>
 
@@ -11,6 +10,23 @@
 namespace memif::tool {
 namespace {
 
+using namespace std::chrono_literals;
+
+constexpr auto longest_answer = 100ms;  // a thread that sleeps looks up five times in that time
+
+bool reflects(PerfRole role) noexcept { return role == PerfRole::reflect || role == PerfRole::partner; }
+
+// Of the two halves of what a thread counts, those that belong to a direction.
+PerfSums part_of(const PerfSums& all, bool sent, bool received) {
+  PerfSums part = received ? all : PerfSums{};
+  part.sent = sent ? all.sent : 0;
+  part.sent_bytes = sent ? all.sent_bytes : 0;
+  part.stalls = sent ? all.stalls : 0;
+  return part;
+}
+
+}  // namespace
+
 void check_cpus(const std::vector<unsigned>& cpus) {
   cpu_set_t allowed;
   if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;  // more CPUs than a set holds
@@ -18,47 +34,41 @@ void check_cpus(const std::vector<unsigned>& cpus) {
     if (!CPU_ISSET(cpu, &allowed)) throw UsageError(fmt::format("--cpus: CPU {} is none that this may run on", cpu));
 }
 
-PerfSums sums_of(const PerfWorker& worker) {
-  const PerfCounts& counts = worker.counts();
-  return {.sent = counts.sent.get(),
-          .sent_bytes = counts.sent_bytes.get(),
-          .received = counts.received.get(),
-          .received_bytes = counts.received_bytes.get(),
-          .arrived = counts.arrived.get(),
-          .foreign = counts.foreign.get(),
-          .out_of_order = counts.out_of_order.get(),
-          .duplicates = counts.duplicates.get()};
-}
-
-}  // namespace
-
-PerfThreads::PerfThreads(Mode mode, PerfLoad load, std::vector<unsigned> cpus)
-    : mode_(mode), load_(std::move(load)), cpus_(std::move(cpus)) {
-  check_cpus(cpus_);
-}
-
 // What is reflected goes back on the queue of its number or, where there are fewer of these, is shared among them: a
 // queue is one thread's.
-void PerfThreads::add(const Port& port, PerfRole role) {
-  const bool reflects = role == PerfRole::reflect || role == PerfRole::partner;
-  const std::size_t receivers = port.rx_queues(), senders = port.tx_queues();
-  for (std::size_t i = 0; i < (reflects ? std::min(receivers, senders) : std::max(receivers, senders)); ++i) {
-    PerfWorker::Job job{.reflect = reflects, .queue = static_cast<std::uint16_t>(i)};
-    if (i < senders && role != PerfRole::receive) job.tx = &port.interface().tx(i);
-    if (role != PerfRole::send)
-      for (std::size_t rx = i; rx < receivers; rx += reflects ? senders : receivers) job.rx.push_back(&port.rx(rx));
-    if (job.tx == nullptr && job.rx.empty()) continue;
-    for (RxQueue* rx : job.rx) rx->up();
-    if (job.tx != nullptr) job.tx->up();
-    if (!cpus_.empty()) job.cpu = cpus_[members_.size() % cpus_.size()];
-    members_.push_back({std::make_unique<PerfWorker>(std::move(job), mode_, load_), role});
+void PerfThreads::add(const PerfPlace& place) {
+  const std::size_t receivers = place.port->rx_queues(), senders = place.port->tx_queues();
+  const std::size_t share = std::max<std::size_t>(senders, 1);
+  const std::size_t queues = reflects(place.role) ? std::min(receivers, senders) : std::max(receivers, senders);
+  PerfPace pace = place.pace;  // of one of those that send
+  pace.rate /= static_cast<double>(share);
+  for (std::size_t i = 0; i < queues; ++i) {
+    pace.limit = place.pace.limit / share + (i < place.pace.limit % share ? 1 : 0);
+    add_worker(place, i, pace);
   }
 }
 
+void PerfThreads::add_worker(const PerfPlace& place, std::size_t queue, const PerfPace& pace) {
+  const std::size_t receivers = place.port->rx_queues(), senders = place.port->tx_queues();
+  TxQueue* const tx = queue < senders ? &place.port->interface().tx(queue) : nullptr;
+  const bool sends = place.role == PerfRole::send || place.role == PerfRole::exchange;
+  PerfWorker::Job job{.reflect = reflects(place.role), .queue = static_cast<std::uint16_t>(queue), .pace = pace};
+  if (place.role != PerfRole::receive) job.tx = tx;
+  if (sends && tx != nullptr) job.traffic = place.traffic;
+  if (place.role != PerfRole::send)
+    for (std::size_t rx = queue; rx < receivers; rx += job.reflect ? senders : receivers)
+      job.rx.push_back(&place.port->rx(rx));
+  if (job.tx == nullptr && job.rx.empty()) return;
+  job.series = static_cast<std::uint16_t>(place.sent_series.first + queue);
+  job.receiver = place.receiver;
+  job.receiver.tx = tx;
+  for (RxQueue* rx : job.rx) rx->up();
+  if (tx != nullptr) tx->up();
+  if (!cpus_.empty()) job.cpu = cpus_[members_.size() % cpus_.size()];
+  members_.push_back({std::make_unique<PerfWorker>(std::move(job)), place.role, place.sends, place.receives, {}});
+}
+
 void PerfThreads::start() {
-  const auto senders =
-      std::count_if(members_.begin(), members_.end(), [](const Member& member) { return member.worker->sends(); });
-  load_.rate /= static_cast<double>(std::max<std::ptrdiff_t>(senders, 1));
   for (const Member& member : members_) threads_.emplace_back([worker = member.worker.get()] { worker->run(); });
 }
 
@@ -77,27 +87,54 @@ void PerfThreads::stop() noexcept {
   threads_.clear();
 }
 
-PerfSums PerfThreads::sums() const {
+PerfSums PerfThreads::sums(unsigned direction) const {
   PerfSums total;
   for (const Member& member : members_)
-    if (member.role != PerfRole::partner) total += sums_of(*member.worker);
+    if (member.role != PerfRole::partner)
+      total += part_of(sums_of(member.worker->counts()), member.sends == direction, member.receives == direction);
   return total;
 }
 
-std::uint64_t PerfThreads::expected() const {
-  std::map<std::uint16_t, std::uint64_t> highest;
-  for (const Member& member : members_)
-    for (const auto& [queue, sequence] : member.worker->sequences())
-      highest[queue] = std::max(highest[queue], sequence.expected());
-  return std::accumulate(highest.begin(), highest.end(), std::uint64_t{0},
-                         [](std::uint64_t sum, const auto& queue) { return sum + queue.second; });
+std::array<PerfArrivals, PerfThreads::directions> PerfThreads::ask() {
+  const auto end = Clock::now() + longest_answer;
+  for (const Member& member : members_) member.worker->ask();
+  const auto asked = [](const Member& member) { return member.worker->asked(); };
+  while (!threads_.empty() && std::any_of(members_.begin(), members_.end(), asked) && Clock::now() < end)
+    std::this_thread::sleep_for(20us);
+  return gather();
 }
 
-void PerfThreads::report(PerfResult& result) const {
-  for (const Member& member : members_) {
-    if (member.role != PerfRole::partner) result.latency.add(member.worker->latency());
-    result.queues.push_back({member.worker->queue(), member.worker->does(), sums_of(*member.worker)});
+// A series may arrive on several queues, each of which has a part of it.
+std::array<PerfArrivals, PerfThreads::directions> PerfThreads::gather() {
+  std::array<PerfArrivals, directions> result;
+  std::map<std::pair<unsigned, std::uint16_t>, std::uint64_t> highest;  // by direction and series
+  for (Member& member : members_) {
+    member.news = member.worker->take_news();
+    if (member.role == PerfRole::partner) continue;
+    PerfArrivals& arrivals = result[member.receives];
+    arrivals.latency.add(member.news.latency);
+    arrivals.arrived += member.news.arrived;
+    for (const auto& [series, expected] : member.news.expected) {
+      std::uint64_t& most = highest[{member.receives, series}];
+      most = std::max(most, expected);
+    }
   }
+  for (const auto& [key, expected] : highest) result[key.first].expected += expected;
+  return result;
+}
+
+std::uint64_t PerfThreads::last_ns() const noexcept {
+  std::uint64_t last = 0;
+  for (const Member& member : members_) last = std::max(last, member.worker->last_ns());
+  return last;
+}
+
+std::vector<PerfQueue> PerfThreads::queues() const {
+  std::vector<PerfQueue> queues;
+  for (const Member& member : members_)
+    queues.push_back(
+        {member.worker->queue(), member.worker->does(), sums_of(member.worker->counts()), member.news.cpu_ns});
+  return queues;
 }
 
 }  // namespace memif::tool

@@ -1,36 +1,27 @@
 // One thread of memif perf: sends on a queue, receives on a queue, or both, or returns what it receives.
 #pragma once
 
-#include <array>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <vector>
 
 #include <memif/memif.hpp>
 
-#include "common/latency.hpp"
-#include "net/codec.hpp"
-#include "perf/packet.hpp"
-#include "perf/sequence.hpp"
+#include "perf/counts.hpp"
+#include "perf/receiver.hpp"
+#include "perf/sender.hpp"
 
 namespace memif::tool {
 
-struct PerfLoad {
-  std::vector<Bytes> packets;  // sent in turn
-  std::size_t burst = 32;      // packets
-  double rate = 0;             // packets a second of one thread; 0: as many as the peer takes
-};
-
-// What a thread has done so far: written by it alone, read by anyone.
-struct PerfCounts {
-  Counter sent, sent_bytes, received, received_bytes;
-  Counter arrived;       // of those received, different packets of memif perf
-  Counter foreign;       // of those received, without a mark of memif perf
-  Counter out_of_order;  // of those received, behind one with a higher number
-  Counter duplicates;    // of those received, come before
+// What a thread tells now and then beside its counts.
+struct PerfNews {
+  LatencyStats latency;                             // since the last news
+  std::map<std::uint16_t, std::uint64_t> expected;  // by series, packets that should have come so far
+  std::uint64_t arrived = 0;                        // of these
+  std::uint64_t cpu_ns = 0;                         // time that the thread has run on a CPU so far
 };
 
 class alignas(128) PerfWorker {
@@ -40,55 +31,60 @@ class alignas(128) PerfWorker {
     std::vector<RxQueue*> rx{};  // in turn
     bool reflect = false;        // sends what it receives, and nothing else
     std::uint16_t queue = 0;
-    std::optional<unsigned> cpu{};  // to run on
+    std::optional<unsigned> cpu{};         // to run on
+    const PerfTraffic* traffic = nullptr;  // what it sends, if it does more than to receive and to reflect
+    PerfPace pace{};
+    std::uint16_t series = 0;  // of what it sends
+    PerfReceiver::Settings receiver{};
   };
 
-  PerfWorker(Job job, Mode mode, const PerfLoad& load);
+  explicit PerfWorker(Job job);
 
   // Until stop(). Sending ends before, with stop_sending(): then the worker waits for the peer to take what is in the
   // ring, and goes on receiving.
   void run();
-  void stop_sending() noexcept { sending_.store(false, std::memory_order_relaxed); }
-  void stop() noexcept { running_.store(false, std::memory_order_relaxed); }
+  void stop_sending() noexcept { orders_.fetch_or(no_sending, std::memory_order_relaxed); }
+  void stop() noexcept { orders_.fetch_or(no_running, std::memory_order_relaxed); }
 
-  // True after stop_sending() when the peer has taken everything.
+  // Asks for news, which come when the thread has moved on.
+  void ask() noexcept { orders_.fetch_add(one_question, std::memory_order_relaxed); }
+  bool asked() const noexcept { return answered_.load(std::memory_order_acquire) != orders_.load() / one_question; }
+  PerfNews take_news();  // since the last call; all of them after run()
+
+  // True after stop_sending(), or when all was sent, if the peer has taken everything.
   bool drained() const noexcept { return drained_.load(std::memory_order_relaxed); }
   const char* does() const noexcept;  // in a word, for reports
-  bool sends() const noexcept { return job_.tx != nullptr && !job_.reflect; }
+  bool sends() const noexcept { return sender_.has_value(); }
+  bool receives() const noexcept { return !job_.rx.empty(); }
+
+  std::uint64_t last_ns() const noexcept { return sender_ ? sender_->last_ns() : 0; }  // after run(): of what it sent
 
   const PerfCounts& counts() const noexcept { return counts_; }
-
-  // For after run().
-  const LatencyStats& latency() const noexcept { return latency_; }
-  const std::map<std::uint16_t, PerfSequence>& sequences() const noexcept { return sequences_; }
   std::uint16_t queue() const noexcept { return job_.queue; }
 
  private:
-  std::size_t due() const;
-  std::size_t send();
-  std::size_t fill(std::size_t wanted, TxBurst& burst);
-  void write_alike(std::span<Buffer> buffers) const noexcept;
-  std::size_t receive(RxQueue& from);
-  bool inspect(const Packet& packet, std::uint64_t now);
+  static constexpr unsigned no_sending = 1, no_running = 2, one_question = 4;  // bits of orders_, and a number
+
+  void obey(unsigned orders);
+  void tell();
+  std::size_t turn();
   std::size_t reflect(RxQueue& from);
   void idle();
 
   const Job job_;
-  const std::size_t mark_at_;
-  const PerfLoad& load_;
-  std::vector<Buffer> out_, in_;
-  std::vector<Bytes> packets_;  // this thread's own copy, with its marks
-  bool one_size_;
-  std::chrono::steady_clock::time_point began_;
-  std::size_t turn_ = 0;        // in packets_
-  std::uint64_t sequence_ = 0;  // of the next packet
-  std::uint64_t bursts_ = 0;
-  unsigned idle_turns_ = 0;
   PerfCounts counts_;
-  LatencyStats latency_;
-  std::map<std::uint16_t, PerfSequence> sequences_;  // by queue of the sender
-  std::map<std::uint16_t, PerfSequence>::iterator sequence_of_ = sequences_.end();
-  std::atomic<bool> sending_{true}, running_{true}, drained_{false};
+  std::optional<PerfSender> sender_;
+  std::optional<PerfReceiver> receiver_;
+  std::vector<Buffer> in_;  // of a reflector
+  bool sending_ = false;
+  unsigned idle_turns_ = 0;
+
+  std::atomic<unsigned> orders_{0};
+  unsigned obeyed_ = 0;
+  std::atomic<bool> drained_{false};
+  std::atomic<unsigned> answered_{0};  // questions
+  std::mutex news_lock_;
+  PerfNews news_;
 };
 
 }  // namespace memif::tool

@@ -6,6 +6,7 @@
 
 #include "common/command.hpp"
 #include "common/output.hpp"
+#include "net/neighbor.hpp"
 
 namespace memif::tool {
 namespace {
@@ -91,18 +92,7 @@ std::chrono::nanoseconds Pinger::ask_period() const noexcept {
 }
 
 // Asks who has the target: ARP, or a neighbour solicitation.
-bool Pinger::ask() {
-  frame_.clear();
-  if (plan_.target.v6()) {
-    const IpAddress group = plan_.target.solicited_node();
-    append_ethernet(frame_, group.multicast_mac(), plan_.mac, ethertype::ipv6);
-    append_neighbor(frame_, plan_.source.address, group, {true, plan_.target, plan_.mac});
-  } else {
-    append_ethernet(frame_, broadcast_mac, plan_.mac, ethertype::arp);
-    append_arp(frame_, {Arp::request, plan_.mac, plan_.source.address, Mac{}, plan_.target});
-  }
-  return transmit(frame_);
-}
+bool Pinger::ask() { return transmit(ask_for(plan_.target, plan_.mac, plan_.source.address)); }
 
 Clock::time_point Pinger::next_send() const noexcept {
   if (stuck_since_ || plan_.interval != 0ns || totals_.sent == 0) return due_;
@@ -216,20 +206,9 @@ bool Pinger::account_reply(View packet, Clock::time_point when) {
 
 // Whether the packet tells the target's MAC address.
 bool Pinger::learn(View packet) {
-  if (port_.config().mode != Mode::ethernet) return false;
-  const auto frame = parse_ethernet(packet);
-  if (!frame) return false;
-  if (frame->type == ethertype::arp) {
-    const auto arp = parse_arp(frame->payload);
-    if (!arp || arp->operation != Arp::reply || arp->sender != plan_.target) return false;
-    found(arp->sender_mac);
-    return true;
-  }
-  const auto ip = frame->type == ethertype::ipv6 ? parse_ip(frame->payload, frame->payload.size()) : std::nullopt;
-  const auto neighbor = ip ? parse_neighbor(*ip) : std::nullopt;
-  if (!neighbor || neighbor->solicitation || neighbor->target != plan_.target) return false;
-  found(neighbor->link_address.value_or(frame->source));
-  return true;
+  const auto mac = port_.config().mode == Mode::ethernet ? answer_of(packet, plan_.target) : std::nullopt;
+  if (mac) found(*mac);
+  return mac.has_value();
 }
 
 void Pinger::found(const Mac& mac) {

@@ -12,7 +12,7 @@
 #include "common/session.hpp"
 #include "net/packets.hpp"
 #include "net/reassembly.hpp"
-#include "ping/responder.hpp"
+#include "net/responder.hpp"
 
 namespace memif::tool {
 

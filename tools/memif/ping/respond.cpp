@@ -14,7 +14,7 @@
 #include "common/session.hpp"
 #include "net/packets.hpp"
 #include "net/reassembly.hpp"
-#include "ping/responder.hpp"
+#include "net/responder.hpp"
 
 namespace memif::tool {
 namespace {
@@ -42,7 +42,7 @@ class RespondCommand {
   int run();
 
  private:
-  static std::vector<IpAddress> addresses(const RespondOptions& options);
+  static std::vector<AddressRange> addresses(const RespondOptions& options);
 
   // Whether the user's count is reached, with `more` on their way.
   bool done(std::uint64_t more = 0) const {
@@ -73,9 +73,9 @@ class RespondCommand {
   Bytes fragment_ = Bytes(max_packet);
 };
 
-std::vector<IpAddress> RespondCommand::addresses(const RespondOptions& options) {
-  std::vector<IpAddress> result;
-  for (const std::string& text : options.addresses) result.push_back(parse_prefix(text).address);
+std::vector<AddressRange> RespondCommand::addresses(const RespondOptions& options) {
+  std::vector<AddressRange> result;
+  for (const std::string& text : options.addresses) result.emplace_back(parse_prefix(text).address);
   if (result.empty() && !options.reflect) throw UsageError("an address is missing, such as 192.168.1.2/24");
   if (!result.empty() && options.reflect) throw UsageError("--reflect needs no address");
   return result;

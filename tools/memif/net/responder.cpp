@@ -1,4 +1,4 @@
-#include "ping/responder.hpp"
+#include "net/responder.hpp"
 
 #include <algorithm>
 
@@ -32,7 +32,8 @@ void swap_ip_addresses(std::span<std::uint8_t> packet, bool v6) {
 }  // namespace
 
 bool Responder::owns(const IpAddress& address) const noexcept {
-  return std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end();
+  return std::any_of(addresses_.begin(), addresses_.end(),
+                     [&address](const AddressRange& range) { return range.contains(address); });
 }
 
 std::optional<Answer> Responder::answer(View head, std::size_t size) const {
@@ -68,8 +69,9 @@ std::optional<Answer> Responder::answer_arp(const Ethernet& frame) const {
   const auto arp = parse_arp(frame.payload);
   if (!arp || arp->operation != Arp::request || !owns(arp->target)) return std::nullopt;
   Bytes reply;
-  append_ethernet(reply, arp->sender_mac, mac_, ethertype::arp);
-  append_arp(reply, {Arp::reply, mac_, arp->target, arp->sender_mac, arp->sender});
+  const Mac own = mac_of_(arp->target);
+  append_ethernet(reply, arp->sender_mac, own, ethertype::arp);
+  append_arp(reply, {Arp::reply, own, arp->target, arp->sender_mac, arp->sender});
   return make_answer(Answer::Kind::arp, reply, reply.size());
 }
 
@@ -81,7 +83,8 @@ std::optional<Answer> Responder::answer_echo(View head, std::size_t size, std::s
   const std::span<std::uint8_t> all(answer.head);
   if (link_header != 0) {
     swap_bytes(all, 0, 6, 6);
-    std::copy(mac_.begin(), mac_.end(), all.begin() + 6);
+    const Mac own = mac_of_(ip.destination);
+    std::copy(own.begin(), own.end(), all.begin() + 6);
   }
   const auto packet = all.subspan(link_header);
   const bool v6 = ip.source.v6();
@@ -108,9 +111,9 @@ std::optional<Answer> Responder::answer_solicitation(const Mac& asker, const Ip&
   const bool probe = ip.source.unspecified();
   const IpAddress to = probe ? IpAddress(std::span<const std::uint8_t, 16>(all_nodes)) : ip.source;
   Bytes reply;
-  if (mode_ == Mode::ethernet)
-    append_ethernet(reply, probe ? to.multicast_mac() : question->link_address.value_or(asker), mac_, ethertype::ipv6);
-  const auto own = mode_ == Mode::ethernet ? std::optional(mac_) : std::nullopt;
+  const auto own = mode_ == Mode::ethernet ? std::optional(mac_of_(question->target)) : std::nullopt;
+  if (own)
+    append_ethernet(reply, probe ? to.multicast_mac() : question->link_address.value_or(asker), *own, ethertype::ipv6);
   append_neighbor(reply, question->target, to, {false, question->target, own});
   return make_answer(Answer::Kind::neighbor, reply, reply.size());
 }

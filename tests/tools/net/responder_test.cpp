@@ -1,4 +1,4 @@
-#include "ping/responder.hpp"
+#include "net/responder.hpp"
 
 #include <gtest/gtest.h>
 

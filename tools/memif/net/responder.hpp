@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -33,8 +34,13 @@ struct Answer {
 
 class Responder {
  public:
-  Responder(Mode mode, const Mac& mac, std::vector<IpAddress> addresses)
-      : mode_(mode), mac_(mac), addresses_(std::move(addresses)) {}
+  using MacOf = std::function<Mac(const IpAddress&)>;  // of one of its addresses
+
+  Responder(Mode mode, MacOf mac_of, std::vector<AddressRange> addresses)
+      : mode_(mode), mac_of_(std::move(mac_of)), addresses_(std::move(addresses)) {}
+  Responder(Mode mode, const Mac& mac, std::vector<AddressRange> addresses)
+      : Responder(
+            mode, [mac](const IpAddress&) { return mac; }, std::move(addresses)) {}
 
   // `head`: a copy of the first bytes of a packet of `size` bytes, all of them if it is not longer than head_size.
   std::optional<Answer> answer(View head, std::size_t size) const;
@@ -50,8 +56,8 @@ class Responder {
   std::optional<Answer> answer_solicitation(const Mac& asker, const Ip& ip) const;
 
   Mode mode_;
-  Mac mac_;
-  std::vector<IpAddress> addresses_;
+  MacOf mac_of_;
+  std::vector<AddressRange> addresses_;
 };
 
 enum class Reflect { macs, addresses };
