@@ -2,6 +2,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "common/output.hpp"
 #include "perf/report.hpp"
 
 namespace memif::tool {
@@ -35,6 +36,17 @@ Json json_interval(const PerfInterval& interval, PerfTest test) {
   entry["lost"] = or_null(interval.lost);
   entry["latency"] = to_json(interval.latency, test);
   return entry;
+}
+
+// From the middle to the longest, closer and closer.
+Json json_distribution(const LatencyStats& latency) {
+  static constexpr double percents[] = {0,  10, 20,   30,   40,   50,    60,    70,    80,     90, 95,
+                                        98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99, 99.999, 100};
+  Json points = Json::array();
+  for (const double percent : percents)
+    if (latency.count() != 0)
+      points.push_back({{"percent", percent}, {"us", std::round(latency.percentile(percent)) / 1000}});
+  return points;
 }
 
 // Totals, loss and latency.
@@ -77,9 +89,26 @@ Json to_json(const LatencySummary& latency, PerfTest test) {
           {"max_us", us(latency.max)}};
 }
 
+Json to_json(const Port& port) {
+  const InterfaceConfig& config = port.config();
+  const InterfaceInfo info = port.interface().info();
+  const auto ring = info.tx.empty() ? RingInfo{} : info.tx.front();
+  const char* mode = config.mode == Mode::ethernet ? "ethernet" : config.mode == Mode::ip ? "ip" : "punt";
+  return {{"socket", printable(config.socket)},
+          {"id", config.id},
+          {"role", config.role == Role::client ? "client" : "server"},
+          {"mode", mode},
+          {"rx_queues", port.rx_queues()},
+          {"tx_queues", port.tx_queues()},
+          {"ring_size", ring.ring_size},
+          {"buffer_size", ring.buffer_size},
+          {"peer", info.peer ? Json(printable(info.peer->app_name)) : Json()}};
+}
+
 Json to_json(const PerfResult& result) {
   Json json{{"schema", "memif-perf/1"}, {"test", name_of(result.test)}, {"seconds", result.seconds}};
   json.update(json_totals(result.all, result.test, result.seconds));
+  json["latency_distribution"] = json_distribution(result.all.latency);
   json["directions"] = Json::array();
   for (const PerfTally& tally : result.directions) {
     Json entry = json_totals(tally, result.test, result.seconds);

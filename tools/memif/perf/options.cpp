@@ -147,8 +147,7 @@ void add_perf_options(Command command, PerfOptions& options) {
   command.add_flag("--receive", options.receive, "only receive");
   command.add_flag("--reflect", options.reflect, "send back what comes; with two ports, the second does");
   command.add_flag("--both", options.both, "with two ports: both send to the other");
-  command
-      .add_option("-t,--time", options.time, "how long to send; a receiver's time begins with the first packet")
+  command.add_option("-t,--time", options.time, "how long to send; a receiver's time begins with the first packet")
       .type_name("DURATION")
       .default_str("10s, a trial of a search 1s");
   add_text(command, "-i,--interval", options.interval, "DURATION", "report so often; 0: only at the end");
@@ -159,20 +158,25 @@ void add_perf_options(Command command, PerfOptions& options) {
   add_text(command, "--min-rate", options.min_rate, "RATE", "exit with 4 below it, such as 1Mpps or 5Gbit/s");
   add_text(command, "--max-loss", options.max_loss, "PERCENT", "exit with 4 if more is lost, in percent");
   command.add_flag("--json", options.json, "print one JSON object");
+  command
+      .add_option(
+          "--report", options.reports,
+          "write the result to this file: a page with plots, the numbers of the plots, or all, as its name ends in "
+          ".html, .csv or .json; may be given several times")
+      .one_value_each()
+      .type_name("FILE");
 }
 
 void check(const PerfOptions& options) {
   using namespace std::chrono_literals;
   if (options.words.size() > 2) throw UsageError("--port: at most two");
-  if (options.receive && !options.one_port())
-    throw UsageError("--receive: with two ports the second receives anyway");
+  if (options.receive && !options.one_port()) throw UsageError("--receive: with two ports the second receives anyway");
   if (options.receive && options.reflect) throw UsageError("--receive and --reflect exclude each other");
   if (options.both && options.one_port()) throw UsageError("--both: it needs two ports");
   if (options.both && options.reflect) throw UsageError("--both and --reflect exclude each other");
   if (options.port.reconnect) throw UsageError("--reconnect: perf measures one link");
   if (parse_time(options) == 0ns) throw UsageError("--time: it must be more than 0");
-  if (options.passive() && parse_duration(options.warm_up) != 0ns)
-    throw UsageError("--warm-up: it is the sender's");
+  if (options.passive() && parse_duration(options.warm_up) != 0ns) throw UsageError("--warm-up: it is the sender's");
   if (options.searches() || !options.sizes.empty()) check_search(options);
 }
 

@@ -23,6 +23,7 @@ struct PerfOptions {
   std::string time, interval = "1s", warm_up = "0", size, rate, min_rate, max_loss;
   std::uint64_t burst = 32;
   std::vector<unsigned> cpus;
+  std::vector<std::string> reports;  // files
   std::string source = "198.18.0.1", destination = "198.19.0.1", source_port = "9", destination_port = "9";
   std::string source_mac = "02:00:00:00:00:01", destination_mac = "02:00:00:00:00:02", vlan, gateway;
   std::string pattern = "mesh";

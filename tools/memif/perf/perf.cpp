@@ -1,21 +1,35 @@
 // memif perf: throughput, loss and latency, between two ports or against a peer that sinks, sends or reflects.
 #include <algorithm>
+#include <array>
+#include <ctime>
 #include <fmt/format.h>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include <memif/memif.hpp>
 
+#include "common/app.hpp"
 #include "common/command.hpp"
 #include "common/output.hpp"
 #include "common/session.hpp"
 #include "common/units.hpp"
+#include "perf/document.hpp"
 #include "perf/gateway.hpp"
+#include "perf/machine.hpp"
 #include "perf/options.hpp"
 #include "perf/trial.hpp"
 
 namespace memif::tool {
 namespace {
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  std::array<char, 32> text{};
+  ::gmtime_r(&now, &parts);
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
 
 class PerfCommand {
  public:
@@ -35,6 +49,7 @@ class PerfCommand {
   int finish(const PerfResult& result, bool lost_link);
   int finish(const ThroughputReport& report, bool whole);
   void tell_links() const;
+  void write(nlohmann::ordered_json report);
 
   const PerfOptions& options_;
   const PerfLimits limits_;
@@ -45,6 +60,9 @@ class PerfCommand {
   PerfBench bench_;
   std::vector<std::unique_ptr<PerfNeighbor>> neighbors_;  // by port
   std::uint64_t trials_ = 0;
+  ReportFiles files_;
+  std::string started_ = utc_now();
+  nlohmann::ordered_json described_ports_ = nlohmann::ordered_json::array();  // while they were up
 };
 
 const PerfOptions& checked(const PerfOptions& options) {
@@ -56,7 +74,8 @@ PerfCommand::PerfCommand(const PerfOptions& options)
     : options_(checked(options)),
       limits_(parse_limits(options)),
       flows_(parse_flows(options)),
-      gateways_(parse_gateways(options)) {
+      gateways_(parse_gateways(options)),
+      files_(options.reports) {
   for (const std::string& size : sizes_of(options, flows_.front())) make_traffic(size);  // all: for their errors
   make_traffic(sizes_of(options, flows_.front()).front());
   parse_rates(options, 1);
@@ -78,6 +97,7 @@ bool PerfCommand::connect() {
   if (!options_.one_port()) bench_.ports.push_back(&session_.add(second_port(options_)));
   for (Port* port : bench_.ports)
     if (!session_.await_link(*port)) return false;
+  for (const Port* port : bench_.ports) described_ports_.push_back(to_json(*port));
   return true;
 }
 
@@ -150,6 +170,7 @@ int PerfCommand::search() {
 
 int PerfCommand::finish(const ThroughputReport& report, bool whole) {
   if (options_.json) print_json(to_json(report));
+  write(to_json(report));
   tell_links();
   if (!whole) return session_.stopped() ? exit_done : exit_failed;
   const auto failures = missed(limits_, report);
@@ -172,6 +193,17 @@ int PerfCommand::measure() {
   return finish(result, trial.lost_link());
 }
 
+// To the files that were asked for, with all that a reader elsewhere wants to know.
+void PerfCommand::write(nlohmann::ordered_json report) {
+  if (options_.reports.empty()) return;
+  report["started"] = started_;
+  report["version"] = version_text();
+  report["command"] = describe_command();
+  report["machine"] = describe_machine();
+  report["ports"] = described_ports_;
+  files_.write(report);
+}
+
 void PerfCommand::tell_links() const {
   for (const Port* port : bench_.ports)
     if (!port->up()) notice(fmt::format("the link on {} is down: {}", port_name(port->config()), port->why_down()));
@@ -179,6 +211,7 @@ void PerfCommand::tell_links() const {
 
 int PerfCommand::finish(const PerfResult& result, bool lost_link) {
   options_.json ? print_json(to_json(result)) : print_text(result);
+  write(to_json(result));
   tell_links();
   if (result.queues.empty()) return lost_link ? exit_failed : exit_done;  // else a signal ended the preparations
   const auto failures = missed(limits_, result);

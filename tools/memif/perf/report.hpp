@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/session.hpp"
 #include "perf/result.hpp"
 
 namespace memif::tool {
@@ -23,6 +24,9 @@ void print_text(const PerfResult& result);
 
 nlohmann::ordered_json to_json(const PerfResult& result);
 nlohmann::ordered_json to_json(const LatencySummary& latency, PerfTest test);  // null, if there are no samples
+
+// A port and its peer: "socket", "id", "role", "mode", "rx_queues", "tx_queues", "ring_size", "buffer_size", "peer".
+nlohmann::ordered_json to_json(const Port& port);
 
 // The limits that were missed, each in words.
 std::vector<std::string> missed(const PerfLimits& limits, const PerfResult& result);
