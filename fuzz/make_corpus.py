@@ -7,6 +7,7 @@ found by the fuzzers and chosen by scripts/fuzz.sh --keep.
 import ipaddress
 import pathlib
 import struct
+import sys
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 MAC, PEER = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
@@ -158,6 +159,11 @@ WORDS = {
     7: ["10.0.0.1", "fd00::1", "::ffff:1.2.3.4", "02:00:00:00:00:01", "1.2.3", "::1::"],
 }
 
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "tests" / "e2e"))
+from packets import PACKETS  # pylint: disable=wrong-import-position
+
+for name, frame in PACKETS:
+    write("decode", name, b"\x80" + frame)
 for name, data in MESSAGES.items():
     write("message", name, data)
 for name, frame in FRAMES.items():

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 library=(base memory protocol observe data control)
-command=(common net capture bridge/dump/manual/observe/perf/ping/replay)
+command=(common net decode capture bridge/dump/manual/observe/perf/ping/replay)
 
 # The public headers are in folders for their users. These are their layers.
 declare -A layer_of=(

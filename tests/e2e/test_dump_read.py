@@ -30,7 +30,7 @@ class DumpReadTest(E2ETest):
         self.assert_exit(dump, 0)
         lines = dump.stdout.splitlines()
         self.assertEqual(len(lines), 10, str(dump))
-        self.assertIn("10.0.0.1:1027 > 10.0.0.2:9 UDP", lines[3])
+        self.assertIn("IP 10.0.0.1.1027 > 10.0.0.2.9: UDP, length 22", lines[3])
 
     def test_what_is_written_again_is_the_same_to_tshark(self):
         copy = self.dir / "out.pcapng"
@@ -95,7 +95,7 @@ class DumpReadTest(E2ETest):
         write_pcap(self.source, [udp_frame(i)[14:] for i in range(3)], link_type=228)  # LINKTYPE_IPV4
         dump = self.dump(self.source, "udp src port 1025")
         self.assert_exit(dump, 0)
-        self.assertIn("IPv4 10.0.0.1:1025 > 10.0.0.2:9 UDP", dump.stdout)
+        self.assertIn("IP 10.0.0.1.1025 > 10.0.0.2.9: UDP", dump.stdout)
 
 
 if __name__ == "__main__":

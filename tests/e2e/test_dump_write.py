@@ -84,7 +84,7 @@ class DumpWriteTest(DumpCase):
         lines = [json.loads(line) for line in dump.stdout.splitlines()]
         self.assertEqual([line["schema"] for line in lines], ["memif-dump-packet/1"] * 2 + ["memif-dump/1"])
         self.assertEqual(bytes.fromhex(lines[1]["bytes"]), udp_frame(1))
-        self.assertIn("10.0.0.1:1025 > 10.0.0.2:9 UDP", lines[1]["description"])
+        self.assertIn("10.0.0.1.1025 > 10.0.0.2.9: UDP", lines[1]["description"])
         self.assertEqual((lines[2]["captured"], lines[2]["ended_by"]), (2, "packets"))
         self.assertEqual(lines[2]["interfaces"][0]["name"], f"{self.socket} id 0")
 

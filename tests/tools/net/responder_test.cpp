@@ -120,7 +120,6 @@ TEST_F(ResponderTest, SurvivesTruncatedAndChangedPackets) {
     for (std::size_t length = 0; length <= good.size(); ++length) {
       const Bytes part(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length));
       answer(responder_, part);
-      describe(part, good.size(), Mode::ethernet);
       reflect(part, part.size(), Mode::ethernet, Reflect::addresses);
     }
     for (std::size_t at = 0; at < good.size(); ++at) {
@@ -128,7 +127,6 @@ TEST_F(ResponderTest, SurvivesTruncatedAndChangedPackets) {
         Bytes changed = good;
         changed[at] = value;
         answer(responder_, changed);
-        describe(changed, changed.size(), Mode::ethernet);
       }
     }
   }
@@ -159,18 +157,6 @@ TEST(Reflect, SwapsAddressesAndPortsWithoutTouchingChecksums) {
   EXPECT_EQ(parsed->hop_limit, 64);
   EXPECT_EQ(parse_ports(*parsed)->source, 0x1234);
   EXPECT_EQ(get16(parsed->payload, 6), 0xabcd);
-}
-
-TEST(Describe, SaysWhatItIs) {
-  Bytes frame;
-  append_ethernet(frame, broadcast_mac, asker, ethertype::arp);
-  append_arp(frame, {Arp::request, asker, ip("192.168.7.1"), Mac{}, ip("192.168.7.2")});
-  EXPECT_EQ(describe(frame, frame.size(), Mode::ethernet),
-            "02:00:00:00:00:0a > ff:ff:ff:ff:ff:ff ARP who has 192.168.7.2? tell 192.168.7.1");
-  Bytes packet;
-  append_echo(packet, ip("fd00::1"), ip("fd00::2"), {true, 1, 2}, Bytes(56));
-  EXPECT_EQ(describe(packet, packet.size(), Mode::ip),
-            "IPv6 fd00::1 > fd00::2 ICMPv6 echo request id 1 seq 2, 56 bytes");
 }
 
 TEST(HexDump, ShowsBytesAndCharacters) {

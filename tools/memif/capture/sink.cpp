@@ -10,6 +10,7 @@
 #include "capture/describe.hpp"
 #include "common/output.hpp"
 #include "common/units.hpp"
+#include "decode/decode.hpp"
 #include "net/packets.hpp"
 
 namespace memif::tool {
@@ -95,7 +96,10 @@ void CaptureSink::take(std::size_t source, CaptureTime time, std::size_t size, s
 }
 
 void CaptureSink::print(std::size_t source, const pcapng::PacketRecord& packet, View bytes) const {
-  const std::string what = describe(bytes, packet.original_size, sources_[source].mode);
+  const Mode mode = sources_[source].mode;
+  const std::string link =
+      options_.link && mode == Mode::ethernet ? decode_link(bytes, packet.original_size) : std::string();
+  const std::string what = link + decode(bytes, packet.original_size, mode);
   if (options_.json) {
     nlohmann::ordered_json line{{"schema", "memif-dump-packet/1"},
                                 {"time_unix_ns", packet.time.time_since_epoch().count()},
@@ -108,7 +112,7 @@ void CaptureSink::print(std::size_t source, const pcapng::PacketRecord& packet, 
     return;
   }
   const std::string from = sources_.size() > 1 ? sources_[source].name + " " : std::string();
-  print_line(fmt::format("{} {}{:>5} {}", describe(packet.time), from, packet.original_size, what));
+  print_line(fmt::format("{} {}{}", describe(packet.time), from, what));
   if (options_.hex) print_line(hex_dump(bytes));
 }
 

@@ -22,6 +22,7 @@ struct CaptureOptions {
   std::string snap_length = "0", file;
   std::vector<std::string> stop_conditions, ring_conditions, filter;
   bool hex = false, quiet = false, json = false;
+  bool link = false;  // show the link header as well
 };
 
 // Something that packets come from, and what became of them.

@@ -90,6 +90,7 @@ void add_capture_options(Command command, CaptureOptions& options) {
                   "may be repeated")
       .type_name("CONDITION")
       .one_value_each();
+  command.add_flag("-e,--link", options.link, "show the link header: MAC addresses, type and length");
   command.add_flag("-x,--hex", options.hex, "show the bytes as well");
   command.add_flag("-q,--quiet", options.quiet, "no line for each packet, no progress");
   command.add_flag("--json", options.json, "print JSON: an object for each packet that is shown, and a summary");
