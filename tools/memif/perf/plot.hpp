@@ -16,8 +16,8 @@ struct Curve {
 struct Plot {
   std::string title, x_label, y_label;
   std::vector<Curve> curves{};
-  bool log_y = false;                      // then values of 0 and less are left out
-  std::vector<std::string> x_names{};      // for x = 0, 1, 2, ...: names in place of numbers
+  bool log_y = false;                  // then values of 0 and less are left out
+  std::vector<std::string> x_names{};  // for x = 0, 1, 2, ...: names in place of numbers
 };
 
 // An <svg> element. Colours and fonts are those of the classes that `plot_style` defines.
