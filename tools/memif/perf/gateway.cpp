@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::chrono::milliseconds ask_period = 200ms, patience = 5s;
+constexpr std::chrono::milliseconds ask_period = 200ms, gateway_patience = 5s;
 constexpr std::size_t most_buffers = 64;
 
 // What has come meanwhile: the answer, or questions of others.
@@ -49,7 +49,7 @@ bool send_one(TxQueue& tx, View packet) {
 
 std::optional<Mac> find_gateway(Session& session, const Port& port, const PerfNeighbor& own, const IpAddress& gateway) {
   const Bytes question = own.ask_for(gateway);
-  const auto end = Clock::now() + patience;
+  const auto end = Clock::now() + gateway_patience;
   for (auto ask = Clock::now(); port.up() && !session.stopped();) {
     const auto now = Clock::now();
     if (now >= end) give_up(port, own, gateway);

@@ -24,10 +24,10 @@ Json json_sums(const PerfSums& sums, double seconds) {
           {"out_of_order", sums.out_of_order},
           {"duplicates", sums.duplicates},
           {"stalls", sums.stalls},
-          {"sent_pps", per_second(sums.sent, seconds)},
-          {"sent_bps", per_second(sums.sent_bytes * 8, seconds)},
-          {"received_pps", per_second(sums.received, seconds)},
-          {"received_bps", per_second(sums.received_bytes * 8, seconds)}};
+          {"sent_pps", per_second_of(sums.sent, seconds)},
+          {"sent_bps", per_second_of(sums.sent_bytes * 8, seconds)},
+          {"received_pps", per_second_of(sums.received, seconds)},
+          {"received_bps", per_second_of(sums.received_bytes * 8, seconds)}};
 }
 
 Json json_interval(const PerfInterval& interval, PerfTest test) {

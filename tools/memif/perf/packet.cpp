@@ -21,7 +21,7 @@ Part parse_part(std::string_view word) {
 }
 
 // Behind the MAC addresses and the tags: where the IP header begins.
-std::optional<std::size_t> find_ip(View head) noexcept {
+std::optional<std::size_t> ip_place(View head) noexcept {
   std::size_t at = ethernet_header - 2;  // of a type
   while (at + 2 <= head.size()) {
     const std::uint16_t type = get16(head, at);
@@ -35,7 +35,7 @@ std::optional<std::size_t> find_ip(View head) noexcept {
 }  // namespace
 
 std::optional<std::size_t> find_mark(View head, Mode mode) noexcept {
-  const auto ip = mode == Mode::ethernet ? find_ip(head) : std::optional<std::size_t>(0);
+  const auto ip = mode == Mode::ethernet ? ip_place(head) : std::optional<std::size_t>(0);
   if (!ip || *ip + ipv4_header > head.size()) return std::nullopt;
   const bool v6 = head[*ip] >> 4 == 6;
   if (head[*ip + (v6 ? 6 : 9)] != protocol::udp) return std::nullopt;

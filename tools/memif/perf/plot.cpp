@@ -7,7 +7,7 @@
 namespace memif::tool {
 namespace {
 
-constexpr double width = 760, height = 300, left = 70, right = 20, top = 40, bottom = 50;
+constexpr double plot_width = 760, plot_height = 300, left = 70, right = 20, top = 40, bottom = 50;
 constexpr double most_ticks = 6;
 
 // A number line: values to places, and round numbers on it.
@@ -89,14 +89,15 @@ Limits limits_of(const std::vector<Curve>& curves, bool log_y) {
 
 std::string frame(const Plot& plot, const Axis& x, const Axis& y) {
   std::string out = "<g class=\"grid\">\n";
-  for (const double value : y.ticks()) out += line_at(left, y.place(value), width - right, y.place(value));
+  for (const double value : y.ticks()) out += line_at(left, y.place(value), plot_width - right, y.place(value));
   out += "</g>\n";
   for (const double value : y.ticks()) out += text_at(left - 8, y.place(value) + 4, "y", number(value));
   if (plot.x_names.empty())
-    for (const double value : x.ticks()) out += text_at(x.place(value), height - bottom + 18, "x", number(value));
+    for (const double value : x.ticks()) out += text_at(x.place(value), plot_height - bottom + 18, "x", number(value));
   for (std::size_t i = 0; i < plot.x_names.size(); ++i)
-    out += text_at(x.place(static_cast<double>(i)), height - bottom + 18, "x", plot.x_names[i]);
-  return out + text_at(left, 16, "title", plot.title) + text_at((left + width - right) / 2, height - 10, "x", plot.x_label) +
+    out += text_at(x.place(static_cast<double>(i)), plot_height - bottom + 18, "x", plot.x_names[i]);
+  return out + text_at(left, 16, "title", plot.title) +
+         text_at((left + plot_width - right) / 2, plot_height - 10, "x", plot.x_label) +
          text_at(left, 32, "unit", plot.y_label);
 }
 
@@ -113,7 +114,7 @@ std::string draw(const Curve& curve, std::size_t number, const Axis& x, const Ax
 
 std::string legend(const std::vector<Curve>& curves) {
   std::string out;
-  double at = width - right;
+  double at = plot_width - right;
   for (std::size_t i = curves.size(); i-- > 0;) {
     at -= 14 + 7 * static_cast<double>(curves[i].name.size());
     out += fmt::format("<g class=\"c{}\">{}</g>", i % 4, line_at(at - 18, 12, at - 4, 12)) +
@@ -138,12 +139,23 @@ std::string escape_html(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -151,13 +163,14 @@ std::string escape_html(std::string_view text) {
 
 std::string svg(const Plot& plot) {
   const std::vector<Curve> curves = drawable(plot);
-  std::string out = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", width, height,
+  std::string out = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", plot_width, plot_height,
                                 escape_html(plot.title));
-  if (curves.empty()) return out + text_at(left, 16, "title", plot.title) + text_at(left, 60, "unit", "nothing") + "</svg>\n";
+  if (curves.empty())
+    return out + text_at(left, 16, "title", plot.title) + text_at(left, 60, "unit", "nothing") + "</svg>\n";
   Limits limits = limits_of(curves, plot.log_y);
   if (!plot.x_names.empty()) limits.x0 = -0.5, limits.x1 = static_cast<double>(plot.x_names.size()) - 0.5;
-  const Axis x(limits.x0, limits.x1, false, left, width - right);
-  const Axis y(limits.y0, limits.y1, plot.log_y, height - bottom, top);
+  const Axis x(limits.x0, limits.x1, false, left, plot_width - right);
+  const Axis y(limits.y0, limits.y1, plot.log_y, plot_height - bottom, top);
   out += frame(plot, x, y);
   for (std::size_t i = 0; i < curves.size(); ++i) out += draw(curves[i], i, x, y);
   return out + legend(curves) + "</svg>\n";

@@ -52,12 +52,12 @@ void print_cpu(const std::vector<PerfQueue>& queues) {
 
 double pps_of(const PerfResult& result) {
   const PerfSums& total = result.all.total;
-  return per_second(arrival_counts(result) ? total.received : total.sent, result.seconds);
+  return per_second_of(arrival_counts(result) ? total.received : total.sent, result.seconds);
 }
 
 double bps_of(const PerfResult& result) {
   const PerfSums& total = result.all.total;
-  return 8 * per_second(arrival_counts(result) ? total.received_bytes : total.sent_bytes, result.seconds);
+  return 8 * per_second_of(arrival_counts(result) ? total.received_bytes : total.sent_bytes, result.seconds);
 }
 
 }  // namespace
@@ -71,7 +71,8 @@ std::string with_prefix(double value, const char* unit) {
 }
 
 std::string packet_rates(std::uint64_t packets, std::uint64_t bytes, double seconds) {
-  return with_prefix(per_second(packets, seconds), "pps") + ", " + with_prefix(per_second(bytes * 8, seconds), "bit/s");
+  return with_prefix(per_second_of(packets, seconds), "pps") + ", " +
+         with_prefix(per_second_of(bytes * 8, seconds), "bit/s");
 }
 
 std::string describe(const PerfInterval& interval) {

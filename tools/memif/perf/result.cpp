@@ -52,7 +52,7 @@ std::optional<double> PerfQueue::cpu_ns_per_packet() const {
   return packets == 0 ? std::nullopt : std::optional(static_cast<double>(cpu_ns) / static_cast<double>(packets));
 }
 
-double per_second(std::uint64_t count, double seconds) noexcept {
+double per_second_of(std::uint64_t count, double seconds) noexcept {
   return static_cast<double>(count) / std::max(seconds, 1e-9);
 }
 

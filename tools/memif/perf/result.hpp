@@ -49,7 +49,7 @@ struct PerfResult {
   std::vector<PerfQueue> queues{};
 };
 
-double per_second(std::uint64_t count, double seconds) noexcept;
+double per_second_of(std::uint64_t count, double seconds) noexcept;
 
 // Of several directions, the worst, in percent; nothing, where it is not known.
 std::optional<double> worst_loss(const PerfResult& result);

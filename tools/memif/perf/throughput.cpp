@@ -27,7 +27,7 @@ std::size_t directions_of(const PerfResult& result) noexcept {
 // The peer took what was offered, but for a hiccup.
 bool took_all(const PerfResult& result, const std::array<double, 2>& rates, double resolution) noexcept {
   for (unsigned i = 0; i < directions_of(result); ++i)
-    if (per_second(tally_of(result, i).total.sent, result.seconds) < rates[i] * (1 - resolution)) return false;
+    if (per_second_of(tally_of(result, i).total.sent, result.seconds) < rates[i] * (1 - resolution)) return false;
   return true;
 }
 
@@ -68,7 +68,7 @@ bool Throughput::first_trial() {
   if (ended()) return false;
   guess_ = std::numeric_limits<double>::infinity();
   for (unsigned i = 0; i < directions(); ++i)
-    guess_ = std::min(guess_, per_second(tally_of(result, i).total.arrived, result.seconds) / (i == 0 ? 1 : ratio_));
+    guess_ = std::min(guess_, per_second_of(tally_of(result, i).total.arrived, result.seconds) / (i == 0 ? 1 : ratio_));
   if (guess_ > 0) return true;
   throw Failure(exit_failed, bench_.test == PerfTest::round_trip
                                  ? "nothing comes back: a search needs a peer that returns packets, or two ports"

@@ -10,7 +10,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double received_pps(const ThroughputTrial& trial) { return per_second(trial.total.arrived, trial.seconds); }
+double received_pps(const ThroughputTrial& trial) { return per_second_of(trial.total.arrived, trial.seconds); }
 
 std::string loss_of(const ThroughputTrial& trial) {
   return trial.loss_percent ? fmt::format("lost {:.4g} %", *trial.loss_percent) : "nothing arrived";
@@ -28,9 +28,9 @@ Json json_trial(const ThroughputTrial& trial, PerfTest test) {
           {"out_of_order", trial.total.out_of_order},
           {"duplicates", trial.total.duplicates},
           {"stalls", trial.total.stalls},
-          {"sent_pps", per_second(trial.total.sent, trial.seconds)},
+          {"sent_pps", per_second_of(trial.total.sent, trial.seconds)},
           {"received_pps", received_pps(trial)},
-          {"received_bps", 8 * per_second(trial.total.received_bytes, trial.seconds)},
+          {"received_bps", 8 * per_second_of(trial.total.received_bytes, trial.seconds)},
           {"loss_percent", trial.loss_percent ? Json(*trial.loss_percent) : Json()},
           {"latency", to_json(trial.latency, test)},
           {"taken", trial.taken},
@@ -50,7 +50,7 @@ Json json_search(const ThroughputResult& result, PerfTest test) {
 
 void print_text(const ThroughputTrial& trial) {
   print_line(fmt::format("  {:<12} sent {:<12} {:<18} p99 {:.1f} us  {}", with_prefix(trial.offered_pps, "pps"),
-                         with_prefix(per_second(trial.total.sent, trial.seconds), "pps"), loss_of(trial),
+                         with_prefix(per_second_of(trial.total.sent, trial.seconds), "pps"), loss_of(trial),
                          trial.latency.p99 / 1000,
                          trial.passed  ? "passed"
                          : trial.taken ? "failed"
@@ -67,7 +67,7 @@ void print_text(const ThroughputResult& result, PerfTest test) {
   const ThroughputTrial& best = *result.best;
   print_line(fmt::format("{} {}{}, {}; lost {:.4g} %; {} p50 {:.1f} p99 {:.1f} max {:.1f} us", what,
                          result.limited ? "at least " : "", with_prefix(received_pps(best), "pps"),
-                         with_prefix(8 * per_second(best.total.received_bytes, best.seconds), "bit/s"),
+                         with_prefix(8 * per_second_of(best.total.received_bytes, best.seconds), "bit/s"),
                          best.loss_percent.value_or(0), test == PerfTest::round_trip ? "round trip" : "one way",
                          best.latency.p50 / 1000, best.latency.p99 / 1000, best.latency.max / 1000));
   flush_output();
@@ -83,7 +83,7 @@ std::vector<std::string> missed(const PerfLimits& limits, const ThroughputReport
   std::vector<std::string> failures;
   for (const ThroughputResult& result : report.searches) {
     const double pps = result.best ? received_pps(*result.best) : 0;
-    const double bps = result.best ? 8 * per_second(result.best->total.received_bytes, result.best->seconds) : 0;
+    const double bps = result.best ? 8 * per_second_of(result.best->total.received_bytes, result.best->seconds) : 0;
     if ((limits.min_pps && pps < *limits.min_pps) || (limits.min_bps && bps < *limits.min_bps))
       failures.push_back(fmt::format("{} bytes, {}: {}, less than {}", result.size, goal_name(result.goal),
                                      limits.min_pps ? with_prefix(pps, "pps") : with_prefix(bps, "bit/s"),
