@@ -25,6 +25,11 @@ TEST(PerfMark, IsNotSoughtWhereThereIsNoUdp) {
   frame[14] = 0x46;  // with a word of options
   EXPECT_FALSE(find_mark(frame, Mode::ethernet));
   frame[23] = protocol::udp;
+  for (const std::uint8_t wrong : {0x44, 0x56, 0x06}) {  // no room for a header, and no version that there is
+    Bytes other = frame;
+    other[14] = wrong;
+    EXPECT_FALSE(find_mark(other, Mode::ethernet)) << int{wrong};
+  }
   EXPECT_EQ(find_mark(frame, Mode::ethernet), 14 + 24 + 8u);
   for (std::size_t size = 0; size < 34; ++size) EXPECT_FALSE(find_mark(View(frame).first(size), Mode::ethernet));
   for (std::size_t at = 12; at + 2 <= frame.size(); at += 4) put16(frame, at, ethertype::vlan);

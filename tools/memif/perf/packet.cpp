@@ -38,6 +38,7 @@ std::optional<std::size_t> find_mark(View head, Mode mode) noexcept {
   const auto ip = mode == Mode::ethernet ? ip_place(head) : std::optional<std::size_t>(0);
   if (!ip || *ip + ipv4_header > head.size()) return std::nullopt;
   const bool v6 = head[*ip] >> 4 == 6;
+  if (!v6 && (head[*ip] >> 4 != 4 || (head[*ip] & 15u) < ipv4_header / 4)) return std::nullopt;
   if (head[*ip + (v6 ? 6 : 9)] != protocol::udp) return std::nullopt;
   return *ip + (v6 ? ipv6_header : (head[*ip] & 15u) * 4) + 8;
 }
