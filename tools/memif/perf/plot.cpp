@@ -16,7 +16,7 @@ class Axis {
   Axis(double low, double high, bool log, double from, double to) : log_(log), from_(from), to_(to) {
     low_ = log ? std::floor(std::log10(low)) : low;
     high_ = log ? std::ceil(std::log10(high)) : high;
-    if (!(high_ > low_)) high_ = low_ + std::max(1.0, std::abs(low_));
+    if (!(high_ > low_)) high_ = low_ + (log ? 1 : std::max(1.0, std::abs(low_)));
   }
   double place(double value) const {
     const double at = ((log_ ? std::log10(value) : value) - low_) / (high_ - low_);
@@ -27,7 +27,8 @@ class Axis {
     std::vector<double> values;
     for (double i = 0; i <= 2 * most_ticks; ++i) {
       const double at = (std::ceil(low_ / step) + i) * step;
-      if (at <= high_ + step * 1e-6) values.push_back(log_ ? std::pow(10, at) : std::abs(at) < step * 1e-6 ? 0 : at);
+      const double value = log_ ? std::pow(10, at) : std::abs(at) < step * 1e-6 ? 0 : at;
+      if (at <= high_ + step * 1e-6 && std::isfinite(value)) values.push_back(value);
     }
     return values;
   }
