@@ -47,16 +47,6 @@ inline void relax() {
 #endif
 }
 
-// Fetches a line, and the right to write it. Compilers make it a fetch for reading where the oldest processors of the
-// architecture have no other.
-inline void prefetch_to_write(const std::byte* at) {
-#if defined(__x86_64__)
-  asm volatile("prefetchw %0" : : "m"(*at));
-#else
-  __builtin_prefetch(at, 1);
-#endif
-}
-
 // What an application does that has nothing else to do: the line of the index that it looks at stays with the peer.
 inline void pause() {
   for (int i = 0; i < 8; ++i) relax();

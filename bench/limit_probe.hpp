@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <memif/detail/queue.hpp>
 #include <memif/detail/wire.hpp>
 
 #include "harness.hpp"
@@ -157,7 +158,7 @@ class ProbeVariant final : public Probe {
 
   void fill(const Producer& side, std::uint16_t index, std::size_t p) {
     if constexpr (variant.prefetch)
-      prefetch_to_write(at(side, static_cast<std::uint16_t>(index + ahead), shape.to_server));
+      memif::detail::prefetch_to_write(at(side, static_cast<std::uint16_t>(index + ahead), shape.to_server));
     produce(at(side, index, shape.to_server), shape.part(p), shape.touch, index, source_.data() + p * shape.buffer);
     if constexpr (shape.touch == Touch::written) lengths_[index % lengths_.size()] = shape.part(p);
   }

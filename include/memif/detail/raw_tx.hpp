@@ -233,7 +233,9 @@ std::size_t RawTx::peek_run_as_client(std::size_t after, std::size_t count, std:
   std::byte* const base = base_;
   const std::uint32_t room = buffer_size_;
   return detail::run_of(std::min<std::size_t>(count, ring_.until_end(first)), [&](std::size_t i) {
-    sink(at + i, base + offsets[i], DescriptorWord::of(size), room, slot + i);
+    std::byte* const data = base + offsets[i];
+    detail::prefetch_to_write(data);
+    sink(at + i, data, DescriptorWord::of(size), room, slot + i);
     return true;
   });
 }
@@ -265,7 +267,9 @@ std::size_t RawTx::peek_run_as_server(std::size_t after, std::size_t count, std:
     const RawDescriptor descriptor = Ring::load(shared[i]);
     if (descriptor.word != alike || (checked && descriptor.offset > last_offset)) [[unlikely]]
       return false;
-    sink(at + i, base + descriptor.offset, DescriptorWord::of(size), alike.length(), slot + i);
+    std::byte* const data = base + descriptor.offset;
+    detail::prefetch_to_write(data);
+    sink(at + i, data, DescriptorWord::of(size), alike.length(), slot + i);
     return true;
   });
   alike_ahead_ = std::max(alike_ahead_, after + taken);
@@ -298,17 +302,14 @@ RawTx::Published RawTx::publish(std::size_t count, Source source) noexcept {
   return count != 0 ? commit(written) : Published{};
 }
 
-// Buffers in slots one after the other, beginning with buffer `from`; nearly always, that is all there are.
+// Buffers in slots one after the other, beginning with buffer `from`; nearly always, that is all there are. Slots that
+// were alike ahead were free then, and nobody else fills them.
 template <class Source>
 RawTx::Written RawTx::write_run(std::size_t from, std::size_t count, Source source) noexcept {
   const auto first = static_cast<std::uint16_t>(next_ + from);
-  const std::size_t free = static_cast<std::uint16_t>(limit_ - first);
-  const std::size_t before_end = ring_.until_end(first);
-  std::size_t run = count - from;
-  run = std::min(run, free);
-  run = std::min(run, before_end);
-  run = std::min(run, max_run);
+  std::size_t run = std::min(std::min<std::size_t>(count - from, max_run), std::size_t{ring_.until_end(first)});
   if (from < alike_ahead_) return write_as_server<true>(first, std::min(run, alike_ahead_ - from), from, source);
+  run = std::min(run, std::size_t{static_cast<std::uint16_t>(limit_ - first)});
   if (!client_) return write_as_server<false>(first, run, from, source);
   return offsets_vary_ ? write_as_client<true>(first, run, from, source)
                        : write_as_client<false>(first, run, from, source);
