@@ -366,7 +366,7 @@ void Pool::do_what_can_be_done(Lane::Worker& self, Lock& lock) noexcept {
     lock.unlock();
     perform(job);
     lock.lock();
-    self.job = {};
+    self.lane->finish(self);
     if (std::exchange(self.close_it, false))
       add(lane(Kind::eventfd), {.call = Call::close, .user = job.user, .fd = job.fd}, self.promised);
   }

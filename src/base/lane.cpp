@@ -20,53 +20,68 @@ bool Lane::promise() noexcept {
   return true;
 }
 
-bool Lane::add(const Job& job, bool promised) noexcept {
+bool Lane::add(const Job& asked, bool promised) noexcept {
   if (promised)
     --promised_;
   else if (room() == 0)
     return false;
-  Job& one = jobs_[pending_];
-  one = job;
+  Job& one = job(pending_);
+  one = asked;
   one.since = Clock::now();
-  one.surplus = pending_ >= most_of_a_user && pending_of(job.user) >= most_of_a_user;
+  one.surplus = has_its_share(asked.user);
   ++pending_;
   return true;
 }
 
-// The others stay in order: who came first is served first.
+// The others stay in order: who came first is served first. It is one of the first, nearly always.
 void Lane::remove(std::size_t index) noexcept {
-  const auto begin = jobs_.begin() + static_cast<std::ptrdiff_t>(index);
-  std::copy(begin + 1, jobs_.begin() + static_cast<std::ptrdiff_t>(pending_--), begin);
+  for (std::size_t i = index; i != 0; --i) job(i) = job(i - 1);
+  first_ = (first_ + 1) % capacity;
+  --pending_;
+  refused_ -= index < refused_ ? 1 : 0;
 }
 
-const Job* Lane::next(const Limits& limits) const noexcept {
+Job Lane::take_last() noexcept {
+  --pending_;
+  refused_ = std::min(refused_, pending_);
+  return job(pending_);
+}
+
+// Which one may be taken, or pending_. A user who has as many threads as it may have has so until one of them has
+// finished: of those that wait each is asked once until then.
+std::size_t Lane::next(const Limits& limits) noexcept {
   const std::size_t at_it = busy();
-  if (at_it == most_threads) return nullptr;
+  if (at_it == most_threads) return pending_;
   const std::size_t allowed = at_it < limits.threads ? limits.threads_of_a_user : 1;
   const Job* last = nullptr;  // whose user was refused
-  for (const Job& job : pending()) {
-    if (last != nullptr && job.user == last->user) continue;
-    if (job.call == Call::signal && const_cast<Lane*>(this)->signalling(job.fd) != nullptr) continue;
-    if (threads_of(job.user) < allowed) return &job;
-    last = &job;
+  for (; refused_ != pending_; ++refused_) {
+    const Job& one = job(refused_);
+    if (last != nullptr && one.user == last->user) continue;
+    if (one.call == Call::signal && signalling(one.fd) != nullptr) continue;
+    if (threads_of(one.user) < allowed) break;
+    last = &one;
   }
-  return nullptr;
+  return refused_;
 }
 
 bool Lane::take(Worker& worker, const Limits& limits) noexcept {
-  const Job* const job = next(limits);
-  if (job == nullptr) return false;
-  worker.job = *job;
+  const std::size_t index = next(limits);
+  if (index == pending_) return false;
+  worker.job = job(index);
   worker.job.since = Clock::now();
-  remove(static_cast<std::size_t>(job - jobs_.data()));
+  remove(index);
   return true;
 }
 
+void Lane::finish(Worker& worker) noexcept {
+  worker.job = {};
+  refused_ = 0;
+}
+
 std::size_t Lane::find_signal(int fd) const noexcept {
-  const auto jobs = pending();
-  const auto found =
-      std::find_if(jobs.begin(), jobs.end(), [fd](const Job& job) { return job.fd == fd && job.call == Call::signal; });
-  return static_cast<std::size_t>(found - jobs.begin());
+  std::size_t index = 0;
+  while (index != pending_ && (job(index).fd != fd || job(index).call != Call::signal)) ++index;
+  return index;
 }
 
 bool Lane::forget(int fd) noexcept {
@@ -97,44 +112,50 @@ std::size_t Lane::threads_of(uid_t user) const noexcept {
   }));
 }
 
-std::size_t Lane::count(Call call) const noexcept {
+template <class Property>
+std::size_t Lane::count_pending(Property has) const noexcept {
   std::size_t count = 0;
-  for (const Job& job : pending()) count += job.call == call ? 1 : 0;
+  for (std::size_t i = 0; i != pending_; ++i) count += has(job(i)) ? 1 : 0;
+  return count;
+}
+
+std::size_t Lane::count(Call call) const noexcept {
+  std::size_t count = count_pending([call](const Job& job) { return job.call == call; });
   for (const Worker& worker : used_workers()) count += worker.job.call == call ? 1 : 0;
   return count;
 }
 
 std::size_t Lane::count_shares(Call call) const noexcept {
-  std::size_t count = 0;
-  for (const Job& job : pending()) count += job.call == call && !job.surplus ? 1 : 0;
+  std::size_t count = count_pending([call](const Job& job) { return job.call == call && !job.surplus; });
   for (const Worker& worker : used_workers()) count += worker.job.call == call ? 1 : 0;
   return count;
 }
 
-std::size_t Lane::pending_of(uid_t user) const noexcept {
-  const auto jobs = pending();
-  return static_cast<std::size_t>(
-      std::count_if(jobs.begin(), jobs.end(), [user](const Job& job) { return job.user == user; }));
+// From the last on: who has very many has them there.
+bool Lane::has_its_share(uid_t user) const noexcept {
+  if (pending_ < most_of_a_user) return false;
+  std::size_t count = 0;
+  for (std::size_t i = pending_; i != 0 && count != most_of_a_user; --i) count += job(i - 1).user == user ? 1 : 0;
+  return count == most_of_a_user;
 }
 
 std::size_t Lane::bytes_of(uid_t user) const noexcept {
   std::size_t bytes = 0;
-  for (const Job& job : pending()) bytes += job.user == user ? job.size : 0;
+  for (std::size_t i = 0; i != pending_; ++i) bytes += job(i).user == user ? job(i).size : 0;
   for (const Worker& worker : used_workers()) bytes += worker.job.user == user ? worker.job.size : 0;
   return bytes;
 }
 
 bool Lane::crowded_by(uid_t user, const Limits& limits) const noexcept {
-  if (pending_ < most_of_a_user) return false;
-  const std::size_t waiting = pending_of(user);
-  if (waiting < most_of_a_user) return false;
-  if (limits.strange || waiting >= most_of_a_user_at_all) return true;
-  const auto long_ago = [user, before = Clock::now() - long_for_a_call](const Job& job) {
-    return job.call != Call::none && job.user == user && job.since < before;
+  if (!has_its_share(user)) return false;
+  if (limits.strange) return true;
+  const auto is_of_user = [user](const Job& job) { return job.user == user; };
+  if (count_pending(is_of_user) >= most_of_a_user_at_all) return true;
+  const auto long_ago = [&, before = Clock::now() - long_for_a_call](const Job& job) {
+    return job.call != Call::none && is_of_user(job) && job.since < before;
   };
-  const auto jobs = pending();
   const auto workers = used_workers();
-  return std::any_of(jobs.begin(), jobs.end(), long_ago) ||
+  return count_pending(long_ago) != 0 ||
          std::any_of(workers.begin(), workers.end(), [&](const Worker& worker) { return long_ago(worker.job); });
 }
 
@@ -147,7 +168,7 @@ Lane::Worker* Lane::free_worker() noexcept {
 
 void Lane::forget_threads() noexcept {
   workers_ = {};
-  used_ = 0;
+  used_ = refused_ = 0;
   threads = starting = sleeping = woken = 0;
   added = PTHREAD_COND_INITIALIZER;
 }

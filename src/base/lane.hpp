@@ -53,13 +53,14 @@ class Lane {
   bool promise() noexcept;
   void give_back() noexcept { --promised_; }
   // `promised`: to this job. False: there is no place.
-  bool add(const Job& job, bool promised) noexcept;
+  bool add(const Job& asked, bool promised) noexcept;
   std::size_t room() const noexcept { return capacity - pending_ - promised_; }
 
   // Something that may be done now, if only there is a thread for it.
-  bool has_next(const Limits& limits) const noexcept { return next(limits) != nullptr; }
+  bool has_next(const Limits& limits) noexcept { return next(limits) != pending_; }
   bool take(Worker& worker, const Limits& limits) noexcept;
-  Job take_last() noexcept { return jobs_[--pending_]; }
+  void finish(Worker& worker) noexcept;
+  Job take_last() noexcept;
 
   // Signals of the descriptor: one that waits (forget() drops it), or a thread that is at it.
   bool waits(int fd) const noexcept { return find_signal(fd) != pending_; }
@@ -80,26 +81,31 @@ class Lane {
 
   // A child of fork() has none of the threads.
   void forget_threads() noexcept;
-  void forget_jobs() noexcept { pending_ = 0; }
+  void forget_jobs() noexcept { pending_ = refused_ = 0; }
 
   std::size_t threads = 0, starting = 0;  // of these, those that do not run yet
   std::size_t sleeping = 0, woken = 0;    // of these, those that are about to wake up
   pthread_cond_t added = PTHREAD_COND_INITIALIZER;
 
  private:
-  std::span<const Job> pending() const noexcept { return {jobs_.data(), pending_}; }
-  const Job* next(const Limits& limits) const noexcept;
+  // Those that wait, in the order in which they came.
+  Job& job(std::size_t index) noexcept { return jobs_[(first_ + index) % capacity]; }
+  const Job& job(std::size_t index) const noexcept { return jobs_[(first_ + index) % capacity]; }
+  template <class Property>
+  std::size_t count_pending(Property has) const noexcept;
+  std::size_t next(const Limits& limits) noexcept;
   std::size_t find_signal(int fd) const noexcept;
   void remove(std::size_t index) noexcept;
   std::size_t busy() const noexcept;
-  std::size_t pending_of(uid_t user) const noexcept;
+  bool has_its_share(uid_t user) const noexcept;
   std::size_t threads_of(uid_t user) const noexcept;
   std::span<const Worker> used_workers() const noexcept { return {workers_.data(), used_}; }
 
   std::array<Worker, most_threads> workers_{};
   std::size_t used_ = 0;  // of these, the first so many have been taken some time
   std::array<Job, capacity> jobs_{};
-  std::size_t pending_ = 0, promised_ = 0;
+  std::size_t first_ = 0, pending_ = 0, promised_ = 0;
+  std::size_t refused_ = 0;  // so many at the front have to wait until a thread has finished
 };
 
 }  // namespace memif::deferred

@@ -27,7 +27,10 @@ class LaneTest : public testing::Test {
     worker->taken = true;
     return worker;
   }
-  static void finish(Lane::Worker& worker) { worker = {}; }
+  void finish(Lane::Worker& worker) {
+    lane_.finish(worker);
+    worker = {};
+  }
 
   const std::unique_ptr<Lane> owned_ = std::make_unique<Lane>();  // too long for a stack
   Lane& lane_ = *owned_;
@@ -61,6 +64,38 @@ TEST_F(LaneTest, AUserWhoHasItsShareOfThreadsLetsOthersPass) {
   Lane::Worker* const third = take();
   ASSERT_NE(third, nullptr);
   EXPECT_EQ(third->job.fd, 3);
+}
+
+TEST_F(LaneTest, TheOrderHoldsOverTheTablesEndAndWhenOneLeavesFromTheMiddle) {
+  int next = 0, expected = 0;
+  for (std::size_t round = 0; round < Lane::capacity / 2; ++round) {
+    for (int n = 0; n < 5; ++n) ASSERT_TRUE(add(bad, next++));
+    ASSERT_TRUE(add(good, -1, Call::signal));
+    ASSERT_TRUE(lane_.forget(-1));
+    for (int n = 0; n < 5; ++n) {
+      Lane::Worker* const worker = take();
+      ASSERT_NE(worker, nullptr);
+      ASSERT_EQ(worker->job.fd, expected++);
+      finish(*worker);
+    }
+  }
+  EXPECT_TRUE(lane_.idle());
+}
+
+TEST_F(LaneTest, WhoWaitsForAThreadOfItsUserIsLookedAtAgainWhenOneHasFinished) {
+  Lane::Worker* worker = nullptr;
+  for (int fd = 0; fd < 6; ++fd) ASSERT_TRUE(add(bad, fd));
+  while (Lane::Worker* const one = take()) worker = one;
+  EXPECT_FALSE(lane_.has_next(limits));
+  ASSERT_TRUE(add(bad, 6));
+  EXPECT_FALSE(lane_.has_next(limits)) << "nor may one that came later";
+  finish(*worker);
+  EXPECT_TRUE(lane_.has_next(limits));
+  worker = take();
+  ASSERT_NE(worker, nullptr);
+  EXPECT_EQ(worker->job.fd, 2);
+  EXPECT_EQ(lane_.take_last().fd, 6);
+  EXPECT_FALSE(lane_.has_next(limits));
 }
 
 TEST_F(LaneTest, AUserWithoutAThreadGetsOneBeyondThoseThatAreShared) {
