@@ -19,6 +19,7 @@ namespace memif {
 
 class Interface;
 class EventLoop;
+class Pool;
 
 enum class Role : std::uint8_t { client, server };
 enum class Mode : std::uint8_t { ethernet = 0, ip = 1, punt_inject = 2 };
@@ -107,6 +108,9 @@ struct InterfaceConfig {
   bool huge_pages = false;   // client: 2 MiB pages; falls back to ordinary ones with a warning in the log
   bool prefault = false;     // client: touch all memory when connecting, so that no page fault hits the data path
   bool post_buffers = true;  // client: post all receive buffers when the link comes up (off: RawRx::release() posts)
+  // Client: the buffers are taken from this pool, whose peers all map it: memif/pool.hpp. `buffer_size` must be its
+  // own.
+  std::shared_ptr<Pool> pool{};
   std::optional<ExternalMemory> memory{};
   std::shared_ptr<const MemoryHooks> memory_hooks{};
 

@@ -48,6 +48,7 @@ enum class Errc {
   evicted,              // dropped to make room for newer half-open connections
   too_much_memory,      // the peer's regions come to more than InterfaceConfig::max_peer_memory
   fds_not_closed,       // too much that the peer's user left behind is still being closed
+  pool_exhausted,       // the pool has too few free buffers for a link's rings
 };
 
 // The category of Errc; its name is "memif".

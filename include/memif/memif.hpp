@@ -8,6 +8,7 @@
 #include <memif/fd.hpp>
 #include <memif/observe.hpp>
 #include <memif/packet.hpp>
+#include <memif/pool.hpp>
 #include <memif/rx_queue.hpp>
 #include <memif/stats.hpp>
 #include <memif/tx_queue.hpp>

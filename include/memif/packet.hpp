@@ -6,12 +6,16 @@
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <memory>
 #include <span>
+#include <utility>
 
 #include <memif/detail/descriptor.hpp>
 #include <memif/detail/variant.hpp>
 
 namespace memif {
+
+class Pool;
 
 // One buffer of shared memory, or the used part of it. It owns nothing: it is valid as long as the burst that it came
 // with, and once the link has gone, until the next call of that burst's queue. The peer can write the bytes at any
@@ -39,6 +43,7 @@ class Buffer {
   friend class RxQueue;
   friend class TxBurst;
   friend class TxQueue;
+  friend class KeptPacket;
 
   // word_ is the buffer's DescriptorWord, and in the bits that are zero there: from bit 1 "received", then the slot of
   // a received buffer or the capacity of one to be sent. A buffer is 16 bytes, and the burst loops write or read one
@@ -137,6 +142,36 @@ class Packet {
 
  private:
   std::span<Buffer> buffers_;
+};
+
+// A packet that was taken out of a queue, to be sent later or never: RxQueue::keep(), TxQueue::send(). Its buffers are
+// a pool's, and go back to it with the object. Any thread may have it, one at a time; it may outlive its queue. The
+// peers of the pool can write its bytes at any time.
+class KeptPacket {
+ public:
+  KeptPacket() noexcept = default;
+  KeptPacket(KeptPacket&& other) noexcept;
+  KeptPacket& operator=(KeptPacket&& other) noexcept;
+  ~KeptPacket() { give_back(); }
+
+  bool empty() const noexcept { return count_ == 0; }
+
+  // Packet::none() if it is empty. Valid until it is sent, moved or destroyed.
+  Packet packet() const noexcept { return empty() ? Packet::none() : Packet({buffers_.get(), count_}); }
+
+  // Gives its buffers back; it is empty then.
+  void give_back() noexcept;
+
+ private:
+  friend class RxQueue;
+  friend class TxQueue;
+
+  // Of more buffers no packet is kept.
+  static constexpr std::size_t max_buffers = 64;
+
+  std::shared_ptr<Pool> pool_;
+  std::unique_ptr<Buffer[]> buffers_;
+  std::size_t count_ = 0;
 };
 
 // Walks the packets in an array of buffers.

@@ -27,6 +27,12 @@ class MEMIF_VARIANT RxQueue {
   // InterfaceConfig::max_packet: see RxCounters. `buffers` must live as long as the burst.
   RxBurst receive(std::span<Buffer> buffers) noexcept;
 
+  // Client of a pool: takes the buffers of a received packet out of the queue, and puts free ones of the pool in their
+  // places. The packet, one of a burst that has not ended, can be looked at on through either; it is not to be
+  // forwarded with its burst. Empty, and nothing has changed, if the interface has no pool, the pool has none free or
+  // as many kept as it allows, or the packet is of a former link or has more than 64 buffers.
+  KeptPacket keep(const Packet& packet) noexcept;
+
   // True if receive() would return something, as of the peer's present index.
   bool pending() noexcept { return raw_.pending(); }
 

@@ -36,15 +36,20 @@ class MEMIF_VARIANT TxQueue {
   std::size_t send(TxBurst& burst) noexcept;
 
   // Sends received packets on, in order, as long as there are free slots, and takes them out of the burst: the
-  // remaining ones can be forwarded later. Where both queues belong to one link of a client, buffers change places and
-  // no byte is copied; else packets are copied. A packet that can never be sent (it takes more than 64 buffers here, or
-  // more than the ring has) is taken out as well, and counted as `rejected`. Returns the number of packets sent. The
-  // burst still ends by itself.
+  // remaining ones can be forwarded later. Where both queues belong to one link of a client, or to clients of
+  // one Pool, buffers change places and no byte is copied; else packets are copied. A packet that can never be sent (it
+  // takes more than 64 buffers here, or more than the ring has) is taken out as well, and counted as `rejected`.
+  // Returns the number of packets sent. The burst still ends by itself.
   std::size_t forward(RxBurst& burst) noexcept;
 
   // Allocates, copies and sends one packet, in at most 64 buffers; false if there are too few free slots, or the packet
   // is empty.
   bool send_copy(std::span<const std::byte> packet) noexcept;
+
+  // Sends a kept packet: its buffers change places with those of free slots, or, if this queue's interface is not of
+  // their pool, it is copied. It is empty then. False, and it is as before, if there are too few free slots, or one of
+  // its buffers has no bytes.
+  bool send(KeptPacket& packet) noexcept;
 
   // The number of free slots, as of the peer's present index.
   std::size_t room() noexcept { return raw_.room(); }
@@ -76,9 +81,11 @@ class MEMIF_VARIANT TxQueue {
   TxQueue(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, TxCounters* published) noexcept
       : raw_(owner, index, config, published) {}
 
+  struct Moved;
   std::size_t forward_exchanged(RxBurst& burst) noexcept;
   std::size_t forward_copied(RxBurst& burst) noexcept;
   std::size_t copy_some(RxBurst& burst) noexcept;
+  bool send_exchanged(KeptPacket& packet) noexcept;
 
   RawTx raw_;
 };

@@ -71,6 +71,8 @@ const char* words(Errc code) noexcept {
       return "the peer's memory is above the limit";
     case Errc::fds_not_closed:
       return "too many descriptors still being closed";
+    case Errc::pool_exhausted:
+      return "too few free buffers in the pool";
   }
   return "unknown error";
 }

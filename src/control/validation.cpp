@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <memif/config.hpp>
+#include <memif/pool.hpp>
 
 #include "memory/layout.hpp"
 #include "protocol/address.hpp"
@@ -13,11 +14,10 @@ namespace {
 
 constexpr std::size_t name_width = 32, secret_width = 24;  // field widths: docs/protocol.md, "Messages"
 constexpr std::uint32_t min_ring = 2, max_ring = 16384;
-constexpr std::uint32_t max_buffer = 1u << 20, memory_unit = 64;
-constexpr std::uint32_t largest_packet = 1u << 28;              // a Buffer's capacity has 30 bits
-constexpr std::uint64_t least_peer_memory = 4096;               // a page: two rings of two descriptors
-constexpr std::uint64_t region_limit = std::uint64_t{1} << 32;  // a descriptor's offset has 32 bits
-constexpr std::chrono::hours longest{24};                       // keeps all sums of clock values in range
+constexpr std::uint32_t memory_unit = 64;
+constexpr std::uint32_t largest_packet = 1u << 28;  // a Buffer's capacity has 30 bits
+constexpr std::uint64_t least_peer_memory = 4096;   // a page: two rings of two descriptors
+constexpr std::chrono::hours longest{24};           // keeps all sums of clock values in range
 
 Error invalid(const char* field, const std::string& value, const std::string& rule) {
   return {Errc::invalid_config, std::string(field) + " " + value + ": " + rule};
@@ -67,7 +67,7 @@ Status check_queues(const InterfaceConfig& config) {
   if (config.ring_size < min_ring || config.ring_size > max_ring || !std::has_single_bit(config.ring_size)) {
     return invalid("ring_size", std::to_string(config.ring_size), "must be a power of two from 2 to 16384");
   }
-  if (config.buffer_size < 1 || config.buffer_size > max_buffer) {
+  if (config.buffer_size < 1 || config.buffer_size > detail::max_buffer_size) {
     return invalid("buffer_size", std::to_string(config.buffer_size), "must be from 1 to 1048576");
   }
   if (config.max_packet < 1 || config.max_packet > largest_packet) {
@@ -93,14 +93,27 @@ std::uint64_t ring_bytes(const InterfaceConfig& config) {
                              static_cast<unsigned>(std::countr_zero(config.ring_size)));
 }
 
+Status check_pool(const InterfaceConfig& config) {
+  if (config.memory || config.memory_hooks)
+    return Error{Errc::invalid_config, "pool: excludes memory and memory_hooks, since the buffers are the pool's"};
+  if (config.buffer_size != config.pool->buffer_size())
+    return invalid("buffer_size", std::to_string(config.buffer_size),
+                   "must be that of the pool (" + std::to_string(config.pool->buffer_size()) + ")");
+  const std::size_t need = Pool::buffers_for(config), have = config.pool->buffers();
+  if (need <= have) return Nothing{};
+  return Error{Errc::invalid_config,
+               "pool of " + std::to_string(have) + " buffers: the rings of each link need " + std::to_string(need)};
+}
+
 Status check_memory(const InterfaceConfig& config) {
   if (config.max_peer_memory < least_peer_memory)
     return invalid("max_peer_memory", std::to_string(config.max_peer_memory),
                    "must be at least " + std::to_string(least_peer_memory));
   if (config.role == Role::server) return Nothing{};  // the memory is its clients'
+  if (config.pool) return check_pool(config);
   const std::uint64_t need = buffer_bytes(config);
   const std::uint64_t rings = detail::own_memory(config) ? ring_bytes(config) : 0;
-  if (need + rings >= region_limit) {
+  if (need + rings >= detail::offset_limit) {
     return Error{Errc::invalid_config, "ring_size " + std::to_string(config.ring_size) + ", buffer_size " +
                                            std::to_string(config.buffer_size) + " and " +
                                            std::to_string(config.rx_queues + config.tx_queues) + " queues need " +
@@ -113,7 +126,7 @@ Status check_memory(const InterfaceConfig& config) {
   if (memory.offset % memory_unit != 0) {
     return invalid("memory.offset", std::to_string(memory.offset), "must be a multiple of 64");
   }
-  if (memory.offset >= region_limit - need) {
+  if (memory.offset >= detail::offset_limit - need) {
     return invalid("memory.offset", std::to_string(memory.offset),
                    "must leave the end of the buffers (" + std::to_string(need) + " bytes) below 4294967296");
   }

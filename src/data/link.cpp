@@ -17,23 +17,39 @@ LinkRing make_client_ring(Link& link, bool s2m, std::uint16_t index, std::uint8_
   return ring;
 }
 
+Status take_from_pool(Pool& pool, std::span<std::uint32_t> offsets) {
+  if (pool.memory().take(offsets)) return Nothing{};
+  return Error{Errc::pool_exhausted, "the pool has " + std::to_string(pool.free()) + " free buffers of " +
+                                         std::to_string(pool.buffers()) + ", a ring needs " +
+                                         std::to_string(offsets.size())};
+}
+
 // The private table of a client ring, and the descriptors that say the same to the server.
-void give_buffers(const Link& link, LinkRing& ring, std::size_t first, std::uint32_t headroom) {
+Status give_buffers(const Link& link, LinkRing& ring, std::size_t first, std::uint32_t headroom) {
   const std::size_t size = std::size_t{1} << ring.spec.log2_size;
-  ring.offsets = std::make_unique<std::uint32_t[]>(size);
+  auto offsets = std::make_unique<std::uint32_t[]>(size);
+  if (link.pool == nullptr) {
+    for (std::size_t i = 0; i < size; ++i)
+      offsets[i] = static_cast<std::uint32_t>(link.first_buffer + (first + i) * link.buffer_stride);
+  } else if (Status taken = take_from_pool(*link.pool, {offsets.get(), size}); !taken) {
+    return taken;
+  }
+  ring.offsets = std::move(offsets);
   Ring view(ring.header, ring.spec.log2_size, true);
   const auto word = DescriptorWord::of(link.buffer_size - headroom, false, link.buffer_region);
   for (std::size_t i = 0; i < size; ++i) {
-    ring.offsets[i] = static_cast<std::uint32_t>(link.first_buffer + (first + i) * link.buffer_stride + headroom);
+    ring.offsets[i] += headroom;
     view.update(static_cast<std::uint16_t>(i), word, ring.offsets[i]);
   }
+  return Nothing{};
 }
 
 std::unique_ptr<std::uint64_t[]> make_drop_marks(unsigned log2_size) {
   return std::make_unique<std::uint64_t[]>(((std::size_t{1} << log2_size) + 63) / 64);
 }
 
-Result<Region> application_memory(const InterfaceConfig& config, std::uint64_t bytes) {
+Result<Region> buffer_memory(const InterfaceConfig& config, std::uint64_t bytes) {
+  if (config.pool) return config.pool->memory().lend();
   if (config.memory_hooks && config.memory_hooks->provide) return Region::provided(config.memory_hooks, bytes);
   if (config.memory->size < bytes)
     return Error{Errc::invalid_config, "memory.size " + std::to_string(config.memory->size) + ": the rings need " +
@@ -41,7 +57,7 @@ Result<Region> application_memory(const InterfaceConfig& config, std::uint64_t b
   return Region::map_external(config.memory->fd, config.memory->size);
 }
 
-// The rings, and behind them the buffers, or in a second region that is the application's.
+// The rings, and behind them the buffers, or in a second region that is a pool's or the application's.
 Status make_regions(const InterfaceConfig& config, Link& link, std::uint64_t rings_bytes, std::uint64_t buffers_bytes,
                     bool& fell_back_to_small_pages) {
   const bool own = own_memory(config);
@@ -56,7 +72,7 @@ Status make_regions(const InterfaceConfig& config, Link& link, std::uint64_t rin
   if (!first) return first.error();
   link.regions.push_back(std::move(*first));
   if (!own) {
-    auto second = application_memory(config, end);
+    auto second = buffer_memory(config, end);
     if (!second) return second.error();
     link.regions.push_back(std::move(*second));
   }
@@ -65,6 +81,14 @@ Status make_regions(const InterfaceConfig& config, Link& link, std::uint64_t rin
 }
 
 }  // namespace
+
+// Its buffers are in its tables, whichever these are by now.
+Link::~Link() {
+  if (pool == nullptr) return;
+  for (const auto* rings : {&tx, &rx})
+    for (const LinkRing& ring : *rings)
+      pool->memory().give_back({ring.offsets.get(), std::size_t{1} << ring.spec.log2_size});
+}
 
 const LinkRing* Link::ring(bool s2m, std::uint16_t index) const noexcept {
   const auto& rings = s2m == client ? tx : rx;
@@ -92,8 +116,9 @@ Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, ui
   if (deferred::overloaded(server)) return deferred::no_room();
   auto link = std::make_shared<Link>();
   link->client = true;
+  link->pool = config.pool;
   link->buffer_size = config.buffer_size;
-  link->buffer_stride = buffer_stride(config);
+  link->buffer_stride = config.pool ? config.pool->memory().stride() : buffer_stride(config);
   link->placed = config.memory_hooks && config.memory_hooks->placed;
   link->posted_headroom = config.headroom;
 
@@ -112,7 +137,8 @@ Result<std::shared_ptr<Link>> make_client_link(const InterfaceConfig& config, ui
     if (!interrupt) return interrupt.error();
     ring.interrupt = SharedFd(std::move(*interrupt), server, deferred::Kind::eventfd);
     if (!ring.interrupt.has_place()) return deferred::no_room();
-    give_buffers(*link, ring, i * ring_size, s2m ? 0 : config.headroom);
+    if (Status given = give_buffers(*link, ring, i * ring_size, s2m ? 0 : config.headroom); !given)
+      return given.error();
     if (!s2m) ring.dropped = make_drop_marks(log2_ring_size);
     (s2m ? link->tx : link->rx).push_back(std::move(ring));
   }

@@ -10,6 +10,7 @@
 #include <memif/fd.hpp>
 
 #include "base/shared_fd.hpp"
+#include "memory/pool_memory.hpp"
 #include "memory/region.hpp"
 #include "protocol/handshake.hpp"
 
@@ -27,6 +28,12 @@ struct LinkRing {
 
 // Built by the control thread, then only read, except for the tables, each of which belongs to its queue's thread.
 struct Link final : FaultObserver {
+  Link() = default;
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+  ~Link();
+
+  std::shared_ptr<Pool> pool;  // client: whose buffers these are, if not its own
   bool client = false;
   bool guarded = false;  // some of its pages can vanish
   std::vector<Region> regions;
@@ -42,6 +49,9 @@ struct Link final : FaultObserver {
   std::atomic<bool> failed{false};            // a queue found the peer broken: not to be adopted again
   std::atomic<bool> vanished{false};          // the peer took memory away that was in use
   std::atomic<FaultObserver*> user{nullptr};  // the interface's queues
+
+  // Client: names the memory that the buffers lie in. Those of two rings can change places if it is one.
+  const void* buffers_of() const noexcept { return pool != nullptr ? static_cast<const void*>(pool.get()) : this; }
 
   const LinkRing* ring(bool s2m, std::uint16_t index) const noexcept;
 

@@ -77,6 +77,8 @@ void Queue::drop_former_link() noexcept {
   former_ = nullptr;
 }
 
+std::shared_ptr<Pool> Queue::pool() const noexcept { return link_ != nullptr ? link_->pool : nullptr; }
+
 void Queue::attach(LinkRing* ring) noexcept {
   next_ = limit_ = 0;
   tag_ = ~0u;
@@ -87,6 +89,7 @@ void Queue::attach(LinkRing* ring) noexcept {
     client_ = false;
     offsets_ = nullptr;
     base_ = nullptr;
+    buffers_of_ = nullptr;
     buffer_size_ = 0;
     regions_ = nullptr;
     region_count_ = 0;
@@ -97,6 +100,7 @@ void Queue::attach(LinkRing* ring) noexcept {
   client_ = link_->client;
   offsets_ = ring->offsets.get();
   base_ = client_ ? link_->views[link_->buffer_region].base : nullptr;
+  buffers_of_ = client_ ? link_->buffers_of() : nullptr;
   buffer_size_ = link_->buffer_size;
   regions_ = link_->views.data();
   region_count_ = static_cast<std::uint32_t>(link_->views.size());

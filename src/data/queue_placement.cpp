@@ -21,8 +21,7 @@ void RawRx::remind_here() noexcept {
 
 bool RawRx::exchange(std::uint16_t slot, RawRx& other, std::uint16_t other_slot) noexcept {
   if (link_changed()) refresh();
-  if (!up() || !client_ || other.link_ != link_ || slot >= ring_.size() || other_slot >= other.ring_.size())
-    return false;
+  if (!shares_buffers_with(other) || slot >= ring_.size() || other_slot >= other.ring_.size()) return false;
   if (!holds(slot) || !other.holds(other_slot)) return false;
   std::swap(offsets_[slot], other.offsets_[other_slot]);
   ring_.store_offset(slot, offsets_[slot]);
@@ -39,9 +38,24 @@ bool RawRx::place(std::size_t ahead, std::uint32_t offset) noexcept {
   return true;
 }
 
+bool RawRx::trade(std::uint16_t slot, std::uint32_t& offset) noexcept {
+  if (!up() || !client_ || slot >= ring_.size() || !holds(slot)) return false;
+  const std::uint32_t traded = offsets_[slot], start = buffer_start(traded);
+  offsets_[slot] = std::exchange(offset, start) + (traded - start);
+  ring_.store_offset(slot, offsets_[slot]);
+  return true;
+}
+
+bool RawTx::trade(std::size_t after, std::uint32_t& offset) noexcept {
+  if (!up() || !client_ || find_free(after, 1) == 0) return false;
+  std::swap(offsets_[slot(after)], offset);
+  offsets_vary_ = true;
+  return true;
+}
+
 bool RawTx::exchange(std::size_t after, RawTx& other, std::size_t other_after) noexcept {
   if (link_changed()) refresh();
-  if (!up() || !client_ || other.link_ != link_) return false;
+  if (!shares_buffers_with(other)) return false;
   if (find_free(after, 1) == 0 || other.find_free(other_after, 1) == 0) return false;
   std::swap(offsets_[slot(after)], other.offsets_[other.slot(other_after)]);
   offsets_vary_ = other.offsets_vary_ = true;

@@ -127,7 +127,7 @@ bool RawTx::wait(std::size_t slots, nanoseconds timeout) noexcept {
 
 bool RawTx::exchange(RawRx& from, std::uint16_t slot, std::size_t after) noexcept {
   if (link_changed()) refresh();
-  if (!up() || !client_ || from.link_ != link_ || slot >= from.ring_.size() || find_free(after, 1) == 0) return false;
+  if (!shares_buffers_with(from) || slot >= from.ring_.size() || find_free(after, 1) == 0) return false;
   const auto index = static_cast<std::uint16_t>(next_ + after);
   std::uint32_t& outgoing = offsets_[ring_.slot(index)];
   std::uint32_t& incoming = from.offsets_[slot];

@@ -3,6 +3,8 @@
 
 #include <memif/tx_queue.hpp>
 
+#include "memory/pool_memory.hpp"
+
 namespace memif {
 namespace {
 
@@ -33,18 +35,19 @@ void copy(const Packet& from, const Packet& to) noexcept {
 
 }  // namespace
 
+// Received buffers that have changed places with those of this queue.
+struct TxQueue::Moved {
+  const Buffer* buffers;
+  DescriptorWord word(std::size_t i) const noexcept { return buffers[i].word(); }
+  std::byte* data(std::size_t i) const noexcept { return buffers[i].data_; }
+};
+
 std::size_t TxQueue::forward(RxBurst& burst) noexcept {
   if (!raw_.renew() || burst.empty()) return 0;
   return raw_.can_exchange(*burst.queue_) ? forward_exchanged(burst) : forward_copied(burst);
 }
 
 std::size_t TxQueue::forward_exchanged(RxBurst& burst) noexcept {
-  // Received buffers that changed places with those of this queue.
-  struct Moved {
-    const Buffer* buffers;
-    DescriptorWord word(std::size_t i) const noexcept { return buffers[i].word(); }
-    std::byte* data(std::size_t i) const noexcept { return buffers[i].data_; }
-  };
   RawRx& from = *burst.queue_;
   std::size_t sent = 0;
   while (!burst.empty() && raw_.can_exchange(from)) {
@@ -104,6 +107,40 @@ std::size_t TxQueue::copy_some(RxBurst& burst) noexcept {
   const std::size_t sent = out.send();
   burst.take_out(sent);
   return sent;
+}
+
+bool TxQueue::send(KeptPacket& packet) noexcept {
+  if (packet.empty() || !raw_.renew()) return false;
+  if (raw_.pool() == packet.pool_) return send_exchanged(packet);
+  Scratch scratch;
+  TxBurst out = begin(scratch.buffers);
+  if (!out.add(static_cast<std::uint32_t>(packet.packet().size()))) return false;
+  copy(packet.packet(), out.back());
+  if (out.send() != 1) return false;
+  packet.give_back();
+  return true;
+}
+
+bool TxQueue::send_exchanged(KeptPacket& packet) noexcept {
+  const std::size_t count = packet.count_;
+  if (raw_.room(count) < count) {
+    raw_.count_ring_full();
+    return false;
+  }
+  Pool::Memory& memory = packet.pool_->memory();
+  std::array<std::uint32_t, KeptPacket::max_buffers> offsets;
+  const auto trade = [&] {
+    for (std::size_t i = 0; i < count; ++i) raw_.trade(i, offsets[i]);
+  };
+  for (std::size_t i = 0; i < count; ++i) offsets[i] = memory.start_of(packet.buffers_[i].data());
+  trade();
+  if (raw_.publish(count, Moved{packet.buffers_.get()}).buffers != count) {
+    trade();
+    return false;
+  }
+  memory.give_back_kept(std::span(offsets).first(count));
+  packet.count_ = 0;
+  return true;
 }
 
 bool TxQueue::send_copy(std::span<const std::byte> packet) noexcept {

@@ -10,16 +10,21 @@ namespace memif::detail {
 
 static_assert(max_queues == wire::max_rings);
 
-// Whether the buffers lie in memory that the library makes. They follow the rings in the same region then, since some
-// servers map no other: docs/protocol.md, "Shared memory".
+inline constexpr std::uint32_t max_buffer_size = 1u << 20;             // bytes
+inline constexpr std::uint64_t offset_limit = std::uint64_t{1} << 32;  // a descriptor's offset has 32 bits
+
+// Whether the buffers lie in memory that the library makes for this interface. They follow the rings in the same region
+// then, since some servers map no other: docs/protocol.md, "Shared memory".
 inline bool own_memory(const InterfaceConfig& config) noexcept {
-  return !config.memory && !(config.memory_hooks && config.memory_hooks->provide);
+  return !config.pool && !config.memory && !(config.memory_hooks && config.memory_hooks->provide);
 }
 
-// Bytes from one buffer to the next. In memory of our own an odd number of cache lines, so that the buffers' first
-// lines spread over all cache sets; in the application's as close as they fit, since it made room for no more.
+// An odd number of cache lines, so that the buffers' first lines spread over all cache sets.
+inline std::uint32_t spread_stride(std::uint32_t buffer_size) noexcept { return (((buffer_size + 63) / 64) | 1) * 64; }
+
+// Bytes from one buffer to the next: in the application's memory as close as they fit, since it made room for no more.
 inline std::uint32_t buffer_stride(const InterfaceConfig& config) noexcept {
-  return own_memory(config) ? (((config.buffer_size + 63) / 64) | 1) * 64 : config.buffer_size;
+  return own_memory(config) ? spread_stride(config.buffer_size) : config.buffer_size;
 }
 
 // Bytes from one ring to the next: each begins at a cache line.

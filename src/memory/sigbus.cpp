@@ -41,10 +41,11 @@ struct sigaction previous;  // written before the handler is installed, then onl
 constexpr std::size_t spare_size = 4096;
 void* spare = MAP_FAILED;
 
-Entry* find(std::uintptr_t address) noexcept {
+// The first from `i` on that guards the address; `i` is behind it then. Several guard the memory of a pool.
+Entry* find(std::uintptr_t address, std::size_t& i) noexcept {
   const std::size_t count = entries_in_use.load(std::memory_order_acquire);
-  for (std::size_t i = 0; i < count; ++i) {
-    Entry& entry = table[i];
+  while (i < count) {
+    Entry& entry = table[i++];
     const std::uint32_t version = entry.version.load(std::memory_order_acquire);
     const std::uintptr_t base = entry.base.load(std::memory_order_acquire);
     const std::size_t size = entry.size.load(std::memory_order_acquire);
@@ -82,7 +83,8 @@ bool map_spare(std::uintptr_t from, std::size_t size) noexcept {
 // there is no room for more (address space, RLIMIT_DATA, memory that may not be overcommitted). Where the kernel
 // refuses to split a mapping once more, all of it is replaced.
 bool contain(std::uintptr_t address) noexcept {
-  Entry* const entry = find(address);
+  std::size_t i = 0;
+  Entry* entry = find(address, i);
   if (entry == nullptr) return false;
   const std::uintptr_t base = entry->base.load(std::memory_order_relaxed);
   const std::uintptr_t end = base + entry->size.load(std::memory_order_relaxed);
@@ -91,8 +93,10 @@ bool contain(std::uintptr_t address) noexcept {
   if (!move_zeros(hole, end - hole) && !move_zeros(hole, page) && !map_zeros(hole, page) && !map_spare(hole, page) &&
       !map_zeros(base, end - base))
     return false;
-  entry->faulted.store(true, std::memory_order_seq_cst);
-  if (FaultObserver* const observer = entry->observer.load(std::memory_order_seq_cst)) observer->memory_vanished();
+  for (; entry != nullptr; entry = find(address, i)) {
+    entry->faulted.store(true, std::memory_order_seq_cst);
+    if (FaultObserver* const observer = entry->observer.load(std::memory_order_seq_cst)) observer->memory_vanished();
+  }
   return true;
 }
 

@@ -32,8 +32,18 @@ InterfaceConfig attacked(Role role, Setup setup, const std::string& socket) {
 
 // --- Bystander
 
-Bystander::Bystander(Context& context, const std::string& socket)
-    : interface_(context.add({.socket = socket, .role = Role::server})), socket_(socket), thread_([this] { run(); }) {}
+constexpr std::uint32_t bystanders_ring = 256;
+
+Bystander::Bystander(Context& context, const std::string& socket, std::shared_ptr<Pool> pool)
+    : interface_(context.add({.socket = socket,
+                              .role = pool ? Role::client : Role::server,
+                              .ring_size = bystanders_ring,
+                              .buffer_size = buffer_size,
+                              .reconnect = 10ms,
+                              .pool = pool})),
+      socket_(socket),
+      peer_role_(pool ? Role::server : Role::client),
+      thread_([this] { run(); }) {}
 
 Bystander::~Bystander() {
   stop_ = true;
@@ -42,7 +52,7 @@ Bystander::~Bystander() {
 
 void Bystander::run() {
   Context context;
-  Interface& peer = context.add({.socket = socket_, .role = Role::client, .ring_size = 256});
+  Interface& peer = context.add({.socket = socket_, .role = peer_role_, .ring_size = bystanders_ring});
   for (; !stop_; next_round()) {
     context.poll(1ms);
     if (!peer.connected() || !interface_.connected()) continue;
@@ -62,7 +72,7 @@ void Bystander::exchange(TxQueue& from, RxQueue& to) {
 
 // --- Victim
 
-Victim::Victim(Role role, Setup setup)
+Victim::Victim(Role role, Setup setup, std::shared_ptr<Pool> pool)
     : role_(role), socket_(unique_socket("attacked")), context_(std::make_unique<Context>(ContextConfig{})) {
   InterfaceConfig config = attacked(role, setup, socket_);
   if (setup == Setup::unsealed_memory) {
@@ -70,8 +80,9 @@ Victim::Victim(Role role, Setup setup)
     prepare();
     config.memory = ExternalMemory{memory_.get(), external_size, 0};
   }
+  config.pool = pool;
   interface_ = &context_->add(std::move(config));
-  bystander_ = std::make_unique<Bystander>(*context_, unique_socket("bystander"));
+  bystander_ = std::make_unique<Bystander>(*context_, unique_socket("bystander"), std::move(pool));
 }
 
 void Victim::prepare() {
@@ -133,6 +144,16 @@ void Victim::send() {
       }
     burst.send();
   }
+}
+
+// For twice as many links as there are interfaces.
+std::shared_ptr<Pool> PooledVictim::make_pool() {
+  return Pool::create({.buffers = std::size_t{4} * (ring_size + bystanders_ring), .buffer_size = buffer_size}).value();
+}
+
+std::ptrdiff_t PooledVictim::missing() const {
+  const std::size_t linked = (connected() ? 2 * ring_size : 0) + (bystander().connected() ? 2 * bystanders_ring : 0);
+  return static_cast<std::ptrdiff_t>(pool_->buffers()) - static_cast<std::ptrdiff_t>(pool_->free() + linked);
 }
 
 std::uint64_t Victim::count(const Expected& expected) const {

@@ -17,7 +17,8 @@ namespace memif::hostile {
 // The second interface's peer, and both ends' data: a thread of its own.
 class Bystander : public VerifiedTraffic {
  public:
-  Bystander(Context& context, const std::string& socket);
+  // With a pool, the victim's end is a client of it; else a server.
+  Bystander(Context& context, const std::string& socket, std::shared_ptr<Pool> pool);
   ~Bystander();
 
   bool connected() const { return interface_.connected(); }
@@ -29,6 +30,7 @@ class Bystander : public VerifiedTraffic {
 
   Interface& interface_;
   std::string socket_;
+  const Role peer_role_;
   std::array<Buffer, 32> out_, in_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
@@ -38,7 +40,7 @@ class Victim : public AnyVictim {
  public:
   static constexpr std::chrono::milliseconds handshake_deadline{1000};  // with Setup::second_timeout
 
-  Victim(Role role, Setup setup);
+  Victim(Role role, Setup setup, std::shared_ptr<Pool> pool = nullptr);
   ~Victim() override;
 
   // Before an attack: memory of the application's is as long as it should be.
@@ -77,6 +79,23 @@ class Victim : public AnyVictim {
   std::unique_ptr<Bystander> bystander_;
   std::array<Buffer, 32> buffers_;
   std::vector<RegionInfo> regions_;
+};
+
+// A client whose buffers are a pool's, with the bystander's interface as another client of it: the attacker has its
+// memory as well.
+class PooledVictim : public Victim {
+ public:
+  PooledVictim(Role role, Setup setup) : PooledVictim(role, setup, make_pool()) {}
+
+  // Buffers that are neither free nor those of one link of each interface.
+  std::ptrdiff_t missing() const;
+
+ private:
+  PooledVictim(Role role, Setup setup, std::shared_ptr<Pool> pool)
+      : Victim(role, setup, pool), pool_(std::move(pool)) {}
+  static std::shared_ptr<Pool> make_pool();
+
+  const std::shared_ptr<Pool> pool_;
 };
 
 }  // namespace memif::hostile

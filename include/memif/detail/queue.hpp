@@ -126,6 +126,13 @@ class MEMIF_VARIANT Queue {
   // Sleeps until `fd` (-1: none) is readable, the bell rings, or for `timeout` (negative: without end). True: `fd` is.
   bool sleep_on(int fd, std::chrono::nanoseconds timeout) noexcept;
 
+  // The pool of the present link, if that is a client's and has one.
+  std::shared_ptr<Pool> pool() const noexcept;
+
+  bool shares_buffers_with(const Queue& other) const noexcept {
+    return buffers_of_ != nullptr && buffers_of_ == other.buffers_of_;
+  }
+
   // A region of the present link, or nothing.
   const RegionView* region(std::uint16_t index) const noexcept {
     return index < region_count_ ? &regions_[index] : nullptr;
@@ -142,6 +149,7 @@ class MEMIF_VARIANT Queue {
   // misleads nobody. Buffers are `buffer_size_` long.
   std::uint32_t* offsets_ = nullptr;
   std::byte* base_ = nullptr;
+  const void* buffers_of_ = nullptr;  // whose buffers may lie in this queue's slots: none but those with the same name
   std::uint32_t buffer_size_ = 0;
 
   // Server: the region that the last descriptor named, as its tag and as a view, and the table of all.

@@ -57,12 +57,22 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
     return up();
   }
 
-  // Client: two buffers that are held change places. False if the queues do not share a link, or one is not held.
+  // Client: two buffers that are held change places. False if the queues do not share their buffers, or one is not
+  // held.
   bool exchange(std::uint16_t slot, RawRx& other, std::uint16_t other_slot) noexcept;
 
   // Client, MemoryHooks::placed: the buffer to be released after `ahead` others is the one at `offset` of the buffer
   // region. False if it would not lie in the region, or so many are not held.
   bool place(std::size_t ahead, std::uint32_t offset) noexcept;
+
+  // Client: whether the slot is held, and its buffer's packet begins there.
+  bool has(std::uint16_t slot, const std::byte* data) const noexcept {
+    return client_ && slot < ring_.size() && holds(slot) && base_ + offsets_[slot] == data;
+  }
+
+  // Client of a pool: the buffer that begins at `offset` takes the place of that of a held slot, whose beginning
+  // `offset` is then. False if the slot is not held.
+  bool trade(std::uint16_t slot, std::uint32_t& offset) noexcept;
 
   // As RxQueue has them.
   bool wait(std::chrono::nanoseconds timeout) noexcept;

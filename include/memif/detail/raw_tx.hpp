@@ -50,18 +50,23 @@ class MEMIF_VARIANT alignas(128) RawTx : public detail::Queue {
   std::size_t held() const noexcept { return part_ != 0 && counters_.packets.get() == part_after_ ? part_ : 0; }
 
   // Client: puts the buffer of a slot that `from` holds in the place of the buffer `after` slots beyond the next to be
-  // sent, and the other way round. False if the two queues do not share a link, or there is no such slot.
+  // sent, and the other way round. False if the two queues do not share their buffers, or there is no such slot.
   bool exchange(RawRx& from, std::uint16_t slot, std::size_t after) noexcept;
 
   // The same for two slots to be sent.
   bool exchange(std::size_t after, RawTx& other, std::size_t other_after) noexcept;
 
-  // Whether buffers of `from` can change places with those of this queue: both are of one link of a client.
-  bool can_exchange(const RawRx& from) const noexcept { return client_ && up() && from.link_ == link_; }
+  // Whether buffers of `from` can change places with those of this queue: both are of one link of a client, or of one
+  // pool.
+  bool can_exchange(const RawRx& from) const noexcept { return shares_buffers_with(from); }
 
   // Client, MemoryHooks::placed: the buffer `after` slots beyond the next to be sent is the one at `offset` of the
   // buffer region. False if it would not lie in the region, or there is no such slot.
   bool place(std::size_t after, std::uint32_t offset) noexcept;
+
+  // Client of a pool: the buffer that begins at `offset` takes the place of that `after` slots beyond the next to be
+  // sent, whose beginning `offset` is then. False if there is no such slot.
+  bool trade(std::size_t after, std::uint32_t& offset) noexcept;
 
   // Free slots, as of the peer's present index; at most `wanted` are looked for.
   std::size_t room(std::size_t wanted = ~std::size_t{0}) noexcept;
