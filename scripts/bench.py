@@ -225,6 +225,7 @@ def main():
     steps = {
         "throughput": lambda: bench.run("throughput", *(["--quick", "--rounds", 3] if quick else ["--rounds", 9])),
         "ends": lambda: bench.run("ends", *((3, 10) if quick else (15, 15))),
+        "forward": lambda: bench.run("forward", *((3, 20) if quick else (9, 50))),
         "latency": lambda: bench.run("latency", *((3, 10000) if quick else (9, 50000))),
         "control": lambda: bench.run("control", 1 if quick else 10),
         "waiting": lambda: bench.run("waiting", 50 if quick else 500),

@@ -58,6 +58,14 @@ def goals(data):
     add("64 bytes, ideal loop, of the limit", "≥ 90 %", "throughput", throughput(64, "in_place"), ratio)
     add("1500 bytes in place, of the limit", "≥ 90 %", "throughput", throughput(1500, "in_place"), ratio)
     add("1500 bytes copied in and out, of the limit", "≥ 90 %", "throughput", throughput(1500, "copy"), ratio)
+    for size, goal in ((64, "≥ 1"), (1500, "≥ 2"), (9000, "≥ 4")):
+        add(
+            f"forwarding {size} bytes between clients of a pool, to copying",
+            goal,
+            "forward",
+            of(data, "forward", size=size),
+            lambda results: f"{results[0]['ratio']:.2f} ({results[0]['pool_mpps']} Mpps)",
+        )
     add(
         "cost of all checks",
         "≤ 5 %",
