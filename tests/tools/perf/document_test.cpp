@@ -20,31 +20,43 @@ std::size_t count(const std::string& text, const std::string& word) {
 }
 
 Json with_head(Json rest) {
-  Json report{{"schema", "memif-perf/1"}, {"test", "one_way"}, {"version", "memif 0"}, {"started", "today"},
-              {"command", "memif perf"}, {"machine", {{"cpu", "x"}, {"cpus", 2}}}, {"ports", Json::array()}};
+  Json report{{"schema", "memif-perf/1"}, {"test", "one_way"},       {"version", "memif 0"},
+              {"started", "today"},       {"command", "memif perf"}, {"machine", {{"cpu", "x"}, {"cpus", 2}}},
+              {"ports", Json::array()}};
   report.update(rest);
   return report;
 }
 
 Json measurement() {
-  const Json latency{{"samples", 3}, {"min_us", 1.5}, {"mean_us", 2}, {"p50_us", 2}, {"p90_us", 3},
-                     {"p99_us", 3}, {"p99_9_us", 3}, {"p99_99_us", 3}, {"max_us", 3}};
+  const Json latency{{"samples", 3}, {"min_us", 1.5}, {"mean_us", 2},   {"p50_us", 2}, {"p90_us", 3},
+                     {"p99_us", 3},  {"p99_9_us", 3}, {"p99_99_us", 3}, {"max_us", 3}};
   Json intervals = Json::array();
   for (int i = 0; i < 3; ++i)
-    intervals.push_back({{"from_s", i}, {"to_s", i + 1}, {"sent_pps", 1e6}, {"received_pps", 9e5}, {"lost", i},
+    intervals.push_back({{"from_s", i},
+                         {"to_s", i + 1},
+                         {"sent_pps", 1e6},
+                         {"received_pps", 9e5},
+                         {"lost", i},
                          {"latency", i == 1 ? Json() : latency}});
-  return with_head({{"seconds", 3.0}, {"lost", nullptr}, {"latency", latency}, {"queues", Json::array()},
+  return with_head({{"seconds", 3.0},
+                    {"lost", nullptr},
+                    {"latency", latency},
+                    {"queues", Json::array()},
                     {"latency_distribution", {{{"percent", 50}, {"us", 2}}, {{"percent", 99.9}, {"us", 3}}}},
                     {"intervals", intervals}});
 }
 
 Json search() {
-  const Json trial{{"offered_pps", 1e6}, {"received_pps", 1e6}, {"received_bps", 5e8}, {"loss_percent", 0},
-                   {"latency", nullptr}, {"passed", true}};
+  const Json trial{{"offered_pps", 1e6}, {"received_pps", 1e6}, {"received_bps", 5e8},
+                   {"loss_percent", 0},  {"latency", nullptr},  {"passed", true}};
   Json searches = Json::array();
   for (const char* size : {"64", "1518"})
     for (const char* goal : {"ndr", "pdr"})
-      searches.push_back({{"size", size}, {"goal", goal}, {"max_loss_percent", 0}, {"limited", false}, {"best", trial},
+      searches.push_back({{"size", size},
+                          {"goal", goal},
+                          {"max_loss_percent", 0},
+                          {"limited", false},
+                          {"best", trial},
                           {"trials", {trial, trial}}});
   searches.back()["best"] = nullptr;
   return with_head({{"searches", searches}, {"bursts", {{{"size", "64"}, {"packets", 1000}, {"limited", false}}}}});

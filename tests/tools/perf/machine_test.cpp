@@ -15,7 +15,8 @@ TEST(Machine, SaysWhatItIs) {
 }
 
 TEST(CommandLine, IsToldWithoutSecrets) {
-  EXPECT_EQ(describe_command("memif\0perf\0--secret\0hush\0--rate\0001kpps\0"sv), "memif perf --secret ... --rate 1kpps");
+  EXPECT_EQ(describe_command("memif\0perf\0--secret\0hush\0--rate\0001kpps\0"sv),
+            "memif perf --secret ... --rate 1kpps");
   EXPECT_EQ(describe_command("memif\0--secret=hush"sv), "memif --secret=...");
   EXPECT_EQ(describe_command("memif:x,secret=hush,id=1\0"sv), "memif:x,secret=...,id=1");
   EXPECT_EQ(describe_command("memif:x,id=1,secret=hush hush"sv), "memif:x,id=1,secret=...");

@@ -21,7 +21,7 @@ std::string cell(const Json& value) {
 
 // The latency's fields become the row's own; where there is none, they are empty.
 Json flat(const Json& row) {
-  static constexpr const char* fields[] = {"samples", "min_us", "mean_us", "p50_us", "p90_us",
+  static constexpr const char* fields[] = {"samples", "min_us",   "mean_us",   "p50_us", "p90_us",
                                            "p99_us",  "p99_9_us", "p99_99_us", "max_us"};
   Json out = Json::object();
   for (const auto& [key, value] : row.items()) {

@@ -54,10 +54,14 @@ Curve over_time(const Json& intervals, const char* name, const char* group, cons
 
 std::string plots_over_time(const Json& report) {
   const Json& intervals = report.at("intervals");
-  return svg({"Rate over time", "s", "packets a second",
+  return svg({"Rate over time",
+              "s",
+              "packets a second",
               {over_time(intervals, "sent", "", "sent_pps"), over_time(intervals, "received", "", "received_pps")}}) +
          svg({"Loss over time", "s", "packets lost in the interval", {over_time(intervals, "lost", "", "lost")}}) +
-         svg({"Latency over time", "s", "µs",
+         svg({"Latency over time",
+              "s",
+              "µs",
               {over_time(intervals, "p50", "latency", "p50_us"), over_time(intervals, "p99", "latency", "p99_us"),
                over_time(intervals, "max", "latency", "max_us")},
               true});
@@ -90,7 +94,8 @@ std::string search_row(const Json& search) {
 
 // Of each goal, over the sizes; and of all its trials.
 std::string plots_of_searches(const Json& searches) {
-  Plot rates{"Throughput over size", "bytes", "packets a second"}, bits{"Throughput over size", "bytes", "bits a second"};
+  Plot rates{"Throughput over size", "bytes", "packets a second"},
+      bits{"Throughput over size", "bytes", "bits a second"};
   for (const Json& search : searches) {
     const std::string size = text_of(search.at("size")), goal = text_of(search.at("goal"));
     if (rates.x_names.empty() || rates.x_names.back() != size) rates.x_names.push_back(size);
@@ -99,7 +104,8 @@ std::string plots_of_searches(const Json& searches) {
       auto at = std::find_if(curves.begin(), curves.end(), [&goal](const Curve& curve) { return curve.name == goal; });
       if (at == curves.end()) at = curves.insert(at, Curve{goal});
       const Json& best = search.at("best");
-      at->points.emplace_back(static_cast<double>(rates.x_names.size()) - 1, best.is_null() ? 0 : number_of(best, field));
+      at->points.emplace_back(static_cast<double>(rates.x_names.size()) - 1,
+                              best.is_null() ? 0 : number_of(best, field));
     }
   }
   bits.x_names = rates.x_names;
@@ -111,14 +117,17 @@ std::string plot_of_trials(const Json& search) {
   for (const Json& trial : search.at("trials"))
     curve.points.emplace_back(number_of(trial, "offered_pps"), number_of(trial, "loss_percent"));
   std::sort(curve.points.begin(), curve.points.end());
-  return svg({"Trials: " + text_of(search.at("size")) + " bytes, " + text_of(search.at("goal")), "packets a second offered",
-              "% lost", {curve}});
+  return svg({"Trials: " + text_of(search.at("size")) + " bytes, " + text_of(search.at("goal")),
+              "packets a second offered",
+              "% lost",
+              {curve}});
 }
 
 std::string searches_section(const Json& report) {
   const Json& searches = report.at("searches");
-  std::string out = "<h2>Throughput</h2>\n<table>\n<tr><th>bytes</th><th>goal</th><th>Mpps</th><th>Gbit/s</th>"
-                    "<th>% lost</th><th>p50 µs</th><th>p99 µs</th></tr>\n";
+  std::string out =
+      "<h2>Throughput</h2>\n<table>\n<tr><th>bytes</th><th>goal</th><th>Mpps</th><th>Gbit/s</th>"
+      "<th>% lost</th><th>p50 µs</th><th>p99 µs</th></tr>\n";
   for (const Json& search : searches) out += search_row(search);
   out += "</table>\n" + plots_of_searches(searches);
   for (const Json& burst : report.at("bursts")) out += table(burst);
@@ -145,19 +154,23 @@ std::string embedded(const Json& report) {
 }  // namespace
 
 std::string html_document(const Json& report) {
-  std::string out = fmt::format("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                                "<meta name=\"viewport\" content=\"width=device-width\">\n<title>memif perf</title>\n"
-                                "<style>{}{}</style>\n</head>\n<body>\n<h1>memif perf: {}</h1>\n",
-                                page_style, plot_style, escape_html(text_of(report.at("test"))));
+  std::string out = fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width\">\n<title>memif perf</title>\n"
+      "<style>{}{}</style>\n</head>\n<body>\n<h1>memif perf: {}</h1>\n",
+      page_style, plot_style, escape_html(text_of(report.at("test"))));
   out += "<p><code>" + escape_html(text_of(report.at("command"))) + "</code></p>\n<p>" +
          escape_html(text_of(report.at("started"))) + ", " + escape_html(text_of(report.at("version"))) + "</p>\n";
   out += report.contains("searches") ? searches_section(report) : measurement_section(report);
   out += "<h2>Machine</h2>\n" + table(report.at("machine"));
   for (const Json& port : report.at("ports")) out += "<h3>Port</h3>\n" + table(port);
-  return out + "<details><summary>All numbers</summary>\n<pre id=\"numbers\"></pre></details>\n"
-               "<script type=\"application/json\" id=\"report\">\n" + embedded(report) + "\n</script>\n"
-               "<script>document.getElementById('numbers').textContent="
-               "document.getElementById('report').textContent</script>\n</body>\n</html>\n";
+  return out +
+         "<details><summary>All numbers</summary>\n<pre id=\"numbers\"></pre></details>\n"
+         "<script type=\"application/json\" id=\"report\">\n" +
+         embedded(report) +
+         "\n</script>\n"
+         "<script>document.getElementById('numbers').textContent="
+         "document.getElementById('report').textContent</script>\n</body>\n</html>\n";
 }
 
 }  // namespace memif::tool
