@@ -79,6 +79,18 @@ class CApi {
     return count;
   }
 
+  // There and back: one thread sends and receives, as a client; the other, a server, copies each packet that it
+  // receives, swaps its addresses, sends it and gives the buffers back. Packets a second that came back.
+  double run_reflected(std::chrono::milliseconds time) {
+    return measure(
+        time, [this] { reflect(); },
+        [this] {
+          const std::size_t back = take(client_, traffic_.shape.size);
+          write_to(client_, traffic_.shape.size);
+          return back;
+        });
+  }
+
   // The calls alone. Both return the packets that moved.
   __attribute__((noinline)) std::size_t bare_send(std::uint16_t burst) {
     std::uint16_t count = 0, sent = 0;
@@ -94,6 +106,45 @@ class CApi {
   }
 
  private:
+  void write_to(memif_conn_handle_t end, std::size_t size) {
+    std::uint16_t count = 0, sent = 0;
+    memif_buffer_alloc(end, 0, in_.data(), static_cast<std::uint16_t>(traffic_.burst), &count,
+                       static_cast<std::uint16_t>(size));
+    for (std::size_t i = 0; i < count; ++i) {
+      std::memcpy(in_[i].data, source_.data(), as_unknown(size));
+      in_[i].len = static_cast<std::uint32_t>(size);
+    }
+    if (count != 0) memif_tx_burst(end, 0, in_.data(), count, &sent);
+  }
+  std::size_t take(memif_conn_handle_t end, std::size_t size) {
+    std::uint16_t count = 0;
+    memif_rx_burst(end, 0, in_.data(), static_cast<std::uint16_t>(traffic_.burst), &count);
+    if (count == 0) return 0;
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < count; ++i)
+      sum += consume(static_cast<std::byte*>(in_[i].data), std::min<std::size_t>(size, 64), Touch::written, nullptr);
+    keep(sum);
+    memif_refill_queue(end, 0, count, 0);
+    return count;
+  }
+  void reflect() {
+    std::uint16_t count = 0, room = 0, sent = 0;
+    memif_rx_burst(server_, 0, out_.data(), static_cast<std::uint16_t>(traffic_.burst), &count);
+    if (count == 0) {
+      bench::pause();
+      return;
+    }
+    memif_buffer_alloc(server_, 0, back_.data(), count, &room, static_cast<std::uint16_t>(traffic_.shape.size));
+    for (std::size_t i = 0; i < room; ++i) {
+      std::memcpy(back_[i].data, out_[i].data, as_unknown(out_[i].len));
+      back_[i].len = out_[i].len;
+      auto* const addresses = static_cast<std::byte*>(back_[i].data);
+      std::swap_ranges(addresses, addresses + 6, addresses + 6);
+    }
+    if (room != 0) memif_tx_burst(server_, 0, back_.data(), room, &sent);
+    memif_refill_queue(server_, 0, count, 0);
+  }
+
   template <Touch touch, bool one_line>
   double run_as(std::chrono::milliseconds time) {
     return measure(
@@ -117,7 +168,7 @@ class CApi {
   memif_conn_handle_t server_ = nullptr, client_ = nullptr;
   int connected_ = 0;
   std::vector<std::byte> source_, target_;
-  alignas(128) std::array<memif_buffer_t, 256> out_{};
+  alignas(128) std::array<memif_buffer_t, 256> out_{}, back_{};
   std::uint64_t counter_ = 0;
   alignas(128) std::array<memif_buffer_t, 256> in_{};
 };

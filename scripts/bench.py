@@ -72,6 +72,33 @@ class Bench:
         for direction, values in ratios.items():
             self.results.append({"bench": "checks", "direction": direction, "ratio": round(statistics.median(values), 3)})
 
+    def other_libmemif(self, library, rounds, milliseconds):
+        """The C API's cases with another libmemif of release 4 in the place of ours, in turns: the same program."""
+        rates = {}
+        with tempfile.TemporaryDirectory(prefix="memif-bench-") as directory:
+            (Path(directory) / "libmemif.so.4").symlink_to(Path(library).resolve(strict=True))
+            others = {**os.environ, "LD_LIBRARY_PATH": directory}
+            for turn in range(rounds):
+                say(f"libmemif: ours and {library}, turn {turn + 1} of {rounds}")
+                for whose, environment in (("ours", None), ("other", others)):
+                    output = subprocess.run(
+                        [self.program("capi"), "alone", str(milliseconds)],
+                        check=True, stdout=subprocess.PIPE, text=True, timeout=300, env=environment,
+                    ).stdout  # fmt: skip
+                    for case in map(json.loads, output.splitlines()):
+                        key = case["direction"], case["size"], case["burst"], case["touch"]
+                        rates.setdefault(key, {}).setdefault(whose, []).append(case["mpps"])
+        for (direction, size, burst, touch), case in rates.items():
+            ratios = [ours / other for ours, other in zip(case["ours"], case["other"]) if ours and other]
+            self.results.append(
+                {
+                    "bench": "libmemif", "direction": direction, "size": size, "burst": burst, "touch": touch,
+                    "mpps": round(statistics.median(case["ours"]), 2),
+                    "other_mpps": round(statistics.median(case["other"]), 2),
+                    "ratio": round(statistics.median(ratios), 2) if ratios else None,
+                }
+            )  # fmt: skip
+
     def instructions(self):
         say("instructions a packet")
         for direction in DIRECTIONS:
@@ -218,6 +245,7 @@ def main():
     parser.add_argument("output", nargs="?", default="build/bench", type=Path, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="the main cases, about a minute")
     parser.add_argument("--docs", action="store_true", help="write docs/performance.md as well")
+    parser.add_argument("--libmemif", metavar="FILE", help="the C API's cases also with this libmemif.so of release 4")
     parser.add_argument("--only", action="append", help="this step; the others stay as they are in results.json")
     options = parser.parse_args()
     quick = options.quick
@@ -235,6 +263,8 @@ def main():
         "instructions": bench.instructions,
         "testpmd": lambda: bench.testpmd(1 if quick else 4),
     }
+    if options.libmemif:
+        steps["libmemif"] = lambda: bench.other_libmemif(options.libmemif, *((3, 30) if quick else (9, 50)))
     if unknown := set(options.only or []) - set(steps):
         parser.error(f"no step {', '.join(unknown)} (there are: {', '.join(steps)})")
     options.output.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures everything, in under 10 minutes, and writes report.md, results.json and pictures. What is measured:
 # docs/performance.md. Leave the machine alone meanwhile.
-#   scripts/bench.sh [DIRECTORY] [--quick] [--docs] [--only STEP]...     DIRECTORY: where to, default build/bench
+#   scripts/bench.sh [DIRECTORY] [--quick] [--docs] [--only STEP]... [--libmemif FILE]
+# DIRECTORY: where to, default build/bench. --libmemif: the C API's cases also with that libmemif.so of release 4.
 # --quick: the main cases, a minute. --docs: the figures go into docs/performance.md too.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -5,7 +5,11 @@ from pathlib import Path
 import bench_svg
 
 BEGIN, END = "<!-- generated: scripts/bench.sh --docs -->", "<!-- end of the generated part -->"
-ARROWS = {"client_to_server": "client → server", "server_to_client": "server → client"}
+ARROWS = {
+    "client_to_server": "client → server",
+    "server_to_client": "server → client",
+    "there_and_back": "there and back",
+}
 
 
 def of(data, bench, **fields):
@@ -158,6 +162,19 @@ def capi_table(data):
     )
 
 
+def libmemif_table(data):
+    return table(
+        ("direction", "size", "burst", "bytes", "memifpp, Mpps", "the other, Mpps", "ratio"),
+        [
+            (
+                ARROWS[r["direction"]], r["size"], r["burst"], r["touch"].replace("_", " "), r["mpps"], r["other_mpps"],
+                "–" if r["ratio"] is None else r["ratio"],
+            )
+            for r in of(data, "libmemif")
+        ],
+    )  # fmt: skip
+
+
 def ends_table(data):
     return table(
         ("direction", "memifpp at both, Mpps", "a bare sender", "a bare receiver", "bare at both"),
@@ -210,6 +227,8 @@ def body(data):
         parts += ["64 bytes with a bare end in memifpp's place:", ends_table(data)]
     if of(data, "capi"):
         parts += ["The C API beside the C++ API:", capi_table(data)]
+    if of(data, "libmemif"):
+        parts += ["One program of the C API over memifpp's library and over another:", libmemif_table(data)]
     if of(data, "calls"):
         parts += [
             "The calls alone, with both ends in one thread and its cache: C++ / C, nanoseconds a packet, by packets a burst "
