@@ -2,7 +2,7 @@
 # Everything that is checked without running the program: formatting, shell scripts, layering, documents, clang-tidy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/install-deps.sh build lint python
+scripts/install-deps.sh build lint
 
 echo "format"
 scripts/format.sh --check
@@ -22,7 +22,7 @@ echo "clang-tidy"
 # only in the file that it is given, so each batch becomes one file.
 build=build/lint
 cmake --preset clang -B "$build" -DMEMIF_FAST=ON -DMEMIF_INSTALL=OFF -DMEMIF_CAPI=OFF -DMEMIF_TESTS=OFF \
-  -DMEMIF_EXAMPLES=OFF -DMEMIF_PYTHON=ON >/dev/null
+  -DMEMIF_EXAMPLES=OFF >/dev/null
 for batch in "$build"/*/CMakeFiles/*/Unity/*.cxx; do
   sed -nE 's|^#include "(/.*)"$|\1|p' "$batch" | while read -r file; do
     echo "#line 1 \"$file\""

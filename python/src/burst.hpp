@@ -30,7 +30,7 @@ bool is_burst(PyObject* object) noexcept;
 // Keeps a burst from ending, as a view of it does. Throws ValueError if it has ended.
 class PinnedBurst {
  public:
-  explicit PinnedBurst(PyObject* burst);
+  explicit PinnedBurst(PyObject* object);
   PinnedBurst(const PinnedBurst&) = delete;
   PinnedBurst& operator=(const PinnedBurst&) = delete;
   ~PinnedBurst() { PyBuffer_Release(&view_); }
@@ -40,7 +40,7 @@ class PinnedBurst {
 };
 
 // Of one that is pinned: packet `i` in one piece, valid as long as the burst.
-std::span<const std::byte> bytes_of(PyObject* burst, std::size_t i);
+std::span<const std::byte> bytes_of(PyObject* object, std::size_t i);
 
 void add_burst_types(py::module_& module);
 

@@ -212,7 +212,7 @@ py::object python_types(const char* name) { return py::module_::import("memif._t
 
 void translate(std::exception_ptr raised) {
   try {
-    if (raised) std::rethrow_exception(raised);
+    if (raised) std::rethrow_exception(std::move(raised));
   } catch (const memif::Exception& error) {
     const bool own = error.code().category() == memif::memif_category();
     const py::object made = python_types("make_error")(own, error.code().value(), from_peer(error.what()));
