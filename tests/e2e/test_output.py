@@ -127,7 +127,7 @@ class SlowReaders(E2ETest):
         """How many come: of the packets, from the first on and without a gap."""
         text = self.all(process)
         self.assertTrue(text.endswith(b"\n"))
-        ports = [int(port) for port in re.findall(rb"10\.0\.0\.1:(\d+) > ", text)]
+        ports = [int(port) for port in re.findall(rb"10\.0\.0\.1\.(\d+) > ", text)]
         self.assertEqual(ports, list(range(1024, 1024 + len(ports))))
         self.assertEqual(len(ports), text.count(b"\n"))
         return len(ports)

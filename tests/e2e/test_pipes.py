@@ -30,7 +30,7 @@ class PipeTest(E2ETest):
 
     def ports(self, *numbers):
         """What a line of memif dump says of these frames."""
-        return [f"10.0.0.1:{1024 + number} " for number in numbers]
+        return [f"10.0.0.1.{1024 + number} " for number in numbers]
 
 
 class ReplayFromAPipe(PipeTest):

@@ -199,7 +199,7 @@ class ReplayFailureTest(E2ETest):
         source = write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(200)])
         dump = self.listening(self.memif("dump", role="server"))
         replay = self.replay("--pps", "100", "--stall", "100ms", "--ring-size", "16", "--json", source)
-        dump.wait_for_output("10.0.0.1:1024")
+        dump.wait_for_output("10.0.0.1.1024")
         dump.popen.send_signal(signal.SIGSTOP)  # it takes no more, and its ring is short
         self.assert_exit(replay, 1)
         report = json.loads(replay.stdout)
