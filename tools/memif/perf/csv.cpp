@@ -12,7 +12,7 @@ using Json = nlohmann::ordered_json;
 // As RFC 4180 has it.
 std::string cell(const Json& value) {
   if (value.is_null()) return {};
-  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   if (text.find_first_of(",\"\r\n") == text.npos) return text;
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);

@@ -40,7 +40,7 @@ std::optional<std::size_t> find_mark(View head, Mode mode) noexcept {
   const bool v6 = head[*ip] >> 4 == 6;
   if (!v6 && (head[*ip] >> 4 != 4 || (head[*ip] & 15u) < ipv4_header / 4)) return std::nullopt;
   if (head[*ip + (v6 ? 6 : 9)] != protocol::udp) return std::nullopt;
-  return *ip + (v6 ? ipv6_header : (head[*ip] & 15u) * 4) + 8;
+  return *ip + (v6 ? ipv6_header : std::size_t{4} * (head[*ip] & 15u)) + 8;
 }
 
 std::vector<std::size_t> parse_size_mix(std::string_view text) {

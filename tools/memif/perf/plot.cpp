@@ -8,7 +8,7 @@ namespace memif::tool {
 namespace {
 
 constexpr double plot_width = 760, plot_height = 300, left = 70, right = 20, top = 40, bottom = 50;
-constexpr double most_ticks = 6;
+constexpr int most_ticks = 6;
 
 // A number line: values to places, and round numbers on it.
 class Axis {
@@ -25,7 +25,7 @@ class Axis {
   std::vector<double> ticks() const {
     const double step = log_ ? std::ceil((high_ - low_) / most_ticks) : round_step();
     std::vector<double> values;
-    for (double i = 0; i <= 2 * most_ticks; ++i) {
+    for (int i = 0; i <= 2 * most_ticks; ++i) {
       const double at = (std::ceil(low_ / step) + i) * step;
       const double value = log_ ? std::pow(10, at) : std::abs(at) < step * 1e-6 ? 0 : at;
       if (at <= high_ + step * 1e-6 && std::isfinite(value)) values.push_back(value);
