@@ -44,6 +44,15 @@ class Report(unittest.TestCase):
                 self.assertRegex(report, re.compile(rf"^\| {call} \| {direction} \|{both}", re.MULTILINE))
         self.assertRegex(report, r"\| decode a control message \| both \|  \| [\d.]+ \|")
 
+    def test_many_interfaces_have_a_row_for_each_way_to_wait(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = self.bench(directory, "--only", "many")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = (Path(directory) / "report.md").read_text(encoding="utf-8")
+        self.assertIn("| one thread | 1 interface | 10 interfaces |", report)
+        for how in ("WaitSet", "memif_poll_event", "polling"):
+            self.assertRegex(report, re.compile(rf"^\| {how} \|( [\d.]+ \|){{2}}$", re.MULTILINE))
+
     def test_ends_have_a_row_for_each_direction(self):
         with tempfile.TemporaryDirectory() as directory:
             done = self.bench(directory, "--only", "ends")

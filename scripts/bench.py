@@ -255,6 +255,7 @@ def main():
         "ends": lambda: bench.run("ends", *((3, 10) if quick else (15, 15))),
         "forward": lambda: bench.run("forward", *((3, 20) if quick else (9, 50))),
         "latency": lambda: bench.run("latency", *((3, 10000) if quick else (9, 50000))),
+        "many": lambda: bench.run("many", *([50, 1, 10] if quick else [500])),
         "control": lambda: bench.run("control", 1 if quick else 10),
         "waiting": lambda: bench.run("waiting", 50 if quick else 500),
         "capi": lambda: bench.run("capi", *((3, 30) if quick else (9, 50))),

@@ -175,6 +175,18 @@ def libmemif_table(data):
     )  # fmt: skip
 
 
+def many_table(data):
+    """Nanoseconds of the receiving thread's CPU time a packet, by interfaces."""
+    cells = {}
+    for r in of(data, "many"):
+        cells.setdefault(r["how"], {})[r["interfaces"]] = r["cpu_ns"]
+    counts = sorted({count for row in cells.values() for count in row})
+    return table(
+        ("one thread", *(f"{count:,} interface{'s' if count != 1 else ''}" for count in counts)),
+        [(how, *(row.get(count, "") for count in counts)) for how, row in cells.items()],
+    )
+
+
 def ends_table(data):
     return table(
         ("direction", "memifpp at both, Mpps", "a bare sender", "a bare receiver", "bare at both"),
@@ -229,6 +241,12 @@ def body(data):
         parts += ["The C API beside the C++ API:", capi_table(data)]
     if of(data, "libmemif"):
         parts += ["One program of the C API over memifpp's library and over another:", libmemif_table(data)]
+    if of(data, "many"):
+        parts += [
+            "Nanoseconds of CPU time a packet, of one thread that serves many interfaces; a million packets a second spread "
+            "over them in bursts of 32 (polling: as many as there are):",
+            many_table(data),
+        ]
     if of(data, "calls"):
         parts += [
             "The calls alone, with both ends in one thread and its cache: C++ / C, nanoseconds a packet, by packets a burst "
