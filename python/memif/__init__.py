@@ -18,11 +18,23 @@ import weakref as _weakref
 from . import _memif
 from ._memif import Burst, RxQueue, TxQueue
 from ._types import *
-from ._types import __all__ as _types_all
-from ._types import make_info as _make_info
+from ._types import __all__ as _errors
 
+_descriptions = [
+    "Credentials", "InterfaceInfo", "PeerInfo", "Reason", "RegionInfo", "RingInfo", "RxCounters", "TxCounters",
+]  # fmt: skip
 __version__ = _memif.version
-__all__ = ["Burst", "Context", "Interface", "RxQueue", "TxQueue", "pair", *_types_all]
+__all__ = ["Burst", "Context", "Interface", "RxQueue", "TxQueue", "pair", *_errors, *_descriptions]
+
+
+def __getattr__(name):
+    """What takes long to import is imported when it is asked for."""
+    if name not in _descriptions:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import _info
+
+    return getattr(_info, name)
+
 
 _atexit.register(_memif.stop_all)
 
@@ -34,6 +46,8 @@ def _rx_counters(self) -> RxCounters:
     ...     b.rx[0].counters().packets
     0
     """
+    from ._info import RxCounters
+
     return RxCounters(**self._counters())
 
 
@@ -44,6 +58,8 @@ def _tx_counters(self) -> TxCounters:
     ...     a.tx[0].counters().packets
     0
     """
+    from ._info import TxCounters
+
     return TxCounters(**self._counters())
 
 
@@ -308,7 +324,9 @@ class Interface:
         ...     a.info().peer.app_name
         'memifpp'
         """
-        return _make_info(self._core.info())
+        from ._info import make_info
+
+        return make_info(self._core.info())
 
     def __enter__(self):
         return self

@@ -2,6 +2,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from ._info import *
 from ._memif import Burst as Burst
 from ._memif import RxQueue as RxQueue
 from ._memif import TxQueue as TxQueue

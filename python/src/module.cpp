@@ -208,14 +208,15 @@ py::dict to_python(const memif::InterfaceInfo& info) {
   return result;
 }
 
-py::object python_types(const char* name) { return py::module_::import("memif._types").attr(name); }
+py::object own_attribute(const char* module, const char* name) { return py::module_::import(module).attr(name); }
 
 void translate(std::exception_ptr raised) {
   try {
     if (raised) std::rethrow_exception(std::move(raised));
   } catch (const memif::Exception& error) {
     const bool own = error.code().category() == memif::memif_category();
-    const py::object made = python_types("make_error")(own, error.code().value(), from_peer(error.what()));
+    const py::object made =
+        own_attribute("memif._types", "make_error")(own, error.code().value(), from_peer(error.what()));
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made.ptr())), made.ptr());
   }
 }
@@ -224,7 +225,8 @@ void translate(std::exception_ptr raised) {
 
 py::object to_python(const memif::Reason& reason) {
   const bool own = reason.code.category() == memif::memif_category();
-  return python_types("make_reason")(own, reason.code.value(), reason.from_peer, from_peer(reason.text));
+  return own_attribute("memif._info", "make_reason")(own, reason.code.value(), reason.from_peer,
+                                                     from_peer(reason.text));
 }
 
 PYBIND11_MODULE(_memif, module) {
