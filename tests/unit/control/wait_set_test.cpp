@@ -130,7 +130,9 @@ TEST_P(WaitSetOf, QueuesSeesLinksComeAndGoWithoutAWord) {
     disconnect();
     EXPECT_THAT(set.wait(1ms), IsEmpty()) << "and what was not taken has gone with its link";
     reconnect();
-    if (i % 2 == 0) EXPECT_THAT(set.wait(1ms), IsEmpty());
+    if (i % 2 == 0) {
+      EXPECT_THAT(set.wait(1ms), IsEmpty());
+    }
   }
 }
 
