@@ -1,5 +1,7 @@
 #include "perf/packet.hpp"
 
+#include <array>
+#include <cstdint>
 #include <gtest/gtest.h>
 
 #include "common/command.hpp"
@@ -25,7 +27,8 @@ TEST(PerfMark, IsNotSoughtWhereThereIsNoUdp) {
   frame[14] = 0x46;  // with a word of options
   EXPECT_FALSE(find_mark(frame, Mode::ethernet));
   frame[23] = protocol::udp;
-  for (const std::uint8_t wrong : {0x44, 0x56, 0x06}) {  // no room for a header, and no version that there is
+  for (const auto wrong :
+       std::to_array<std::uint8_t>({0x44, 0x56, 0x06})) {  // no room for a header, and no version that there is
     Bytes other = frame;
     other[14] = wrong;
     EXPECT_FALSE(find_mark(other, Mode::ethernet)) << int{wrong};
