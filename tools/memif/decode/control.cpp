@@ -79,6 +79,57 @@ void unreachable6(Line& line, std::uint8_t code, const Part& part) {
   if (code == 4) line.add(" {} port {}", transport(about.protocol), about.port);
 }
 
+void error6(Line& line, std::uint8_t type, std::uint8_t code, const Part& part) {
+  switch (type) {
+    case 1:
+      unreachable6(line, code, part);
+      break;
+    case 2:
+      line.add("packet too big, mtu {}", part.u32(4));
+      break;
+    case 3:
+      line.add("{} for {}", code == 0 ? "time exceeded in-transit" : "ip reassembly time exceeded",
+               look_into(part.from(8)).destination);
+      break;
+    case 4:
+      line.add("parameter problem, octet {}", part.u32(4));
+      break;
+  }
+}
+
+// Of multicast listeners, routers and neighbours.
+void discovery6(Line& line, std::uint8_t type, const Part& part) {
+  switch (type) {
+    case 130:
+      line.add("multicast listener query");
+      break;
+    case 131:
+      line.add("multicast listener report max resp delay: {} addr: {}", part.u16(4),
+               to_string(address6(part.bytes(8, 16))));
+      break;
+    case 133:
+      line.add("router solicitation");
+      break;
+    case 134:
+      line.add("router advertisement");
+      break;
+    case icmp::solicitation:
+      line.add("neighbor solicitation, who has {}", to_string(address6(part.bytes(8, 16))));
+      break;
+    case icmp::advertisement:
+      line.add("neighbor advertisement, tgt is {}", to_string(address6(part.bytes(8, 16))));
+      break;
+    case 137:
+      line.add("redirect, {} to {}", to_string(address6(part.bytes(24, 16))), to_string(address6(part.bytes(8, 16))));
+      break;
+    case 143:
+      line.add("multicast listener report v2, {} group record(s)", part.u16(6));
+      break;
+    default:
+      line.add("type-#{}", type);
+  }
+}
+
 }  // namespace
 
 void icmp(Line& line, const Ends& ends, const Part& part) {
@@ -111,56 +162,17 @@ void icmp(Line& line, const Ends& ends, const Part& part) {
 
 void icmp6(Line& line, const Ends& ends, const Part& part) {
   line.add("ICMP6, ");
-  const std::uint8_t type = part.u8(0), code = part.u8(1);
-  switch (type) {
-    case 1:
-      unreachable6(line, code, part);
-      break;
-    case 2:
-      line.add("packet too big, mtu {}", part.u32(4));
-      break;
-    case 3:
-      line.add("{} for {}", code == 0 ? "time exceeded in-transit" : "ip reassembly time exceeded",
-               look_into(part.from(8)).destination);
-      break;
-    case 4:
-      line.add("parameter problem, octet {}", part.u32(4));
-      break;
-    case icmp::v6_echo_request:
-    case icmp::v6_echo_reply:
-      line.add("echo {}, id {}, seq {}", type == icmp::v6_echo_request ? "request" : "reply", part.u16(4), part.u16(6));
-      break;
-    case 130:
-      line.add("multicast listener query");
-      break;
-    case 131:
-      line.add("multicast listener report max resp delay: {} addr: {}", part.u16(4),
-               to_string(address6(part.bytes(8, 16))));
-      break;
-    case 133:
-      line.add("router solicitation");
-      break;
-    case 134:
-      line.add("router advertisement");
-      break;
-    case icmp::solicitation:
-      line.add("neighbor solicitation, who has {}", to_string(address6(part.bytes(8, 16))));
-      break;
-    case icmp::advertisement:
-      line.add("neighbor advertisement, tgt is {}", to_string(address6(part.bytes(8, 16))));
-      break;
-    case 137:
-      line.add("redirect, {} to {}", to_string(address6(part.bytes(24, 16))), to_string(address6(part.bytes(8, 16))));
-      break;
-    case 143:
-      line.add("multicast listener report v2, {} group record(s)", part.u16(6));
-      break;
-    default:
-      line.add("type-#{}", type);
-  }
+  const std::uint8_t type = part.u8(0);
+  const bool is_error = type >= 1 && type <= 4;
+  if (is_error)
+    error6(line, type, part.u8(1), part);
+  else if (type == icmp::v6_echo_request || type == icmp::v6_echo_reply)
+    line.add("echo {}, id {}, seq {}", type == icmp::v6_echo_request ? "request" : "reply", part.u16(4), part.u16(6));
+  else
+    discovery6(line, type, part);
   line.add(", length {}", part.size());
   check_sum(line, "icmp6", ends, part, part.u16(2));
-  if (type >= 1 && type <= 4) quoted(line, part.from(8));
+  if (is_error) quoted(line, part.from(8));
 }
 
 void igmp(Line& line, const Ends& ends, const Part& part) {
