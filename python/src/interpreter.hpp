@@ -3,6 +3,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <chrono>
+#include <cxxabi.h>
 #include <optional>
 #include <pybind11/pybind11.h>
 #include <unistd.h>
@@ -22,9 +23,19 @@ inline bool finalizing() noexcept {
 #endif
 }
 
+// Calls take(), which waits for the GIL. Of a thread that has to wait while the interpreter ends, that ends the thread
+// (pthread_exit()): its stack would be unwound, and destructors on it would use the interpreter. It stays here instead.
+template <class Take>
+auto or_stay(Take take) {
+  try {
+    return take();
+  } catch (abi::__forced_unwind&) {
+    for (;;) ::pause();
+  }
+}
+
 // Calls work(), which must not throw, without the GIL. A thread that comes back when the interpreter has begun to end
-// does not go on: the interpreter would unwind its stack, through frames that do not allow it. The thread that ends the
-// interpreter is the only one that gets here while that goes on.
+// does not go on. The thread that ends the interpreter is the only one that gets here while that goes on.
 template <class Work>
 void without_gil(Work work) {
   const bool ends_it = finalizing();
@@ -32,13 +43,13 @@ void without_gil(Work work) {
   work();
   if (!ends_it && finalizing())
     for (;;) ::pause();
-  PyEval_RestoreThread(state);
+  or_stay([state] { PyEval_RestoreThread(state); });
 }
 
 // Holds the GIL, on a thread that Python may not know.
 class Gil {
  public:
-  Gil() noexcept : state_(PyGILState_Ensure()) {}
+  Gil() noexcept : state_(or_stay([] { return PyGILState_Ensure(); })) {}
   ~Gil() { PyGILState_Release(state_); }
   Gil(const Gil&) = delete;
   Gil& operator=(const Gil&) = delete;
