@@ -94,7 +94,7 @@ class Report(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             done = self.bench(directory, "--only", "nonsense")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("throughput, ends, latency, control", done.stderr)
+        self.assertIn("throughput, ends, forward, latency, many, control", done.stderr)
 
 
 if __name__ == "__main__":
