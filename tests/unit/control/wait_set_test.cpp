@@ -407,7 +407,6 @@ TEST_P(WaitSetThreads, AreWoken) {
       [this] { tx(0).wake(); },
   });
   for (const auto& wake : wakers) {
-    std::atomic<bool> woken{false};
     std::thread waker([&] {
       std::this_thread::yield();
       wake();
