@@ -24,9 +24,9 @@ class CApi {
     args.socket = socket_;
     while ((std::size_t{1} << args.log2_ring_size) < traffic.shape.ring) ++args.log2_ring_size;
     args.is_master = 1;
-    check(memif_create(&server_, &args, connected, nullptr, nullptr, &connected_));
+    check(memif_create(&server_, &args, connected, disconnected, interrupted, &connected_));
     args.is_master = 0;
-    check(memif_create(&client_, &args, connected, nullptr, nullptr, &connected_));
+    check(memif_create(&client_, &args, connected, disconnected, interrupted, &connected_));
     while (connected_ != 2) check(memif_poll_event(socket_, 10));
   }
   CApi(const CApi&) = delete;
@@ -160,6 +160,9 @@ class CApi {
     check(memif_set_rx_mode(connection, MEMIF_RX_MODE_POLLING, 0));
     return memif_refill_queue(connection, 0, UINT16_MAX, 0);
   }
+  // Other libraries call these without asking whether they are there.
+  static int disconnected(memif_conn_handle_t, void*) { return 0; }
+  static int interrupted(memif_conn_handle_t, void*, std::uint16_t) { return 0; }
   memif_conn_handle_t sender() const { return traffic_.shape.to_server ? client_ : server_; }
   memif_conn_handle_t receiver() const { return traffic_.shape.to_server ? server_ : client_; }
 
