@@ -136,7 +136,7 @@ bool MemifPort::arm(std::vector<pollfd>& descriptors) {
   for (armed_ = 0; up_ && armed_ < queues_; ++armed_) {
     RxQueue& queue = interface_->rx(armed_);
     if (!queue.arm()) return false;
-    descriptors.push_back({queue.event_fd(), POLLIN, 0});
+    descriptors.push_back({queue.raw().event_fd(), POLLIN, 0});  // the link's own: it is asked for anew each time
   }
   return true;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "common/command.hpp"
 #include "perf/packet.hpp"
@@ -24,6 +25,10 @@ PerfTraffic::PerfTraffic(const FlowPlan& plan, const std::vector<std::size_t>& s
     : mark_at_(headers_size(plan)), longest_(longest_packet(plan)), has_checksums_(plan.source.addresses.size == 16) {
   const std::vector<Flow> flows = list_flows(plan);
   flows_ = flows.size();
+  const std::size_t different = std::set<std::size_t>(sizes.begin(), sizes.end()).size();
+  if (different * flows_ > most_headers)
+    throw UsageError(fmt::format("{} flows of {} sizes are more than {} together: say --flows or fewer sizes", flows_,
+                                 different, most_headers));
   std::map<std::size_t, std::size_t> table_of_size;
   for (const std::size_t size : sizes) {
     check_size(size);
@@ -43,9 +48,6 @@ void PerfTraffic::check_size(std::size_t size) const {
 }
 
 void PerfTraffic::add_table(const FlowPlan& plan, const std::vector<Flow>& flows, std::size_t size) {
-  if ((tables_.size() + 1) * flows.size() > most_headers)
-    throw UsageError(fmt::format("{} flows of so many sizes are more than {} together: say --flows or fewer sizes",
-                                 flows.size(), most_headers));
   Bytes& table = tables_.emplace_back();
   table.reserve(flows.size() * mark_at_);
   for (const Flow& flow : flows) {
