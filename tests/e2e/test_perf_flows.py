@@ -36,7 +36,7 @@ class PerfFlows(E2ETest):
         self.assertEqual(seen, 2 * expected)
 
     def test_random_flows_are_the_same_for_the_same_seed(self):
-        words = ("--source", "10.0.0.0/16", "--destination", "10.1.0.0/16", "--pattern", "random", "--seed")
+        words = ("--source", "10.0.0.0/16", "--destination", "10.1.0.0/16", "--flows", "5000", "--pattern", "random", "--seed")
         seen = [self.pairs(self.captured(50, *words, seed)[0], "ip.src", "ip.dst") for seed in (7, 7, 8)]
         self.assertEqual(seen[0], seen[1])
         self.assertNotEqual(seen[0], seen[2])
