@@ -86,9 +86,13 @@ time.sleep(0.2)
 
     def test_with_callbacks_on_their_way(self):
         program = """
-import memif, time
+import contextlib, memif, time
 flips = []
-server = memif.Interface("@flips", role="server", on_connected=lambda port: (flips.append(1), port.disconnect()))
+def flip(port):
+    flips.append(1)
+    with contextlib.suppress(memif.ClosedError):  # the program may have ended meanwhile
+        port.disconnect()
+server = memif.Interface("@flips", role="server", on_connected=flip)
 note = lambda port, why: flips.append(why)
 clients = [memif.Interface("@flips", reconnect=0.001, on_disconnected=note) for _ in range(3)]
 while len(flips) < 10: time.sleep(0.01)
