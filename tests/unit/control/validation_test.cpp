@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <memif/config.hpp>
+#include <memif/pool.hpp>
 
 namespace memif {
 namespace {
@@ -48,6 +49,17 @@ const Case cases[] = {
     {"PacketZero", [](auto& c) { c.max_packet = 0; }, "max_packet 0: must be from 1 to 268435456"},
     {"PacketAbove", [](auto& c) { c.max_packet = (1u << 28) + 1; },
      "max_packet 268435457: must be from 1 to 268435456"},
+    {"PoolThatHasEnough", [](auto& c) { c.pool = Pool::create({.buffers = 2048}).value(); }, ""},
+    {"PoolTooSmall", [](auto& c) { c.pool = Pool::create({.buffers = 2047}).value(); },
+     "pool of 2047 buffers: the rings of each link need 2048"},
+    {"PoolOfOtherBuffers", [](auto& c) { c.pool = Pool::create({.buffers = 2048, .buffer_size = 512}).value(); },
+     "buffer_size 2048: must be that of the pool (512)"},
+    {"PoolAndMemory",
+     [](auto& c) {
+       c.pool = Pool::create({.buffers = 2048}).value();
+       c.memory = ExternalMemory{};
+     },
+     "pool: excludes memory and memory_hooks, since the buffers are the pool's"},
     {"HeadroomFillsBuffer", [](auto& c) { c.headroom = 2048; }, "headroom 2048: must be less than buffer_size (2048)"},
     {"HeadroomLargest", [](auto& c) { c.headroom = 2047; }, ""},
     {"HeadroomInPlacedBuffers",
