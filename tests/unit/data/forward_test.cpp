@@ -1,58 +1,36 @@
 // TxQueue::forward() into a sink that is slower than the source.
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <gtest/gtest.h>
 
-#include "support/pair.hpp"
+#include "unit/data/forwarding.hpp"
 
 namespace memif {
 namespace {
 
 using test::Pair;
 
-constexpr std::uint32_t buffer_size = 256;
-
-std::uint32_t size_of(std::uint32_t number) { return number % 5 == 0 ? 3 * buffer_size + 7 : 60 + number % 100; }
+std::uint32_t size_of(std::uint32_t number) { return number % 5 == 0 ? 3 * test::small_buffer + 7 : 60 + number % 100; }
 
 struct Way {
   const char* name;
   bool exchanges;  // both queues belong to one link of a client; else packets are copied to another link
 };
 
-// A source, a forwarder and a sink: source.tx -> in, out -> sink.rx.
-class Forward : public testing::TestWithParam<Way> {
+class Forward : public test::Forwarding<Way> {
  protected:
-  void SetUp() override {
-    ASSERT_TRUE(first.connect());
-    ASSERT_TRUE(second.connect());
-  }
-  TxQueue& source() { return first.server->tx(0); }
-  RxQueue& in() { return first.client->rx(0); }
-  TxQueue& out() { return GetParam().exchanges ? first.client->tx(0) : second.client->tx(0); }
-  RxQueue& sink() { return GetParam().exchanges ? first.server->rx(0) : second.server->rx(0); }
-
-  bool send(std::uint32_t number) {
-    std::vector<std::byte> bytes(size_of(number), static_cast<std::byte>(number));
-    std::memcpy(bytes.data(), &number, sizeof number);
-    return source().send_copy(bytes);
-  }
+  Forward() : Forwarding(test::small_link(), GetParam().exchanges) {}
+  bool send(std::uint32_t number) { return Forwarding::send(number, size_of(number)); }
 
   // Takes up to so many buffers' worth of packets, which must be the next.
   void drain(std::size_t buffers) {
-    for (const Packet packet : sink().receive(std::span(drained).first(buffers))) {
-      std::uint32_t number = 0;
-      ASSERT_GE(packet.bytes().size(), sizeof number);
-      std::memcpy(&number, packet.data(), sizeof number);
+    for (const auto& [number, size] : arrive(buffers)) {
       ASSERT_EQ(number, arrived);
-      ASSERT_EQ(packet.size(), size_of(number));
+      ASSERT_EQ(size, size_of(number));
       ++arrived;
     }
   }
 
-  InterfaceConfig config{.socket = "", .ring_size = 16, .buffer_size = buffer_size};
-  Pair first{config}, second{config};
-  std::array<Buffer, 32> received, drained;
   std::uint32_t arrived = 0;
 };
 

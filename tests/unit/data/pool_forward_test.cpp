@@ -4,18 +4,17 @@
 #include <cstring>
 #include <gtest/gtest.h>
 #include <memory>
-#include <numeric>
 #include <vector>
 
-#include "data/link.hpp"
-#include "support/pair.hpp"
+#include "unit/data/forwarding.hpp"
 
 namespace memif {
 namespace {
 
+using test::numbered_packet;
 using test::Pair;
 
-constexpr std::uint32_t buffer_size = 256;
+constexpr std::uint32_t buffer_size = test::small_buffer;
 constexpr std::size_t of_a_link = 32;  // two rings of 16
 constexpr std::size_t most_kept = 20;
 
@@ -26,42 +25,23 @@ std::shared_ptr<Pool> make_pool(std::size_t buffers, std::size_t max_kept = 0) {
 }
 
 InterfaceConfig config_of(const std::shared_ptr<Pool>& pool, std::uint32_t headroom = 0) {
-  return {.socket = "", .ring_size = 16, .buffer_size = buffer_size, .headroom = headroom, .pool = pool};
+  InterfaceConfig config = test::small_link();
+  config.headroom = headroom;
+  config.pool = pool;
+  return config;
 }
 
-// source.tx -> first -> second -> sink.rx; the two in the middle are the pool's.
-class PoolForward : public testing::TestWithParam<std::uint32_t> {
+// The two in the middle are the pool's.
+class PoolForward : public test::Forwarding<std::uint32_t> {
  protected:
-  void SetUp() override {
-    ASSERT_TRUE(first.connect());
-    ASSERT_TRUE(second.connect());
-  }
-  TxQueue& source() { return first.server->tx(0); }
-  RxQueue& in() { return first.client->rx(0); }
-  TxQueue& out() { return second.client->tx(0); }
-  RxQueue& sink() { return second.server->rx(0); }
+  PoolForward() : PoolForward(make_pool(3 * of_a_link, most_kept)) {}
+  explicit PoolForward(const std::shared_ptr<Pool>& shared) : Forwarding(config_of(shared, GetParam())), pool(shared) {}
 
-  static std::vector<std::byte> packet(std::uint32_t number, std::size_t size) {
-    std::vector<std::byte> bytes(size, static_cast<std::byte>(number));
-    std::memcpy(bytes.data(), &number, sizeof number);
-    return bytes;
-  }
-  void expect_at_sink(std::uint32_t number, std::size_t size) {
-    const RxBurst burst = sink().receive(drained);
-    ASSERT_EQ(burst.size(), 1u);
-    std::vector<std::byte> bytes(size);
-    ASSERT_EQ((*burst.begin()).size(), size);
-    (*burst.begin()).copy_to(bytes);
-    ASSERT_EQ(bytes, packet(number, size));
-  }
-
-  const std::shared_ptr<Pool> pool = make_pool(3 * of_a_link, most_kept);
-  Pair first{config_of(pool, GetParam())}, second{config_of(pool, GetParam())};
-  std::array<Buffer, 32> received, drained;
+  const std::shared_ptr<Pool> pool;
 };
 
 TEST_P(PoolForward, PassesTheBufferItselfOn) {
-  ASSERT_TRUE(source().send_copy(packet(7, 60)));
+  ASSERT_TRUE(send(7, 60));
   RxBurst burst = in().receive(received);
   ASSERT_EQ(burst.size(), 1u);
   const std::byte* const where = burst.buffers()[0].data();
@@ -77,12 +57,12 @@ TEST_P(PoolForward, PassesTheBufferItselfOn) {
 TEST_P(PoolForward, KeepsEveryBufferInOnePlaceOverManyRounds) {
   for (std::uint32_t number = 0; number < 2000; ++number) {
     const std::size_t size = number % 7 == 0 ? 3 * buffer_size + 11 : 60 + number % 90;
-    ASSERT_TRUE(source().send_copy(packet(number, size)));
+    ASSERT_TRUE(send(number, size));
     RxBurst burst = in().receive(received);
     ASSERT_EQ(out().forward(burst), 1u) << number;
     ASSERT_TRUE(burst.empty());
     burst.release();
-    ASSERT_NO_FATAL_FAILURE(expect_at_sink(number, size)) << number;
+    expect_at_sink(number, size);
   }
   EXPECT_EQ(pool->free(), of_a_link);
   EXPECT_EQ(out().counters().rejected.get(), 0u);
@@ -90,14 +70,14 @@ TEST_P(PoolForward, KeepsEveryBufferInOnePlaceOverManyRounds) {
 
 TEST_P(PoolForward, GoesBothWaysAtOnce) {
   for (std::uint32_t number = 0; number < 500; ++number) {
-    ASSERT_TRUE(source().send_copy(packet(number, 100)));
-    ASSERT_TRUE(second.server->tx(0).send_copy(packet(number + 1, 200)));
+    ASSERT_TRUE(send(number, 100));
+    ASSERT_TRUE(second.server->tx(0).send_copy(numbered_packet(number + 1, 200)));
     RxBurst there = in().receive(received);
     ASSERT_EQ(out().forward(there), 1u);
     std::array<Buffer, 32> others;
     RxBurst back = second.client->rx(0).receive(others);
     ASSERT_EQ(first.client->tx(0).forward(back), 1u);
-    ASSERT_NO_FATAL_FAILURE(expect_at_sink(number, 100));
+    expect_at_sink(number, 100);
     const RxBurst burst = first.server->rx(0).receive(drained);
     ASSERT_EQ(burst.size(), 1u);
     ASSERT_EQ((*burst.begin()).size(), 200u);
@@ -107,7 +87,7 @@ TEST_P(PoolForward, GoesBothWaysAtOnce) {
 TEST_P(PoolForward, ALinkThatGoesGivesBackWhateverItHasByThen) {
   for (int round = 0; round < 5; ++round) {
     for (std::uint32_t number = 0; number < 10; ++number) {
-      ASSERT_TRUE(source().send_copy(packet(number, 60)));
+      ASSERT_TRUE(send(number, 60));
       RxBurst burst = in().receive(received);
       ASSERT_EQ(out().forward(burst), 1u);
     }
@@ -126,7 +106,7 @@ TEST_P(PoolForward, ALinkThatGoesGivesBackWhateverItHasByThen) {
 
 // The burst is of a link that has gone meanwhile: its buffers are still there until its queue looks.
 TEST_P(PoolForward, ABurstOfALinkThatHasGoneLosesNoBuffer) {
-  ASSERT_TRUE(source().send_copy(packet(1, 60)));
+  ASSERT_TRUE(send(1, 60));
   RxBurst burst = in().receive(received);
   first.client->disconnect();
   EXPECT_EQ(out().forward(burst), 1u);
@@ -134,13 +114,13 @@ TEST_P(PoolForward, ABurstOfALinkThatHasGoneLosesNoBuffer) {
   static_cast<void>(in().up());
   static_cast<void>(first.client->tx(0).up());
   EXPECT_EQ(pool->free(), 2 * of_a_link);
-  ASSERT_NO_FATAL_FAILURE(expect_at_sink(1, 60));
+  expect_at_sink(1, 60);
 }
 
 TEST_P(PoolForward, KeepsPacketsToSendThemLaterInAnyOrder) {
   std::vector<KeptPacket> kept;
   for (std::uint32_t number = 0; number < 12; ++number) {
-    ASSERT_TRUE(source().send_copy(packet(number, number == 5 ? 2 * buffer_size : 60 + number)));
+    ASSERT_TRUE(send(number, number == 5 ? 2 * buffer_size : 60 + number));
     const RxBurst burst = in().receive(received);
     ASSERT_EQ(burst.size(), 1u);
     kept.push_back(in().keep(*burst.begin()));
@@ -148,13 +128,13 @@ TEST_P(PoolForward, KeepsPacketsToSendThemLaterInAnyOrder) {
     EXPECT_TRUE(in().keep(*burst.begin()).empty()) << "twice";
   }
   for (std::uint32_t number = 12; number-- != 0;) {  // others pass meanwhile
-    ASSERT_TRUE(source().send_copy(packet(100, 70)));
+    ASSERT_TRUE(send(100, 70));
     RxBurst burst = in().receive(received);
     ASSERT_EQ(out().forward(burst), 1u);
-    ASSERT_NO_FATAL_FAILURE(expect_at_sink(100, 70));
+    expect_at_sink(100, 70);
     ASSERT_TRUE(out().send(kept[number]));
     EXPECT_TRUE(kept[number].empty());
-    ASSERT_NO_FATAL_FAILURE(expect_at_sink(number, number == 5 ? 2 * buffer_size : 60 + number));
+    expect_at_sink(number, number == 5 ? 2 * buffer_size : 60 + number);
   }
   EXPECT_EQ(pool->free(), of_a_link);
 }
@@ -162,7 +142,7 @@ TEST_P(PoolForward, KeepsPacketsToSendThemLaterInAnyOrder) {
 TEST_P(PoolForward, KeepsNoMoreThanThePoolAllowsAndGivesBackWhatIsDropped) {
   std::vector<KeptPacket> kept;
   const auto keep_one = [&] {
-    EXPECT_TRUE(source().send_copy(packet(1, 60)));
+    EXPECT_TRUE(send(1, 60));
     const RxBurst burst = in().receive(received);
     return in().keep(*burst.begin());
   };
@@ -182,7 +162,7 @@ TEST_P(PoolForward, KeepsNoMoreThanThePoolAllowsAndGivesBackWhatIsDropped) {
 }
 
 TEST_P(PoolForward, AKeptPacketOutlivesItsInterface) {
-  ASSERT_TRUE(source().send_copy(packet(3, 60)));
+  ASSERT_TRUE(send(3, 60));
   KeptPacket kept;
   {
     const RxBurst burst = in().receive(received);
@@ -190,17 +170,17 @@ TEST_P(PoolForward, AKeptPacketOutlivesItsInterface) {
   }
   first.client_context.remove(*first.client);
   ASSERT_TRUE(out().send(kept));
-  ASSERT_NO_FATAL_FAILURE(expect_at_sink(3, 60));
+  expect_at_sink(3, 60);
 }
 
 TEST_P(PoolForward, AKeptPacketThatCannotBeSentStays) {
-  ASSERT_TRUE(source().send_copy(packet(3, 60)));
+  ASSERT_TRUE(send(3, 60));
   KeptPacket kept;
   {
     const RxBurst burst = in().receive(received);
     kept = in().keep(*burst.begin());
   }
-  while (out().send_copy(packet(0, 60))) {
+  while (out().send_copy(numbered_packet(0, 60))) {
   }
   EXPECT_FALSE(out().send(kept));
   EXPECT_EQ(out().counters().ring_full.get(), 2u);
