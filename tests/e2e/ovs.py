@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 from support import PATIENCE, E2ETest, wait_until
@@ -16,6 +18,7 @@ class OvsTest(E2ETest):
     """A switch, br0, that learns addresses. Each port of it is a memif whose socket is named like the port."""
 
     switch = None  # the daemon
+    servers = frozenset()  # its ports that are
 
     def setUp(self):
         super().setUp()
@@ -50,10 +53,24 @@ class OvsTest(E2ETest):
     def restart_switch(self):
         """As after a crash. DPDK refuses sockets that exist: they are removed, as an operator would have to."""
         self.switch.kill()
-        for port in self.dir.glob("*.sock"):
-            if port.name != "db.sock" and self.role(port.stem) == "server":
-                port.unlink()
+        for port in self.servers:
+            self.path(port).unlink(missing_ok=True)
         self.run_switch()
+
+    def supervise(self):
+        """From now on the switch is started again if it dies of DPDK's own fault: when a peer goes, one thread of it unmaps
+        the memory that another may be reading (docs/peers.md)."""
+        over = threading.Event()
+
+        def watch():
+            while not over.wait(0.05):
+                if self.switch.popen.poll() == -signal.SIGSEGV:
+                    self.restart_switch()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(over.set)
 
     def vsctl(self, *arguments):
         command = ["ovs-vsctl", f"--db=unix:{self.dir / 'db.sock'}", f"--timeout={3 * PATIENCE}", *map(str, arguments)]
@@ -61,15 +78,13 @@ class OvsTest(E2ETest):
         self.assertEqual((result.returncode, result.stderr), (0, ""), f"{' '.join(command)}: {self.switch}")
         return result.stdout
 
-    def role(self, port):
-        """Of a port of the switch."""
-        return "server" if "role=server" in self.vsctl("get", "Interface", port, "options:dpdk-devargs") else "client"
-
     def path(self, port):
         return self.dir / f"{port}.sock"
 
     def add_port(self, name, role, *settings):
         """A client connects once, now: the other end must listen already."""
+        if role == "server":
+            self.servers |= {name}
         arguments = f"net_memif-{name},role={role},socket={self.path(name)},socket-abstract=no,id=0"
         self.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=dpdk",
                    f"options:dpdk-devargs=\"{arguments}\"", *settings)  # fmt: skip

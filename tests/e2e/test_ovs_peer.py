@@ -21,6 +21,7 @@ class OvsRestarts(OvsTest):
     """What happens to ports with these settings; the tests' classes say how the command joins them."""
 
     def restart_the_switch(self, *settings):
+        self.supervise()
         responder, server = self.client("respond", ADDRESS), self.server("respond", "192.168.7.3/24")
         self.add_port("left", "server", *settings)
         self.add_port("right", "client", *settings)
@@ -34,6 +35,7 @@ class OvsRestarts(OvsTest):
         self.assert_all_answered(pinger, 200, timeout=60)
 
     def restart_both_ends(self, *settings):
+        self.supervise()
         server = self.server("respond", ADDRESS)
         self.add_port("left", "server", *settings)
         self.add_port("right", "client", *settings)
