@@ -214,6 +214,28 @@ TEST(DeferredThreads, HelpersDoNotRunWhereTheirStarterHasToRun) {
   EXPECT_TRUE(CPU_EQUAL(&of_process, &of_helper));
 }
 
+// The process's first thread may be the one that is alone on its processor, in real time.
+TEST(DeferredThreads, HelpersOfAFirstThreadInRealTimeRunWhereverTheProcessMay) {
+  ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
+  const sched_param real_time{.sched_priority = 1}, ordinary{};
+  if (::sched_setscheduler(0, SCHED_FIFO, &real_time) != 0) GTEST_SKIP() << "needs the right to run in real time";
+  cpu_set_t allowed, one, of_helper;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof allowed, &allowed), 0);
+  CPU_ZERO(&one);
+  CPU_SET(::sched_getcpu(), &one);
+  EXPECT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+  Lingering lingering;
+  close(lingering.give(), bad_user, Kind::strange);
+  EXPECT_EQ(::sched_setscheduler(0, SCHED_OTHER, &ordinary), 0);
+  EXPECT_EQ(::sched_setaffinity(0, sizeof allowed, &allowed), 0);
+  ASSERT_TRUE(eventually([] { return closing_threads() == 1; }));
+  const pid_t helper = test::thread_named("memif-close");
+  EXPECT_EQ(::sched_getscheduler(helper), SCHED_OTHER);
+  ASSERT_EQ(::sched_getaffinity(helper, sizeof of_helper, &of_helper), 0);
+  CPU_AND(&of_helper, &of_helper, &allowed);
+  EXPECT_TRUE(CPU_EQUAL(&of_helper, &allowed));
+}
+
 // Some sandboxes allow threads, but no change of how they are scheduled.
 TEST(DeferredThreads, ThatMayNotBeScheduledOtherwiseAreBetterThanNone) {
   ASSERT_TRUE(eventually([] { return closing_threads() == 0; }));
