@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -60,9 +61,21 @@ void keep(const T& value) {
 
 // How an application handles a packet's bytes. All kinds move each of its cache lines once.
 //   written: every byte is stored, and the packet's length beside it, packet by packet; every byte is read. Programs do
-//   so. lines:   one word of each line, the length is that which was asked for: the ideal loop. copy:    all of it is
-//   copied in and out.
-enum class Touch { written, lines, copy };
+//            so.
+//   lines:   one word of each line, the length is that which was asked for: the ideal loop.
+//   copy:    all of it is copied in and out.
+//   mixed:   copied in and out, each with a length of its own.
+enum class Touch { written, lines, copy, mixed };
+
+// Lengths as they are met in networks, 7 : 4 : 1. The shape's is the longest.
+constexpr std::size_t mixed_sizes = 1024;
+inline constexpr std::array<std::uint16_t, mixed_sizes> mixed = [] {
+  std::array<std::uint16_t, mixed_sizes> sizes{};
+  constexpr std::uint16_t twelve[] = {64, 570, 64, 64, 570, 64, 1518, 64, 570, 64, 64, 570};
+  for (std::size_t i = 0; i < mixed_sizes; ++i) sizes[i] = twelve[i % std::size(twelve)];
+  return sizes;
+}();
+constexpr std::size_t longest_mixed = 1518;
 
 // How much of a packet that lies in one line is touched: a constant, as in programs.
 constexpr std::size_t in_one_line(Touch touch) { return touch == Touch::written ? 64 : 8; }
@@ -86,7 +99,17 @@ struct Traffic {
 
   const char* direction() const { return shape.to_server ? "client_to_server" : "server_to_client"; }
   const char* touch() const {
-    return shape.touch == Touch::written ? "written" : shape.touch == Touch::copy ? "copy" : "in_place";
+    switch (shape.touch) {
+      case Touch::written:
+        return "written";
+      case Touch::lines:
+        return "in_place";
+      case Touch::copy:
+        return "copy";
+      case Touch::mixed:
+        break;
+    }
+    return "mixed";
   }
 };
 
@@ -98,7 +121,7 @@ inline std::size_t as_unknown(std::size_t size) {
 }
 
 inline void produce(std::byte* data, std::size_t size, Touch touch, std::uint64_t value, const std::byte* source) {
-  if (touch == Touch::copy) {
+  if (touch == Touch::copy || touch == Touch::mixed) {
     std::memcpy(data, source, as_unknown(size));
     return;
   }
@@ -107,7 +130,7 @@ inline void produce(std::byte* data, std::size_t size, Touch touch, std::uint64_
 }
 
 inline std::uint64_t consume(const std::byte* data, std::size_t size, Touch touch, std::byte* target) {
-  if (touch == Touch::copy) {
+  if (touch == Touch::copy || touch == Touch::mixed) {
     std::memcpy(target, data, as_unknown(size));
     return 0;
   }

@@ -43,6 +43,7 @@ class Library {
   double run(std::chrono::milliseconds time) {
     if (traffic_.shape.touch == Touch::written) return run_as<Touch::written, true>(time);
     if (traffic_.shape.touch == Touch::copy) return run_as<Touch::copy, false>(time);
+    if (traffic_.shape.touch == Touch::mixed) return run_as<Touch::mixed, false>(time);
     return traffic_.shape.size <= 64 ? run_as<Touch::lines, true>(time) : run_as<Touch::lines, false>(time);
   }
 
@@ -62,6 +63,18 @@ class Library {
       if constexpr (touch == Touch::written) buffer.resize(static_cast<std::uint32_t>(traffic_.shape.size));
       if constexpr (touch == Touch::copy) at = buffer.more() ? at + buffer.size() : 0;
     }
+    counter_ = counter;
+    out.send();
+  }
+  void send_mixed(std::size_t queue = 0) {
+    memif::TxBurst out = tx(queue).begin(out_);
+    std::uint64_t counter = counter_;
+    for (const std::uint64_t end = counter + traffic_.burst; counter != end; ++counter) {
+      const std::uint16_t size = mixed[counter % mixed_sizes];
+      if (!out.add(size)) break;
+      produce(out.back().data(), size, Touch::mixed, counter, source_.data());
+    }
+    if (counter == counter_) return pause();
     counter_ = counter;
     out.send();
   }
@@ -88,7 +101,14 @@ class Library {
     const auto turn = [n = traffic_.queues](std::size_t& at) { return n == 1 ? 0 : std::exchange(at, (at + 1) % n); };
     std::size_t out = 0, in = 0;
     return measure(
-        time, [&] { send<touch, one_line>(turn(out)); }, [&] { return receive<touch, one_line>(turn(in)); });
+        time,
+        [&] {
+          if constexpr (touch == Touch::mixed)
+            send_mixed(turn(out));
+          else
+            send<touch, one_line>(turn(out));
+        },
+        [&] { return receive<touch, one_line>(turn(in)); });
   }
 
   std::size_t buffers() const { return traffic_.burst * traffic_.shape.parts(); }

@@ -142,12 +142,14 @@ class ProbeVariant final : public Probe {
     if constexpr (variant.patient) pause();
   }
 
-  static constexpr std::uint64_t word0(std::size_t p) {
-    return (std::uint64_t{shape.part(p)} << 32) | (p + 1 < parts ? memif::wire::descriptor_flag_next : 0);
+  static constexpr std::size_t length(std::uint16_t index, std::size_t p) {
+    return shape.touch == Touch::mixed ? mixed[index % mixed_sizes] : shape.part(p);
   }
-  static void describe(Slot& slot, std::size_t p) {
+  static void describe(Slot& slot, std::uint16_t index, std::size_t p) {
+    const std::uint64_t word =
+        (std::uint64_t{length(index, p)} << 32) | (p + 1 < parts ? memif::wire::descriptor_flag_next : 0);
     std::atomic_ref shared(slot.word0);
-    if (shared.load(std::memory_order_relaxed) != word0(p)) shared.store(word0(p), std::memory_order_relaxed);
+    if (shared.load(std::memory_order_relaxed) != word) shared.store(word, std::memory_order_relaxed);
   }
 
   // A client knows where its buffers are; a server goes by the descriptors.
@@ -159,7 +161,7 @@ class ProbeVariant final : public Probe {
   void fill(const Producer& side, std::uint16_t index, std::size_t p) {
     if constexpr (variant.prefetch)
       memif::detail::prefetch_to_write(at(side, static_cast<std::uint16_t>(index + ahead), shape.to_server));
-    produce(at(side, index, shape.to_server), shape.part(p), shape.touch, index, source_.data() + p * shape.buffer);
+    produce(at(side, index, shape.to_server), length(index, p), shape.touch, index, source_.data() + p * shape.buffer);
     if constexpr (shape.touch == Touch::written) lengths_[index % lengths_.size()] = shape.part(p);
   }
 
@@ -181,12 +183,12 @@ class ProbeVariant final : public Probe {
       for (std::uint16_t i = own.next; i != end;)
         for (std::size_t p = 0; p < parts; ++p, ++i) fill(own, i, p);
       for (std::uint16_t i = own.next; i != end;)
-        for (std::size_t p = 0; p < parts; ++p, ++i) describe(own.slots[i & mask], p);
+        for (std::size_t p = 0; p < parts; ++p, ++i) describe(own.slots[i & mask], i, p);
     } else {
       for (std::uint16_t i = own.next; i != end;)
         for (std::size_t p = 0; p < parts; ++p, ++i) {
           fill(own, i, p);
-          describe(own.slots[i & mask], p);
+          describe(own.slots[i & mask], i, p);
         }
     }
     own.next = end;
@@ -209,9 +211,11 @@ class ProbeVariant final : public Probe {
         Slot& slot = own.slots[i & mask];
         std::atomic_ref shared(slot.word0);
         const std::uint64_t word = shared.load(std::memory_order_relaxed);
-        // The length is the peer's to say, but known here: what is read of it only keeps the load.
+        // The length is the peer's to say, but known here unless they are mixed: what is read of it only keeps the
+        // load.
         sum += word >> 32;
-        sum += consume(at(own, i, !shape.to_server), shape.part(p), shape.touch, target_.data() + p * shape.buffer);
+        const std::size_t size = shape.touch == Touch::mixed ? word >> 32 : shape.part(p);
+        sum += consume(at(own, i, !shape.to_server), size, shape.touch, target_.data() + p * shape.buffer);
         // A client posts the slot again with the whole buffer.
         constexpr std::uint64_t posted = std::uint64_t{shape.buffer} << 32;
         if constexpr (!shape.to_server)

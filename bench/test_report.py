@@ -53,6 +53,22 @@ class Report(unittest.TestCase):
         for how in ("WaitSet", "memif_poll_event", "polling"):
             self.assertRegex(report, re.compile(rf"^\| {how} \|( [\d.]+ \|){{2}}$", re.MULTILINE))
 
+    def test_throughput_has_its_goals_and_two_pictures(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = self.bench(directory, "--only", "throughput")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = (Path(directory) / "report.md").read_text(encoding="utf-8")
+            pictures = {
+                name: ElementTree.parse(Path(directory) / f"{name}.svg").getroot() for name in ("throughput", "sizes")
+            }
+        for size in ("64 bytes as programs write them", "1500 bytes copied in and out", "64, 570 and 1518 bytes"):
+            self.assertRegex(report, rf"(?m)^\| {size}.* \| client → server \d+ %; server → client \d+ % \|$")
+        self.assertEqual(report.count("| 64, 570, 1518 | 32 | 1024 | 1 | mixed |"), 2)
+        # Two lines, of the library and of the limit, with a point for each size.
+        self.assertEqual(len(pictures["sizes"].findall(".//{*}polyline[@stroke-width='2.5']")), 2)
+        self.assertEqual(len(pictures["sizes"].findall(".//{*}circle")), 4)
+        self.assertIn("64, 570, 1518 B, copied", [text.text for text in pictures["throughput"].findall(".//{*}text")])
+
     def test_ends_have_a_row_for_each_direction(self):
         with tempfile.TemporaryDirectory() as directory:
             done = self.bench(directory, "--only", "ends")

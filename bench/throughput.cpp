@@ -51,6 +51,7 @@ void run_direction(const Plan& plan) {
   run<base>(plan);
   run<Shape{.size = 1500, .to_server = to_server}>(plan);
   run<Shape{.size = 1500, .to_server = to_server, .touch = Touch::copy}>(plan);
+  run<Shape{.size = longest_mixed, .to_server = to_server, .touch = Touch::mixed}>(plan);
   if (plan.quick) return;
   run<Shape{.size = 128, .to_server = to_server}>(plan);
   run<Shape{.size = 512, .to_server = to_server}>(plan);

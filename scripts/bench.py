@@ -18,6 +18,7 @@ import bench_report
 
 BURST = 32
 DIRECTIONS = ("client_to_server", "server_to_client")
+TESTPMD_SIZES = (64, 128, 512, 1500)
 
 
 def say(text):
@@ -128,6 +129,12 @@ class Bench:
                         "receiving_ratio": round(ends.receive(sender, receiver) / base, 2),
                     }
                 )
+        for size in TESTPMD_SIZES:
+            say(f"testpmd, {size} bytes")
+            with tempfile.TemporaryDirectory(prefix="memif-bench-") as directory:
+                ends = Testpmd(directory, self.build / "tools" / "memif", seconds)
+                rate = ends.both("client", "server", size)
+                self.results.append({"bench": "testpmd_sizes", "size": size, "mpps": round(rate / 1e6, 2)})
 
 
 def instructions_per_packet(program, direction, function, bursts=20_000):
@@ -144,12 +151,12 @@ class Testpmd:
         self.directory, self.memif, self.seconds = Path(directory), memif, seconds
         self.runs = 0
 
-    def start(self, mode, role, cpu):
+    def start(self, mode, role, cpu, size=64):
         prefix = f"memif-bench-{os.getpid()}-{self.runs}-{role}"
         command = [
             "dpdk-testpmd", "--lcores", f"0@{cpu},2@{cpu}", "--no-huge", "-m", "128", "--no-pci",
             "--file-prefix", prefix, f"--vdev=net_memif0,role={role},socket={self.socket()},socket-abstract=no,id=0",
-            "--", f"--forward-mode={mode}", "--txpkts=64", "--stats-period", "1", "--no-mlockall",
+            "--", f"--forward-mode={mode}", f"--txpkts={size}", "--stats-period", "1", "--no-mlockall",
             "--total-num-mbufs=4096", "-a",
         ]  # fmt: skip
         log = open(self.directory / f"{prefix}.log", "w+", encoding="utf-8")  # pylint: disable=consider-using-with
@@ -171,14 +178,14 @@ class Testpmd:
         process.kill()
         process.wait()
 
-    def both(self, sender, receiver):
+    def both(self, sender, receiver, size=64):
         """Packets a second between two testpmds, as the receiver tells."""
         self.runs += 1
         modes = {sender: "txonly", receiver: "rxonly"}
-        server, server_log = self.start(modes["server"], "server", 0)
+        server, server_log = self.start(modes["server"], "server", 0, size)
         try:
             self.await_socket()
-            client, client_log = self.start(modes["client"], "client", 1)
+            client, client_log = self.start(modes["client"], "client", 1, size)
             try:
                 time.sleep(self.seconds + 3)
             finally:

@@ -62,6 +62,7 @@ def goals(data):
     add("64 bytes, ideal loop, of the limit", "≥ 90 %", "throughput", throughput(64, "in_place"), ratio)
     add("1500 bytes in place, of the limit", "≥ 90 %", "throughput", throughput(1500, "in_place"), ratio)
     add("1500 bytes copied in and out, of the limit", "≥ 90 %", "throughput", throughput(1500, "copy"), ratio)
+    add("64, 570 and 1518 bytes, 7 : 4 : 1, copied, of the limit", "≥ 90 %", "throughput", throughput(1518, "mixed"), ratio)
     for size, goal in ((64, "≥ 1"), (1500, "≥ 2"), (9000, "≥ 4")):
         add(
             f"forwarding {size} bytes between clients of a pool, to copying",
@@ -83,7 +84,9 @@ def goals(data):
         "testpmd",
         of(data, "testpmd"),
         lambda results: each(
-            results, lambda result: f"sending {result['sending_ratio']}, receiving {result['receiving_ratio']}"
+            results,
+            lambda result: f"sending {result['sending_ratio']}, receiving {result['receiving_ratio']} of "
+            f"{result['testpmd_mpps']} Mpps",
         ),
     )
     for function, goal in (("receive_and_release", "≤ 24"), ("allocate_and_send", "≤ 28")):
@@ -136,12 +139,16 @@ def goals(data):
     return table(("what", "goal", "reached"), rows)
 
 
+def size(result):
+    return "64, 570, 1518" if result["touch"] == "mixed" else result["size"]
+
+
 def throughput_table(data):
     return table(
         ("direction", "size", "burst", "ring", "queues", "bytes", "memifpp, Mpps", "limit, Mpps", "of the limit", "best variant"),
         [
             (
-                ARROWS[r["direction"]], r["size"], r["burst"], r["ring"], r["queues"], r["touch"].replace("_", " "),
+                ARROWS[r["direction"]], size(r), r["burst"], r["ring"], r["queues"], r["touch"].replace("_", " "),
                 r["library_mpps"], r["limit_mpps"], percent(r["ratio"]), r["limit_variant"],
             )
             for r in of(data, "throughput")
@@ -271,9 +278,14 @@ def update_docs(data, docs):
 
 def pictures(data, directory, prefix):
     """A picture of each benchmark that has one and ran, and none of an earlier run."""
-    for name, draw in (("throughput", bench_svg.throughput), ("waiting", bench_svg.waiting)):
+    sizes = of(data, "throughput") + of(data, "testpmd_sizes")
+    for name, draw, results in (
+        ("throughput", bench_svg.throughput, of(data, "throughput")),
+        ("sizes", bench_svg.sizes, sizes if of(data, "throughput") else []),
+        ("waiting", bench_svg.waiting, of(data, "waiting")),
+    ):
         picture = directory / f"{prefix}{name}.svg"
-        if results := of(data, name):
+        if results:
             picture.write_text(draw(results), encoding="utf-8")
         else:
             picture.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import math
 from xml.sax.saxutils import escape
 
 INK, FAINT, PAPER = "#24292f", "#d0d7de", "#ffffff"
-COLOURS = {"library": "#0969da", "limit": "#afb8c1", "polling": "#cf222e", "interrupt": "#8250df", "adaptive": "#1a7f37"}
+COLOURS = {"library": "#0969da", "limit": "#afb8c1", "testpmd": "#bc4c00", "polling": "#cf222e", "interrupt": "#8250df", "adaptive": "#1a7f37"}
 
 
 class Drawing:
@@ -42,14 +42,16 @@ class Drawing:
 
 def case(result):
     """The words that tell a case from the base case."""
-    words = [f"{result['size']} B"]
+    words = ["64, 570, 1518 B" if result["touch"] == "mixed" else f"{result['size']} B"]
     if result["burst"] != 32:
         words.append(f"burst {result['burst']}")
     if result["ring"] != 1024:
         words.append(f"ring {result['ring']}")
     if result["queues"] != 1:
         words.append(f"{result['queues']} queues")
-    if result["touch"] == "copy":
+    if result["touch"] == "written":
+        words.append("as written")
+    if result["touch"] in ("copy", "mixed"):
         words.append("copied")
     return ", ".join(words)
 
@@ -82,6 +84,53 @@ def throughput(results):
             )
             y += row
         y += 26
+    return str(drawing)
+
+
+def sizes(results):
+    """Packets a second over the packets' size, client to server: memifpp, the limit probe, and testpmd at both ends."""
+    left, width, top, height = 70, 560, 92, 260
+    in_place = [
+        r for r in results
+        if r["bench"] == "throughput" and r["direction"] == "client_to_server" and r["touch"] == "in_place"
+        and (r["burst"], r["ring"], r["queues"]) == (32, 1024, 1)
+    ]  # fmt: skip
+    lines = {
+        "limit": [(r["size"], r["limit_mpps"]) for r in in_place],
+        "library": [(r["size"], r["library_mpps"]) for r in in_place],
+        "testpmd": [(r["size"], r["mpps"]) for r in results if r["bench"] == "testpmd_sizes"],
+    }
+    names = {"limit": "the machine's limit", "library": "memifpp at both ends", "testpmd": "testpmd at both ends"}
+    ticks = sorted({size for line in lines.values() for size, _ in line})
+    rates = [rate for line in lines.values() for _, rate in line]
+    low, high = 10 ** math.floor(math.log10(min(rates))), 10 ** math.ceil(math.log10(max(rates)))
+
+    def x(size):
+        return left + width * math.log(size / ticks[0]) / (math.log(ticks[-1] / ticks[0]) or 1)
+
+    def y(rate):
+        return top + height * math.log(high / rate) / (math.log(high / low) or 1)
+
+    drawing = Drawing(left + width + 60, top + height + 60)
+    drawing.text(20, 30, "Millions of packets a second over their size", 17, weight="bold")
+    drawing.text(20, 50, "one queue between two CPUs, burst 32; a word of each of a packet's cache lines is written and read", 12)
+    for i, name in enumerate(names):
+        drawing.line([(20 + 190 * i, 70), (46 + 190 * i, 70)], COLOURS[name], 3)
+        drawing.text(52 + 190 * i, 74, names[name], 12)
+    rate = low
+    while rate <= high:
+        drawing.line([(left, y(rate)), (left + width, y(rate))], FAINT)
+        drawing.text(left - 6, y(rate) + 4, f"{rate:g}", 10, "end", "#57606a")
+        rate *= 10
+    for size in ticks:
+        drawing.text(x(size), top + height + 16, size, 10, "middle", "#57606a")
+    drawing.text(left + width / 2, top + height + 36, "bytes a packet", 11, "middle")
+    for name, line in lines.items():
+        points = [(x(size), y(rate)) for size, rate in sorted(line)]
+        if len(points) > 1:
+            drawing.line(points, COLOURS[name], 2.5)
+        for point in points:
+            drawing.dot(*point, COLOURS[name])
     return str(drawing)
 
 

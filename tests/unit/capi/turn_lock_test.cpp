@@ -1,6 +1,4 @@
 // Whose turn it is in the C API: capi/core/turn.hpp.
-#include "turn.hpp"
-
 #include <atomic>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -8,6 +6,8 @@
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+
+#include "turn.hpp"
 
 namespace memif::capi {
 namespace {
