@@ -10,13 +10,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# Prints the number of errors and of states of a complete search.
+# Prints the number of errors and of states of a complete search. One that is to find an error finds it soon: compiling
+# takes most of its time.
 search() {
-  local model=$1
-  shift
+  local expected=$1 model=$2 optimised=-O2
+  shift 2
+  [[ $expected == holds ]] || optimised=-O0
   rm -f pan pan.*
   spin -a "$@" "$models/$model.pml" >spin.log 2>&1 || { cat spin.log >&2; return 1; }
-  cc -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2048 -o pan pan.c
+  cc $optimised -w -DSAFETY -DCOLLAPSE -DMEMLIM=2048 -o pan pan.c
   timeout 900 ./pan -m1000000 >pan.log 2>&1 || { cat pan.log >&2; return 1; }
   if grep -qE 'search depth too small|pan: reached|aborted|out of memory' pan.log; then
     cat pan.log >&2
@@ -31,7 +33,7 @@ check() {
   shift 2
   [[ -z $only || $model == "$only" ]] || return 0
   local found
-  found=$(search "$model" "$@") || { echo "$model $*: the search did not finish"; failures=$((failures + 1)); return; }
+  found=$(search "$expected" "$model" "$@") || { echo "$model $*: the search did not finish"; failures=$((failures + 1)); return; }
   read -r errors states <<<"$found"
   # States and errors come in the report's order: the errors' line is the first.
   if [[ $expected == holds && $errors == 0 ]]; then
