@@ -82,7 +82,9 @@ struct InterfaceConfig {
   Role role = Role::client;
   Mode mode = Mode::ethernet;
   std::string secret{};  // at most 24 bytes; empty: none
-  std::string name{};    // told to the peer, at most 32 bytes; default: "memif/<id>"
+  // Told to the peer, at most 32 bytes. Default: "memif/<id>", or "memif1/<id>", "memif2/<id>" and so on where an
+  // interface of this context has that name already.
+  std::string name{};
 
   // 1..256 each. A client asks for so many rings, and settles for fewer; a server takes at most so many.
   // Interface::rx_rings() and tx_rings() tell how many there are.
@@ -124,11 +126,14 @@ struct InterfaceConfig {
 
   SocketFile socket_file{};  // server: for the listener that the first interface on a socket creates
 
-  // Called on the control thread, from Context::poll(), handle() or handle_timer(); on_disconnected also from
+  // Called on the control thread, from Context::poll(), handle() or handle_timer(); the last two also from
   // Interface::disconnect(). They may do anything, also remove this or any other interface. on_disconnected is called
-  // only for a link that was up, and not from Context::remove().
+  // only for a link that was up. on_refused is called for each peer that was met and did not become a link: one side
+  // refused the other, left, or took too long; not for a client that finds nobody. Neither is called from
+  // Context::remove().
   std::function<void(Interface&)> on_connected{};
   std::function<void(Interface&, const Reason&)> on_disconnected{};
+  std::function<void(Interface&, const Reason&)> on_refused{};
 };
 
 // Checks every field that can be checked without touching the system; the Error's message names the field, the value

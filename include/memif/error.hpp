@@ -98,12 +98,16 @@ class [[nodiscard]] Result {
   const Error& error() const { return std::get<1>(state_); }
 
   // The value, or the error thrown as an Exception.
-  T value() && {
-    if (!ok()) throw Exception(error());
-    return std::move(std::get<0>(state_));
-  }
+  T value() && { return std::move(checked()); }
+  T& value() & { return checked(); }
+  const T& value() const& { return const_cast<Result&>(*this).checked(); }
 
  private:
+  T& checked() {
+    if (!ok()) throw Exception(error());
+    return std::get<0>(state_);
+  }
+
   std::variant<T, Error> state_;
 };
 

@@ -131,7 +131,8 @@ class Interface:
     A server listens at once; a client tries to connect, and goes on trying. Keywords that are None have the default of
     `memif::InterfaceConfig`, in <memif/config.hpp>, which says what each of them means; times are in seconds.
 
-    `on_connected(interface)` and `on_disconnected(interface, reason)` are called on the context's thread.
+    `on_connected(interface)`, `on_disconnected(interface, reason)` and `on_refused(interface, reason)` are called on the
+    context's thread.
 
     >>> with memif.Interface("@door", role="server", id=7, secret="sesame") as port:
     ...     port.connected, port.id, len(port.rx)
@@ -168,16 +169,17 @@ class Interface:
         socket_group=None,
         on_connected=None,
         on_disconnected=None,
+        on_refused=None,
         context=None,
     ):
         keywords = dict(locals())
-        for other in ("self", "on_connected", "on_disconnected", "context"):
+        for other in ("self", "on_connected", "on_disconnected", "on_refused", "context"):
             del keywords[other]
         if socket is not None:
             keywords["socket"] = _os.fspath(socket)
         # The context knows no more than a weak reference: it must not keep alive what nobody uses, and what is in a
         # cycle can be found by the garbage collector. The first link may be there before this is.
-        self._on_connected, self._on_disconnected = on_connected, on_disconnected
+        self._on_connected, self._on_disconnected, self._on_refused = on_connected, on_disconnected, on_refused
         this, made = _weakref.ref(self), _threading.Event()
 
         def connected():
@@ -190,6 +192,11 @@ class Interface:
             if (interface := this()) is not None:
                 interface._on_disconnected(interface, reason)
 
+        def refused(reason):
+            made.wait()
+            if (interface := this()) is not None:
+                interface._on_refused(interface, reason)
+
         self.context = context or _shared_context()
         try:
             self._core = _memif.Interface(
@@ -197,6 +204,7 @@ class Interface:
                 keywords,
                 None if on_connected is None else connected,
                 None if on_disconnected is None else disconnected,
+                None if on_refused is None else refused,
             )
             self.rx = self._core.rx()
             self.tx = self._core.tx()

@@ -59,6 +59,7 @@ class Interface:
         socket_group: int | None = None,
         on_connected: Callable[[Interface], object] | None = None,
         on_disconnected: Callable[[Interface, Reason], object] | None = None,
+        on_refused: Callable[[Interface, Reason], object] | None = None,
         context: Context | None = None,
     ) -> None: ...
     def close(self) -> None: ...

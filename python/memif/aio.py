@@ -191,12 +191,13 @@ class Interface:
     [b'hello']
     """
 
-    def __init__(self, socket=None, *, on_connected=None, on_disconnected=None, **keywords):
+    def __init__(self, socket=None, *, on_connected=None, on_disconnected=None, on_refused=None, **keywords):
         self._loop = asyncio.get_running_loop()
         self.port = memif.Interface(
             socket,
             on_connected=on_connected and (lambda port: self._call(on_connected, self)),
             on_disconnected=on_disconnected and (lambda port, reason: self._call(on_disconnected, self, reason)),
+            on_refused=on_refused and (lambda port, reason: self._call(on_refused, self, reason)),
             **keywords,
         )
         self.rx = tuple(RxQueue(queue) for queue in self.port.rx)

@@ -178,15 +178,15 @@ void ContextCore::stop_all() {
 
 // --- InterfaceCore ---
 
-InterfaceCore::InterfaceCore(std::shared_ptr<ContextCore> context, py::object on_connected, py::object on_disconnected)
+InterfaceCore::InterfaceCore(std::shared_ptr<ContextCore> context, Callbacks callbacks)
     : context_(std::move(context)),
-      on_connected_(std::move(on_connected)),
-      on_disconnected_(std::move(on_disconnected)) {}
+      on_connected_(std::move(callbacks.connected)),
+      on_disconnected_(std::move(callbacks.disconnected)),
+      on_refused_(std::move(callbacks.refused)) {}
 
 std::shared_ptr<InterfaceCore> InterfaceCore::add(std::shared_ptr<ContextCore> context, memif::InterfaceConfig config,
-                                                  py::object on_connected, py::object on_disconnected) {
-  std::shared_ptr<InterfaceCore> core(
-      new InterfaceCore(std::move(context), std::move(on_connected), std::move(on_disconnected)));
+                                                  Callbacks callbacks) {
+  std::shared_ptr<InterfaceCore> core(new InterfaceCore(std::move(context), std::move(callbacks)));
   config.on_connected = [weak = core->weak_from_this()](memif::Interface&) {
     const auto self = weak.lock();
     if (self == nullptr) return;
@@ -201,6 +201,9 @@ std::shared_ptr<InterfaceCore> InterfaceCore::add(std::shared_ptr<ContextCore> c
     self->notify();
     self->call(self->on_disconnected_.get(), &reason);
   };
+  config.on_refused = [weak = core->weak_from_this()](memif::Interface&, const memif::Reason& reason) {
+    if (const auto self = weak.lock()) self->call(self->on_refused_.get(), &reason);
+  };
   // The caller may have gone, by a signal, when this runs.
   core->context_->run([core, wanted = std::move(config)](memif::Context& on) {
     memif::Interface& interface = on.add(wanted);
@@ -210,6 +213,7 @@ std::shared_ptr<InterfaceCore> InterfaceCore::add(std::shared_ptr<ContextCore> c
     core->config_ = as_added;
     core->config_.on_connected = nullptr;
     core->config_.on_disconnected = nullptr;
+    core->config_.on_refused = nullptr;
     core->interface_ = &interface;
     std::erase_if(core->context_->interfaces_, [](const auto& weak) { return weak.expired(); });
     core->context_->interfaces_.push_back(core);

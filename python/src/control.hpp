@@ -69,9 +69,12 @@ class ContextCore : public OfThisProcess {
 // A memif::Interface, from its adding until close(), the end of its context, or its last reference.
 class InterfaceCore : public OfThisProcess, public std::enable_shared_from_this<InterfaceCore> {
  public:
-  // on_disconnected is called with a memif::Reason as Python has it. None: no callback.
+  // The last two are called with a memif::Reason as Python has it. None: no callback.
+  struct Callbacks {
+    py::object connected, disconnected, refused;
+  };
   static std::shared_ptr<InterfaceCore> add(std::shared_ptr<ContextCore> context, memif::InterfaceConfig config,
-                                            py::object on_connected, py::object on_disconnected);
+                                            Callbacks callbacks);
   ~InterfaceCore();
 
   void close();
@@ -95,13 +98,13 @@ class InterfaceCore : public OfThisProcess, public std::enable_shared_from_this<
  private:
   friend class ContextCore;
 
-  InterfaceCore(std::shared_ptr<ContextCore> context, py::object on_connected, py::object on_disconnected);
+  InterfaceCore(std::shared_ptr<ContextCore> context, Callbacks callbacks);
   void notify() noexcept;
   void detach() noexcept;
   void call(const py::object& callback, const memif::Reason* reason) noexcept;
 
   const std::shared_ptr<ContextCore> context_;
-  const AnyThreadRef on_connected_, on_disconnected_;
+  const AnyThreadRef on_connected_, on_disconnected_, on_refused_;
   std::mutex mutex_;
   memif::Interface* interface_ = nullptr;  // under the mutex; none once closed
   std::vector<std::weak_ptr<Event>> watches_;

@@ -245,9 +245,9 @@ PYBIND11_MODULE(_memif, module) {
 
   py::class_<InterfaceCore, std::shared_ptr<InterfaceCore>>(module, "Interface")
       .def(py::init([](std::shared_ptr<ContextCore> context, const py::dict& keywords, py::object on_connected,
-                       py::object on_disconnected) {
-        return InterfaceCore::add(std::move(context), interface_config(keywords), std::move(on_connected),
-                                  std::move(on_disconnected));
+                       py::object on_disconnected, py::object on_refused) {
+        return InterfaceCore::add(std::move(context), interface_config(keywords),
+                                  {std::move(on_connected), std::move(on_disconnected), std::move(on_refused)});
       }))
       .def("close", &InterfaceCore::close)
       .def_property_readonly("closed", &InterfaceCore::closed)

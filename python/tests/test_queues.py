@@ -280,6 +280,24 @@ class Interfaces(unittest.TestCase):
             del events[:]
             self.assertFalse(server.closed)
 
+    def test_both_ends_are_told_of_a_refusal(self):
+        refusals = {"server": [], "client": []}
+        both = threading.Barrier(3)
+
+        def note(port, reason):
+            if not refusals[port.role]:
+                refusals[port.role].append((reason.code, reason.text))
+                both.wait(10)
+
+        contexts = [memif.Context(), memif.Context()]
+        server = memif.Interface(at("refused"), role="server", secret="right", on_refused=note, context=contexts[0])
+        client = memif.Interface(at("refused"), secret="wrong", on_refused=note, context=contexts[1])
+        both.wait(10)
+        self.assertEqual(refusals["server"][0][0], memif.Errc.wrong_secret)
+        self.assertEqual(refusals["client"][0][1], refusals["server"][0][1])
+        for one in (client, server, *contexts):
+            one.close()
+
     def test_an_exception_in_a_callback_is_told_and_harms_nobody(self):
         told, done = [], threading.Event()
         self.addCleanup(setattr, sys, "unraisablehook", sys.unraisablehook)

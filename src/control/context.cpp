@@ -58,7 +58,7 @@ Result<InterfaceImpl*> ContextImpl::try_add(InterfaceConfig config) {
   if (Status valid = validate(config); !valid) return valid.error();
   Result<Address> address = parse_address(config.socket);
   if (!address) return address.error();
-  if (config.name.empty()) config.name = "memif/" + std::to_string(config.id);
+  if (config.name.empty()) config.name = unused_name(config.id);
 
   *address = anchored(std::move(*address));
   auto owned = std::make_unique<InterfaceImpl>(*this, std::move(config), *address);
@@ -80,6 +80,17 @@ Result<InterfaceImpl*> ContextImpl::try_add(InterfaceConfig config) {
   }
   interface.connect();
   return &interface;
+}
+
+// So that two on different sockets can be told apart.
+std::string ContextImpl::unused_name(std::uint32_t id) const {
+  const auto used = [this](const std::string& name) {
+    return std::any_of(interfaces_.begin(), interfaces_.end(),
+                       [&](const auto& entry) { return entry.first->config().name == name; });
+  };
+  std::string name = "memif/" + std::to_string(id);
+  for (unsigned n = 1; used(name); ++n) name = "memif" + std::to_string(n) + "/" + std::to_string(id);
+  return name;
 }
 
 void ContextImpl::remove(InterfaceImpl& interface) noexcept {

@@ -61,6 +61,7 @@ class ContextImpl final : public Handler {
 
  private:
   Result<InterfaceImpl*> try_add(InterfaceConfig config);
+  std::string unused_name(std::uint32_t id) const;
   Result<Listener*> open_listener(const Address& address, const SocketFile& file);
   Result<Listener*> start_listener(const Address& address, ListenSocket socket, bool adopted);
   void close_if_idle(const Address& address) noexcept;

@@ -142,7 +142,8 @@ void InterfaceImpl::ended(const Reason& reason, bool was_up) {
   else
     backoff_.refused();
   retry();
-  if (was_up && !closing_ && config_.on_disconnected) config_.on_disconnected(face_, reason);
+  const auto& told = was_up ? config_.on_disconnected : config_.on_refused;
+  if (!closing_ && told) told(face_, reason);
 }
 
 void InterfaceImpl::refused(const Reason& reason) {
@@ -152,6 +153,7 @@ void InterfaceImpl::refused(const Reason& reason) {
     if (!info_.connected) info_.last_reason = copy_of(reason);
   }
   publish();
+  if (config_.on_refused) config_.on_refused(face_, reason);
 }
 
 // Each direction is settled once before a link: a server that refuses more and more rings is just a server that

@@ -118,8 +118,8 @@ void ServerConnection::ended(const Reason& reason) {
     interface_->ended(reason, was_up);
     return;
   }
-  if (wanted_ != nullptr) wanted_->refused(reason);
   context_.reactor().free_later(listener_.take(*this));
+  if (wanted_ != nullptr) wanted_->refused(reason);  // which may remove the listener
 }
 
 }  // namespace memif::detail

@@ -44,6 +44,17 @@ TEST(ContextTest, NamesAnInterfaceThatHasNoName) {
   EXPECT_EQ(context.add({.socket = unique_socket(), .id = 7, .name = "eth7"}).config().name, "eth7");
 }
 
+TEST(ContextTest, NamesInterfacesThatHaveNoNameSoThatTheyCanBeToldApart) {
+  Context context;
+  Interface& first = context.add({.socket = unique_socket(), .id = 7});
+  EXPECT_EQ(context.add({.socket = unique_socket(), .id = 7}).config().name, "memif1/7");
+  EXPECT_EQ(context.add({.socket = unique_socket(), .id = 7}).config().name, "memif2/7");
+  EXPECT_EQ(context.add({.socket = unique_socket(), .id = 8}).config().name, "memif/8");
+  context.remove(first);
+  EXPECT_EQ(context.add({.socket = unique_socket(), .id = 7}).config().name, "memif/7");
+  EXPECT_EQ(context.add({.socket = unique_socket(), .id = 9, .name = "memif/7"}).config().name, "memif/7");
+}
+
 TEST(ContextTest, WhatCannotBeAddedLeavesNothingBehind) {
   Context context;
   const std::string socket = unique_socket();

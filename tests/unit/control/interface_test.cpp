@@ -11,6 +11,7 @@
 #include <memif/memif.hpp>
 
 #include "support/pair.hpp"
+#include "unit/control/stranger.hpp"
 
 namespace memif {
 namespace {
@@ -57,6 +58,63 @@ TEST_F(InterfaceTest, CallsForEachLinkAndForItsEnd) {
     EXPECT_EQ(one->info().disconnects, 1u);
     EXPECT_EQ(one->info().refusals, 0u);
   }
+}
+
+// Each attempt, on both sides, with the reason. Who finds nobody is not told so again and again.
+TEST_F(InterfaceTest, CallsForEachPeerThatIsRefused) {
+  std::vector<std::string> server_told, client_told;
+  InterfaceConfig client = once_, server{.socket = ""};
+  client.secret = "guess";
+  client.on_refused = [&](Interface&, const Reason& why) { client_told.push_back(why.text); };
+  server.secret = "secret";
+  server.on_refused = [&](Interface&, const Reason& why) {
+    EXPECT_EQ(why.code, Errc::wrong_secret);
+    server_told.push_back(why.text);
+  };
+  Interface& alone = add(Role::client, client);
+  context_.poll(1ms);
+  EXPECT_TRUE(client_told.empty());
+  add(Role::server, server);
+  for (std::size_t attempt = 1; attempt <= 2; ++attempt) {
+    alone.connect();
+    ASSERT_TRUE(
+        poll_until({&context_}, [&] { return server_told.size() == attempt && client_told.size() == attempt; }));
+    EXPECT_EQ(client_told.back(), server_told.back());
+    EXPECT_EQ(alone.info().refusals, attempt);
+  }
+  EXPECT_TRUE(calls_.empty());
+}
+
+// With the listener, whose last interface it is.
+TEST_F(InterfaceTest, MayBeRemovedWhereARefusalIsTold) {
+  InterfaceConfig client = once_, server{.socket = ""};
+  int removed = 0;
+  client.secret = "guess";
+  server.secret = "secret";
+  client.on_refused = server.on_refused = [&](Interface& self, const Reason&) {
+    context_.remove(self);
+    ++removed;
+  };
+  add(Role::server, server);
+  add(Role::client, client);
+  ASSERT_TRUE(poll_until({&context_}, [&] { return removed == 2; }));
+  EXPECT_EQ(context_.listener_fd(socket_), -1);
+}
+
+// An attempt that the program itself ends is told as well; not the end of the interface.
+TEST_F(InterfaceTest, CallsForAnAttemptThatEndsHere) {
+  const Fd deaf = test::listen_at(socket_);
+  InterfaceConfig client = once_;
+  std::vector<Reason> told;
+  client.on_refused = [&](Interface&, const Reason& why) { told.push_back(why); };
+  Interface& self = add(Role::client, client);
+  self.disconnect("no more");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].code, Errc::closed);
+  EXPECT_EQ(told[0].text, "no more");
+  self.connect();
+  context_.remove(self);
+  EXPECT_EQ(told.size(), 1u);
 }
 
 TEST_F(InterfaceTest, IsInCallbacksWhatTheyTellOf) {
