@@ -37,6 +37,7 @@ class Library {
 
   memif::TxQueue& tx(std::size_t queue = 0) { return (traffic_.shape.to_server ? client_ : server_)->tx(queue); }
   memif::RxQueue& rx(std::size_t queue = 0) { return (traffic_.shape.to_server ? server_ : client_)->rx(queue); }
+  memif::Context& context() { return context_; }
   memif::Interface& server() { return *server_; }
   memif::Interface& client() { return *client_; }
 

@@ -15,7 +15,7 @@ declare -A layer_of=(
   [observe]=observe
   [packet]=data [rx_queue]=data [tx_queue]=data [raw]=data [detail/queue]=data [detail/bell]=data
   [detail/raw_rx]=data [detail/rx_chains]=data [detail/raw_tx]=data [detail/tx_chains]=data
-  [context]=control [wait_set]=control [memif]=control
+  [context]=control [wait_set]=control [coroutine]=control [memif]=control
 )
 
 failures=0

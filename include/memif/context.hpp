@@ -51,6 +51,14 @@ class Interface {
   std::shared_ptr<RxQueue> share_rx(std::size_t index);
   std::shared_ptr<TxQueue> share_tx(std::size_t index);
 
+  // Coroutines (memif/coroutine.hpp): co_await until_connected() waits for a link, the other for its end. Where there
+  // is one, or none, they do not wait. Their coroutines are resumed after the callbacks. `limits`: a time-out, a
+  // std::stop_token, or both.
+  template <class... Limits>
+  Wait until_connected(const Limits&... limits) noexcept;
+  template <class... Limits>
+  Wait until_disconnected(const Limits&... limits) noexcept;
+
   // A client tries to connect now, whatever its reconnect timer says. No effect on a server, or while connected or
   // connecting.
   void connect();
@@ -75,6 +83,8 @@ class Interface {
   friend class detail::InterfaceImpl;
   Interface() = default;
   ~Interface() = default;
+
+  Wait until(bool connected, detail::WaitLimits&& limits) noexcept;
 
   detail::InterfaceImpl* impl_ = nullptr;
 };
@@ -114,8 +124,9 @@ class Context {
   // nullopt: there is no such listener.
   std::optional<ListenerStats> listener_stats(const std::string& socket) const;
 
-  // Waits up to `timeout` (negative: no limit) and handles the descriptors and timers that are ready. A signal ends the
-  // wait as a time-out does. Only with the built-in loop; with another one it throws std::logic_error.
+  // Waits up to `timeout` (negative: no limit), handles the descriptors and timers that are ready, and resumes
+  // coroutines (memif/coroutine.hpp). A signal ends the wait as a time-out does. Only with the built-in loop; with
+  // another one it throws std::logic_error.
   PollResult poll(std::chrono::milliseconds timeout);
 
   // Makes the present or the next poll() return `woken`, once. From any thread and from signal handlers.
@@ -126,7 +137,8 @@ class Context {
   void handle_timer();
 
   // With the built-in loop: a descriptor that is readable whenever poll() has something to do, so that the loop can be
-  // nested in any other. It stays memifpp's. -1 with the user's own loop.
+  // nested in any other. It stays memifpp's. -1 with the user's own loop. Where coroutines wait (memif/coroutine.hpp),
+  // let a poll(0ms) precede the sleep: one that waits itself leaves looking at their queues to the next.
   int fd() const noexcept;
 
  private:

@@ -1,4 +1,5 @@
-// memifpp: packets through shared memory. This header is the whole C++ API.
+// memifpp: packets through shared memory. This header is the C++ API, but for what costs those who do not use it:
+// coroutine.hpp, raw.hpp (the queues in parts) and adapters/ (to other people's event loops).
 #pragma once
 
 #include <memif/config.hpp>

@@ -14,6 +14,11 @@
 
 namespace memif {
 
+class Wait;
+namespace detail {
+struct WaitLimits;
+}
+
 // The receiving side of one ring: Interface::rx(). Any thread may use a queue, but only one at a time; no control
 // thread is needed meanwhile. wake(), set_mode(), mode(), event_fd() and counters() are for any thread at any time.
 // Nothing here throws, but event_fd() may.
@@ -40,6 +45,11 @@ class MEMIF_VARIANT RxQueue {
   // (negative: without end). The queue's mode says how it waits. True if receive() has something
   // to return.
   bool wait(std::chrono::nanoseconds timeout) noexcept { return raw_.wait(timeout); }
+
+  // Coroutines (memif/coroutine.hpp), on the control thread: co_await ready() waits as wait() does, with the context.
+  // `limits`: a time-out, a std::stop_token, or both.
+  template <class... Limits>
+  Wait ready(const Limits&... limits) noexcept;
 
   // Ends the present wait(), or the next that has nothing to return, once; makes event_fd() readable. From any thread,
   // at any time, and from signal handlers.
@@ -73,6 +83,8 @@ class MEMIF_VARIANT RxQueue {
   friend class detail::Queues;
   RxQueue(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept
       : raw_(owner, index, config, published) {}
+
+  Wait ready_within(detail::WaitLimits&& limits) noexcept;
 
   RawRx raw_;
 };

@@ -58,7 +58,13 @@ class MEMIF_VARIANT TxQueue {
   // `timeout` is over (negative: without end). True if they are free. While the link is down it waits for one, too.
   // Nobody tells of slots that become free. As InterfaceConfig::rx_mode and `spin` have it for receivers, it looks
   // again and again, for `spin` in adaptive mode; then in naps of an eighth of the time waited so far, 50 us to 10 ms.
-  bool wait(std::size_t slots, std::chrono::nanoseconds timeout) noexcept { return raw_.wait(slots, timeout); }
+  bool wait(std::size_t wanted, std::chrono::nanoseconds timeout) noexcept { return raw_.wait(wanted, timeout); }
+
+  // Coroutines (memif/coroutine.hpp), on the control thread: co_await room(wanted) waits as wait() does, with the
+  // context.
+  // `limits`: a time-out, a std::stop_token, or both.
+  template <class... Limits>
+  Wait room(std::size_t wanted, const Limits&... limits) noexcept;
 
   // Ends the present wait(), or the next that has nothing to return, once. From any thread, at any time, and from
   // signal handlers.
@@ -86,6 +92,7 @@ class MEMIF_VARIANT TxQueue {
   std::size_t forward_copied(RxBurst& burst) noexcept;
   std::size_t copy_some(RxBurst& burst) noexcept;
   bool send_exchanged(KeptPacket& packet) noexcept;
+  Wait room_within(std::size_t wanted, detail::WaitLimits&& limits) noexcept;
 
   RawTx raw_;
 };

@@ -38,9 +38,9 @@ class WaitSet {
   WaitSet(WaitSet&&) noexcept;
   WaitSet& operator=(WaitSet&&) noexcept;
 
-  // Adds a member; for one that is in the set already, changes its key, and slots or events. Ready is
+  // Adds a member; for one that is in the set already, changes its key, and `wanted` or events. Ready is
   //   a receive queue: while there are packets;
-  //   a transmit queue: while it has `slots` free slots (more than the ring has: all of them). With 0 it never is,
+  //   a transmit queue: while it has `wanted` free slots (more than the ring has: all of them). With 0 it never is,
   //   until
   //     it is added with more again;
   //   a context: while poll() has something to do, which the program is to call then. Only one with the built-in loop;
@@ -48,11 +48,11 @@ class WaitSet {
   // A queue takes a descriptor, and a context one. Errors: no descriptors, no memory, what cannot be watched; EBUSY for
   // a queue that is in another set. add() throws them as an Exception.
   Status try_add(RxQueue& queue, Key key);
-  Status try_add(TxQueue& queue, Key key, std::size_t slots = 1);
+  Status try_add(TxQueue& queue, Key key, std::size_t wanted = 1);
   Status try_add(Context& context, Key key);
   Status try_add(int fd, unsigned events, Key key);
   void add(RxQueue& queue, Key key) { try_add(queue, key).value(); }
-  void add(TxQueue& queue, Key key, std::size_t slots = 1) { try_add(queue, key, slots).value(); }
+  void add(TxQueue& queue, Key key, std::size_t wanted = 1) { try_add(queue, key, wanted).value(); }
   void add(Context& context, Key key) { try_add(context, key).value(); }
   void add(int fd, unsigned events, Key key) { try_add(fd, events, key).value(); }
 

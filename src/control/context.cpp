@@ -189,14 +189,20 @@ void ContextImpl::await_greetings() noexcept {
 PollResult ContextImpl::poll(std::chrono::milliseconds timeout) {
   if (own_loop_ == nullptr) throw std::logic_error("memif::Context::poll: this context lives in the user's loop");
   const Reactor::Scope scope(reactor_);
-  const bool handled = own_loop_->run_once(
-      timeout, [this](int fd) { reactor_.handle(fd); }, [this] { reactor_.handle_timer(); });
+  const Waits::Spinning spinning(waits_, timeout != std::chrono::milliseconds::zero());
+  const bool handled = waits_.any_hot() ? waits_.poll(timeout) : run_once(timeout);
   if (waker_->woken.exchange(false, std::memory_order_acquire)) return PollResult::woken;
   return handled ? PollResult::handled : PollResult::timed_out;
 }
 
+bool ContextImpl::run_once(std::chrono::milliseconds timeout) {
+  return own_loop_->run_once(
+      timeout, [this](int fd) { reactor_.handle(fd); }, [this] { reactor_.handle_timer(); });
+}
+
 void ContextImpl::on_ready() {
   drain_interrupt(waker_->event.get());
+  if (waker_->stop.exchange(false, std::memory_order_acquire)) waits_.check_stops();
   if (!waker_->alarm.exchange(false, std::memory_order_acquire)) return;
   // A callback may add and remove interfaces, so each that was in trouble ends the walk.
   const auto trouble = [](const auto& entry) { return entry.first->check_queues(); };

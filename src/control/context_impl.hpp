@@ -18,6 +18,7 @@
 #include "control/interface_impl.hpp"
 #include "control/listener.hpp"
 #include "control/reactor.hpp"
+#include "control/waits.hpp"
 
 namespace memif::detail {
 
@@ -38,6 +39,8 @@ class ContextImpl final : public Handler {
   std::optional<Channel> ungreeted_channel(const std::string& listener_id) noexcept;
 
   PollResult poll(std::chrono::milliseconds timeout);
+  // The built-in loop's.
+  bool run_once(std::chrono::milliseconds timeout);
   void on_ready() override;  // somebody woke us
 
   // The parts are one line. Short of memory it is not written: a log holds nothing up.
@@ -58,6 +61,7 @@ class ContextImpl final : public Handler {
   EpollLoop* own_loop() noexcept { return own_loop_.get(); }
   Datagram& scratch() noexcept { return scratch_; }
   const std::shared_ptr<Waker>& waker() noexcept { return waker_; }
+  Waits& waits() noexcept { return waits_; }
 
  private:
   Result<InterfaceImpl*> try_add(InterfaceConfig config);
@@ -73,6 +77,7 @@ class ContextImpl final : public Handler {
   std::unique_ptr<EpollLoop> own_loop_;
   Reactor reactor_;
   std::shared_ptr<Waker> waker_;
+  Waits waits_{*this};
   Datagram scratch_;  // one for all: a message is handled before the next is received
   // Over, but not greeted. Never more for a listener than there were clients of it at one time.
   std::list<std::unique_ptr<Connection>> lingering_;

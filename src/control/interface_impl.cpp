@@ -31,10 +31,12 @@ InterfaceImpl::InterfaceImpl(ContextImpl& context, InterfaceConfig config, Addre
       address_(std::move(address)),
       queues_(std::make_shared<Queues>(config_, make_publication(context, config_),
                                        [waker = context.waker()] { waker->wake(waker->alarm); })),
+      waits_(context.waits(), config_, *queues_),
       reconnect_(context.reactor(), [this] { connect(); }),
       backoff_(config_.reconnect),
       rings_(all_rings()) {
   face_.impl_ = this;
+  queues_->set_waits(&waits_);
   publish();
 }
 
@@ -102,11 +104,14 @@ void InterfaceImpl::shut_down() {
   if (connection_ != nullptr) connection_->disconnect(Errc::closed, "interface removed");
   queues_->set_link(nullptr);
   if (Publication* const publication = queues_->publication()) publication->withdraw();
+  queues_->set_waits(nullptr);
+  waits_.close();
 }
 
 // In a child of fork(). Its parent's threads may have been anywhere in its queues, and locks that they held stay locked
 // in this copy: it is never touched again, nor freed.
 void InterfaceImpl::abandon() noexcept {
+  waits_.forget();
   if (connection_ != nullptr) context_.reactor().free_later(std::move(connection_));
   static_cast<void>(new (std::nothrow) std::shared_ptr<Queues>(queues_));
 }
@@ -127,6 +132,7 @@ void InterfaceImpl::came_up(std::shared_ptr<Link> link, PeerInfo peer) {
   queues_->set_link(std::move(link));
   publish();
   if (config_.on_connected) config_.on_connected(face_);
+  waits_.link_changed(true);
 }
 
 void InterfaceImpl::ended(const Reason& reason, bool was_up) {
@@ -142,8 +148,10 @@ void InterfaceImpl::ended(const Reason& reason, bool was_up) {
   else
     backoff_.refused();
   retry();
+  if (closing_) return;
   const auto& told = was_up ? config_.on_disconnected : config_.on_refused;
-  if (!closing_ && told) told(face_, reason);
+  if (told) told(face_, reason);
+  if (was_up) waits_.link_changed(false);
 }
 
 void InterfaceImpl::refused(const Reason& reason) {

@@ -10,6 +10,7 @@
 #include "base/deferred.hpp"
 #include "control/backoff.hpp"
 #include "control/connection.hpp"
+#include "control/waits.hpp"
 #include "data/queues.hpp"
 #include "protocol/address.hpp"
 
@@ -70,6 +71,7 @@ class InterfaceImpl final : public Handler {
   Address address_;
   Interface face_;
   std::shared_ptr<Queues> queues_;
+  InterfaceWaits waits_;
   std::unique_ptr<Connection> connection_;
   Timer reconnect_;
   Backoff backoff_;

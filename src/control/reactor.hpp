@@ -31,6 +31,7 @@ struct Waker {
   Fd event;
   std::atomic<bool> woken{false};  // by the user
   std::atomic<bool> alarm{false};  // by a queue that found its peer broken
+  std::atomic<bool> stop{false};   // by a stop token: a coroutine is not to wait on
 
   void wake(std::atomic<bool>& why) noexcept;
 };

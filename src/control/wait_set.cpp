@@ -19,7 +19,6 @@ using std::chrono::nanoseconds;
 
 constexpr std::uint32_t waits_per_poll = 32;
 constexpr std::uint32_t idle_after = 256;  // looks in vain
-constexpr auto poll_period = std::chrono::microseconds(20);
 
 // epoll_wait() counts in milliseconds, and so do kernels before 5.11, with which naps are longer.
 int wait_for(int epoll, std::span<epoll_event> events, nanoseconds timeout) noexcept {

@@ -15,6 +15,8 @@
 
 namespace memif::detail {
 
+class InterfaceWaits;
+
 // Owns the queues and names the present link. The control thread sets the link; queues take it at their own pace.
 // Shared by the interface and by threads that outlive it.
 class Queues final : public FaultObserver, public std::enable_shared_from_this<Queues> {
@@ -54,6 +56,10 @@ class Queues final : public FaultObserver, public std::enable_shared_from_this<Q
   // The present link's memory is not what it was: every queue is to look, and the control thread. Signal handlers.
   void memory_vanished() noexcept override;
 
+  // Control thread: coroutines that wait for these queues; nullptr once the interface is removed.
+  void set_waits(InterfaceWaits* waits) noexcept { waits_ = waits; }
+  InterfaceWaits* waits() const noexcept { return waits_; }
+
   // Queue threads: changes that are not seen by then ring the queue's bell, if there is a descriptor for it.
   void make_bell(Queue& queue) noexcept;
   // Any thread: RxQueue::event_fd().
@@ -71,6 +77,7 @@ class Queues final : public FaultObserver, public std::enable_shared_from_this<Q
   const char* report_ = nullptr;
   std::function<void()> alarm_;
   std::optional<Publication> publication_;
+  InterfaceWaits* waits_ = nullptr;
   std::vector<std::unique_ptr<RxQueue>> rx_;
   std::vector<std::unique_ptr<TxQueue>> tx_;
 };

@@ -19,6 +19,9 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 // So many looks at a ring cost as much as some reads of the clock.
 inline constexpr int looks_per_clock_read = 32;
 
+// So often a thread that spins over several rings looks at all else.
+inline constexpr auto poll_period = std::chrono::microseconds(20);
+
 inline void relax() noexcept {
 #if defined(__x86_64__)
   _mm_pause();

@@ -7,9 +7,12 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <new>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <unistd.h>
 
+#include <memif/coroutine.hpp>
 #include <memif/memif.hpp>
 
 #include "refuse_each.hpp"
@@ -342,6 +345,71 @@ TEST(ResourcesOfTraffic, AreAllThereWhenTheLinkIsUp) {
     }
     EXPECT_STREQ(experiment.failed() != nullptr ? experiment.failed() : "io_submit", "io_submit");
   }
+}
+
+Task wait_for_packets(RxQueue& rx, TxQueue& tx, std::stop_token stop, unsigned& waits) {
+  std::array<Buffer, 8> buffers;
+  do {
+    while (tx.allocate(buffers, 60).send() != 0) {
+    }
+    co_await tx.room(1, 1us, stop);  // there is none
+    ++waits;
+    co_await rx.ready(1h, stop);
+  } while (rx.receive(buffers).size() != 0);
+}
+
+// A coroutine's frame is its program's, and what watches a queue is made once: its waits ask for nothing.
+TEST(ResourcesOfCoroutines, AreAllThereAfterTheFirstWait) {
+  Experiment experiment(1, Extent::once, 0);
+  Ends ends(Role::server, experiment);
+  ASSERT_TRUE(ends.connect_calmly());
+  const std::array<std::byte, 600> packet{};
+  std::stop_source stop;
+  unsigned waits = 0;
+  const Task task = wait_for_packets(ends.ours->rx(0), ends.ours->tx(0), stop.get_token(), waits);
+  for (unsigned round = 1; round <= 100; ++round) {
+    const auto suspended = [&] { return waits == round; };
+    for (int turns = 0; turns < 100000 && !suspended(); ++turns) experiment.armed([&] { ends.context->poll(1ms); });
+    ASSERT_TRUE(suspended());
+    ASSERT_TRUE(ends.peer->tx(0).send_copy(packet));
+    experiment.armed([&] { ends.context->poll(1s); });
+  }
+  EXPECT_FALSE(task.done());
+  EXPECT_STREQ(experiment.failed() != nullptr ? experiment.failed() : "io_submit", "io_submit");
+}
+
+Task wait_once(RxQueue& rx, TxQueue& tx) {
+  co_await rx.ready(1us);
+  co_await tx.room(1, 1us);
+}
+
+TEST(ResourcesOfCoroutines, FirstWaitThatHasNoneThrows) {
+  const auto deed = [](Experiment& experiment) {
+    Context context;
+    Interface& port = context.add({.socket = socket_path(), .role = Role::server});
+    std::optional<Task> task;
+    const auto begin = [&] { task.emplace(wait_once(port.rx(0), port.tx(0))); };
+    const auto turn = [&](const std::function<void()>& step) {
+      try {
+        step();
+      } catch (const std::bad_alloc&) {  // the frame
+      }
+    };
+    experiment.armed([&] { turn(begin); });
+    for (int turns = 0; turns < 1000 && task && !task->done(); ++turns) experiment.armed([&] { context.poll(1ms); });
+    if (!task) return;
+    ASSERT_TRUE(task->done());
+    try {
+      task->get();
+    } catch (const Exception& error) {
+      EXPECT_TRUE(error.code());
+    } catch (const std::bad_alloc&) {
+    }
+    begin();  // all works as ever
+    while (!task->done()) context.poll(1ms);
+    task->get();
+  };
+  refuse_each(Extent::once, deed, 4);
 }
 
 // The kernel's asynchronous I/O is asked for once in a process, so this is another process. Without it, interrupts are

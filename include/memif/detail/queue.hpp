@@ -62,6 +62,8 @@ template <class Step>
 
 class Queues;
 class WaitSetImpl;
+class InterfaceWaits;
+class Watch;
 struct Link;
 struct LinkRing;
 
@@ -97,6 +99,8 @@ class MEMIF_VARIANT Queue {
  protected:
   friend class Queues;
   friend class WaitSetImpl;
+  friend class Watch;
+  friend class InterfaceWaits;
 
   Queue(Queues& owner, std::uint16_t index) noexcept;
   ~Queue();

@@ -116,6 +116,8 @@ class MEMIF_VARIANT alignas(128) RawRx : public detail::Queue {
   friend class RawTx;
   friend class detail::Queues;
   friend class detail::WaitSetImpl;
+  friend class detail::Watch;
+  friend class detail::InterfaceWaits;
 
   RawRx(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, RxCounters* published) noexcept;
 

@@ -72,7 +72,7 @@ class MEMIF_VARIANT alignas(128) RawTx : public detail::Queue {
   std::size_t room(std::size_t wanted = ~std::size_t{0}) noexcept;
 
   // As TxQueue has it.
-  bool wait(std::size_t slots, std::chrono::nanoseconds timeout) noexcept;
+  bool wait(std::size_t wanted, std::chrono::nanoseconds timeout) noexcept;
 
   // Takes the present link, if that has changed; whether there is one.
   bool renew() noexcept {
@@ -100,11 +100,13 @@ class MEMIF_VARIANT alignas(128) RawTx : public detail::Queue {
   friend class TxQueue;
   friend class detail::Queues;
   friend class detail::WaitSetImpl;
+  friend class detail::Watch;
+  friend class detail::InterfaceWaits;
 
   RawTx(detail::Queues& owner, std::uint16_t index, const InterfaceConfig& config, TxCounters* published) noexcept;
 
   void refresh() noexcept;
-  bool has_room(std::size_t slots) noexcept;
+  bool has_room(std::size_t wanted) noexcept;
   std::size_t find_free(std::size_t after, std::size_t wanted) noexcept;
   [[gnu::noinline]] inline bool look() noexcept;
   void notify() noexcept;
