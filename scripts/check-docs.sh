@@ -12,10 +12,11 @@ awk -v dir="$dir" '
   program    { print > program }
 ' "${documents[@]}"
 
+read -ra glib < <(pkg-config --cflags glib-2.0)
 status=0
 for program in "$dir"/*.cpp; do
   grep -q '^int main' "$program" || continue
-  g++ -std=c++20 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iinclude "$program" || status=1
+  g++ -std=c++20 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iinclude "${glib[@]/#-I/-isystem}" "$program" || status=1
 done
 
 while IFS=: read -r document link; do

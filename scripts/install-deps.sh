@@ -8,9 +8,10 @@ declare -A groups=(
            libbpf-dev libgtest-dev libgmock-dev systemtap-sdt-dev"
   [test]="clang libclang-rt-14-dev python3 python3-cffi dpdk-dev openvswitch-switch-dpdk tcpdump tshark valgrind strace iproute2 iputils-ping iperf3 curl
           spin abigail-tools lintian procps util-linux man-db mandoc groff-base musl-tools zsh ethtool bpftrace
-          python3-prometheus-client libbenchmark-dev"
+          python3-prometheus-client libbenchmark-dev
+           libasio-dev libboost-dev libuv1-dev libevent-dev libglib2.0-dev libsystemd-dev qt6-base-dev"
   [dpdk]="dpdk-dev"
-  [lint]="clang clang-format clang-tidy libclang-rt-14-dev shellcheck git"
+  [lint]="clang clang-format clang-tidy libclang-rt-14-dev shellcheck git libasio-dev libglib2.0-dev"
   [python]="pybind11-dev python3-dev python3-setuptools python3-wheel python3-pip python3-scapy python3-numpy python3-pytest"
   [bench]="python3 valgrind dpdk-dev libbenchmark-dev"
 )

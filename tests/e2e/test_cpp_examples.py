@@ -1,6 +1,8 @@
-"""The programs of examples/cpp, with the command at the other ends."""
+"""The programs of examples/cpp and examples/adapters, with the command at the other ends."""
 
+import os
 import signal
+import socket
 import time
 import unittest
 
@@ -62,6 +64,55 @@ class CppExamplesTest(E2ETest):
         wait_until(lambda: echo.stdout.count("disconnected") == 2, "the end of both links")
         self.assert_ends_at_once(echo)
         self.assertIn("400 frames echoed", echo.stdout, str(echo))
+
+    def test_coroutines(self):
+        sockets = [self.dir / f"{i}.sock" for i in range(2)]
+        coroutines = self.listening(self.example("coroutines", *sockets), sockets[-1])
+        write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(200)])
+        for at in sockets * 2:
+            self.assert_exit(self.memif("replay", "--pps", "2000", self.dir / "in.pcap", socket=at), 0)
+        wait_until(lambda: coroutines.stdout.count(": 200 frames") == 4, "the end of all links")
+        self.assert_ends_at_once(coroutines)
+
+    def test_echo_in_loops_of_other_libraries(self):
+        write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(200)])
+        for loop in "libuv", "libevent", "glib", "sd_event", "qt":
+            if not os.path.exists(EXAMPLES / f"{loop}_echo"):
+                continue  # what is not installed; CI has all
+            with self.subTest(loop):
+                at = self.dir / f"{loop}.sock"
+                echo = self.listening(self.example(f"{loop}_echo", at), at)
+                for _ in range(2):
+                    self.assert_exit(self.memif("replay", "--pps", "2000", self.dir / "in.pcap", socket=at), 0)
+                wait_until(lambda echo=echo: echo.stdout.count("disconnected") == 2, "the end of both links")
+                self.assert_ends_at_once(echo)
+                self.assertIn("400 frames echoed", echo.stdout, str(echo))
+
+    def test_asio_gateway(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.bind(("127.0.0.1", 0))
+            udp.settimeout(20)
+            at = self.dir / "gateway.sock"
+            to = f"127.0.0.1:{udp.getsockname()[1]}"
+            gateway = self.listening(self.example("asio_gateway", at, port, to), at)
+            write_pcap(self.dir / "in.pcap", [udp_frame(i) for i in range(20)])
+            for _ in range(2):  # peers come and go
+                self.assert_exit(self.memif("replay", "--pps", "2000", self.dir / "in.pcap", socket=at), 0)
+                for i in range(20):
+                    self.assertEqual(udp.recv(65536), udp_frame(i))
+            # The other way: a datagram that is an Ethernet frame is answered by a responder as a frame.
+            self.respond("10.0.0.2/24", socket=at, role="client")
+            wait_until(lambda: gateway.stdout.count("connected") == 3, "the responder")
+            who_has = bytes.fromhex("ffffffffffff 020000000001 0806 0001 0800 06 04 0001 020000000001 0a000001 "
+                                    "000000000000 0a000002")  # fmt: skip
+            udp.sendto(who_has, ("127.0.0.1", port))
+            answer = udp.recv(65536)
+            self.assertEqual(answer[12:14] + answer[20:22], bytes.fromhex("0806 0002"))
+            self.assertEqual(answer[28:32], bytes([10, 0, 0, 2]))
+            self.assert_ends_at_once(gateway)
 
     def test_own_loop(self):
         loop = self.listening(self.example("own_loop", self.socket, "server"))
