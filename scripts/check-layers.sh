@@ -12,7 +12,7 @@ declare -A layer_of=(
   [version]=base [error]=base [fd]=base [config]=base [stats]=base [event_loop]=base
   [detail/this_thread]=base [detail/uncancelled]=base [detail/probes]=base [detail/variant]=base
   [detail/wire]=memory [detail/asymmetric_fence]=memory [pool]=memory [detail/descriptor]=memory [detail/ring]=memory
-  [observe]=observe
+  [observe]=observe [tap]=observe
   [packet]=data [rx_queue]=data [tx_queue]=data [raw]=data [detail/queue]=data [detail/bell]=data
   [detail/raw_rx]=data [detail/rx_chains]=data [detail/raw_tx]=data [detail/tx_chains]=data
   [context]=control [wait_set]=control [coroutine]=control [memif]=control

@@ -12,6 +12,7 @@
 #include <memif/pool.hpp>
 #include <memif/rx_queue.hpp>
 #include <memif/stats.hpp>
+#include <memif/tap.hpp>
 #include <memif/tx_queue.hpp>
 #include <memif/version.hpp>
 #include <memif/wait_set.hpp>

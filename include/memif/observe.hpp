@@ -53,6 +53,7 @@ struct ObservedRegion {
 
 struct ObservedInterface {
   Credentials program;  // the pid as this process sees it
+  int file = -1;        // the program's descriptor of what it publishes of this
   std::string app_name, name, socket;
   std::uint32_t id = 0;
   Role role = Role::client;

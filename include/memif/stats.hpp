@@ -130,7 +130,7 @@ struct RegionInfo {
   std::uint16_t index = 0;
   std::uint64_t size = 0;  // bytes
   void* address = nullptr;
-  int fd = -1;  // stays memifpp's; -1 for those of a peer, which are not kept open
+  int fd = -1;  // stays memifpp's; -1 for those of a peer, which are kept open only in programs that publish
   bool external = false;
   bool sealed = false;  // the peer cannot shrink it
 };

@@ -6,6 +6,7 @@
 
 #include "control/context_impl.hpp"
 #include "memory/interrupt.hpp"
+#include "observe/published.hpp"
 
 namespace memif::detail {
 
@@ -86,8 +87,8 @@ Status ServerConnection::perform(handshake::MapRegion& action) {
     region.error().message = "region " + std::to_string(action.index) + ": " + region.error().message;
     return region.error();
   }
-  // Observers look at rings by the file's descriptor: docs/observing.md. Rings lie in region 0.
-  if (action.index != 0 || !context_.config().publish) region->close_file();
+  // Observers read rings and packets by the file's descriptor: docs/observing.md, "Packets".
+  if (action.index >= published::most_regions || !context_.config().publish) region->close_file();
   link_->regions.push_back(std::move(*region));
   return Nothing{};
 }

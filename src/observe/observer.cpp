@@ -1,16 +1,12 @@
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <dirent.h>
-#include <fcntl.h>
 #include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
-#include <sched.h>
-#include <sys/stat.h>
 #include <tuple>
 #include <unistd.h>
 #include <utility>
@@ -20,6 +16,7 @@
 
 #include "observe/process_file.hpp"
 #include "observe/published.hpp"
+#include "observe/published_file.hpp"
 #include "observe/purse.hpp"
 
 namespace memif {
@@ -28,85 +25,20 @@ namespace {
 using namespace published;
 
 using detail::Allowance;
+using detail::damaged;
+using detail::out_of_range;
+using detail::per_program;
 using detail::ProcessFile;
+using detail::PublishedCopy;
 using detail::Purse;
 using std::chrono::nanoseconds;
 using namespace std::chrono_literals;
 
-Error damaged(const std::string& why) { return {Errc::bad_region, "what the program publishes cannot be: " + why}; }
-
 // --- Limits: docs/observing.md ---
 
-constexpr Allowance per_program{1024, std::size_t{1} << 20, 200ms, 1s, 50ms};
 constexpr Allowance per_user{4096, std::size_t{2} << 20, 1s, 2s, 200ms};
 constexpr Allowance first_share{128, std::size_t{1} << 17, 50ms, 100ms, 10ms};  // of each user's, before anybody's rest
 constexpr Allowance of_all{16384, std::size_t{16} << 20, 3s, 6s, 400ms};        // somebody may have many users
-
-// --- Reading: into memory of our own, since what is mapped can make whoever touches it wait ---
-
-constexpr std::size_t longest_page = 65536;  // files are as long as whole pages
-
-// How long a file is that could be a publication.
-Result<std::size_t> size_of(const ProcessFile& file) {
-  struct stat status {};
-  const int seals = ::fcntl(file.get(), F_GET_SEALS);
-  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || ::fstat(file.get(), &status) != 0)
-    return damaged("its memory file could shrink");
-  constexpr Layout smallest(1, 1), largest(wire::max_rings, wire::max_rings);
-  const auto size = static_cast<std::size_t>(status.st_size);
-  if (size < smallest.size) return damaged("it is too short");
-  if (size > largest.size + longest_page) return damaged("it is too long");
-  return size;
-}
-
-bool read_at(const ProcessFile& file, void* to, std::size_t size, std::uint64_t at) {
-  return ::pread(file.get(), to, size, static_cast<off_t>(at)) == static_cast<ssize_t>(size);
-}
-
-// A publication as it was read: whole words of 8 bytes, each read once.
-class Copy {
- public:
-  explicit Copy(std::size_t size) : words_(size / 8) {}
-
-  bool read(const ProcessFile& file) { return read_at(file, words_.data(), words_.size() * 8, 0); }
-
-  template <class T>
-  T at(std::size_t offset) const noexcept {
-    static_assert(sizeof(T) % 8 == 0 && std::is_trivially_copyable_v<T>);
-    T value;
-    std::memcpy(static_cast<void*>(&value), words_.data() + offset / 8, sizeof value);
-    return value;
-  }
-
- private:
-  std::vector<std::uint64_t> words_;
-};
-
-// Reads what the control thread wrote from between two of its changes; the counters are of that moment or later. False
-// if it died in the middle of one.
-bool read_between_changes(const ProcessFile& file, Copy& copy, nanoseconds& patience) {
-  // A change takes microseconds, and more if its thread loses the processor meanwhile: then it is given time and turns
-  // to come back, while there is patience.
-  constexpr int turns = 4;  // also without
-  const auto began = std::chrono::steady_clock::now();
-  nanoseconds waited = 0ns;
-  bool whole = false;
-  for (int turn = 0; !whole && (turn < turns || waited < patience); ++turn) {
-    if (turn != 0 && waited < patience) ::sched_yield();
-    std::uint64_t before = 1, after = 1;
-    if (!read_at(file, &before, sizeof before, sizeof(Identity))) break;
-    // The fences pair with the publisher's releases: docs/observing.md, "Layout".
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (before % 2 == 0) {
-      if (!copy.read(file)) break;
-      std::atomic_thread_fence(std::memory_order_acquire);
-      whole = read_at(file, &after, sizeof after, sizeof(Identity)) && before == after;
-    }
-    waited = std::chrono::steady_clock::now() - began;
-  }
-  patience -= std::min(patience, waited);
-  return whole;
-}
 
 // --- Words of the copy as values ---
 
@@ -169,7 +101,7 @@ class Rings {
     wire::RingHeader header;
     if (!file_ || ring.offset > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max() - sizeof header))
       return {};
-    if (!read_at(*file_, &header, sizeof header, ring.offset)) return {};
+    if (!detail::read_at(*file_, &header, sizeof header, ring.offset)) return {};
     const std::uint32_t ahead = static_cast<std::uint16_t>(header.head - header.tail);
     if (header.cookie != wire::ring_cookie || ahead > ring.ring_size) return {};
     return ObservedRing::Live{.head = header.head,
@@ -188,21 +120,6 @@ class Rings {
 
 Error beyond_limits(pid_t pid) {
   return {Errc::bad_region, "process " + std::to_string(pid) + ", or its user, publishes more than is looked at"};
-}
-
-Error out_of_range() { return damaged("a role, a mode or a number of queues is out of range"); }
-
-// What an interface is from its beginning to its end. False: it is not there yet.
-Result<bool> read_identity(const ProcessFile& file, Identity& identity) {
-  if (!read_at(file, &identity, sizeof identity, 0)) return damaged("it cannot be read");
-  if (identity.magic != published::magic) return false;
-  if (identity.version != published::version)
-    return damaged("its layout is version " + std::to_string(identity.version) + ", and only " +
-                   std::to_string(published::version) + " is known here");
-  if (identity.role > static_cast<int>(Role::server) || identity.mode > static_cast<int>(Mode::punt_inject) ||
-      identity.rx_queues > wire::max_rings || identity.tx_queues > wire::max_rings)
-    return out_of_range();
-  return true;
 }
 
 ObservedInterface describe(const Credentials& program, const Identity& identity, const State& state) {
@@ -232,22 +149,24 @@ ObservedInterface describe(const Credentials& program, const Identity& identity,
 // Nothing: the interface is gone, or not there yet.
 Result<std::optional<ObservedInterface>> read_interface(const Credentials& program, const ProcessFile& file,
                                                         Purse& purse) {
-  const Result<std::size_t> size = size_of(file);
+  const Result<std::size_t> size = detail::published_size(file);
   if (!size) return size.error();
   Identity identity;
-  const Result<bool> there = read_identity(file, identity);
+  const Result<bool> there = detail::read_identity(file, identity);
   if (!there) return there.error();
   if (!*there) return std::optional<ObservedInterface>();
   const std::size_t rx_queues = identity.rx_queues, tx_queues = identity.tx_queues;
   const Layout layout(rx_queues, tx_queues);
   if (layout.size > *size) return out_of_range();
   if (!purse.take_bytes(layout.size)) return beyond_limits(program.pid);
-  Copy copy(layout.size);
-  if (!read_between_changes(file, copy, purse.patience())) return damaged("a change of it has begun and does not end");
+  PublishedCopy copy(layout.size);
+  if (!detail::read_between_changes(file, copy, purse.patience()))
+    return damaged("a change of it has begun and does not end");
   const auto state = copy.at<State>(sizeof(Identity));
   if (state.removed != 0) return std::optional<ObservedInterface>();
 
   ObservedInterface seen = describe(program, identity, state);
+  seen.file = file.number();
   const bool client = seen.role == Role::client;
   Rings rings(program.pid, purse);
   const auto ring_of = [&](std::size_t queue, bool to_server) {
@@ -259,9 +178,6 @@ Result<std::optional<ObservedInterface>> read_interface(const Credentials& progr
     seen.tx.push_back({copy.at<TxTotals>(layout.tx + i * sizeof(TxSlot)), ring_of(rx_queues + i, client)});
   return std::optional(std::move(seen));
 }
-
-// A program may have been root when it made its file.
-bool may_be_of(const Credentials& program, uid_t owner) { return owner == program.uid || owner == 0; }
 
 // What was seen of a program.
 struct Look {
@@ -285,7 +201,7 @@ Look look_at(const Credentials& program, Purse& purse) {
     if (!within) return false;
     const Result<ProcessFile> file = ProcessFile::open(pid, fd, ProcessFile::Kind::publication);
     if (!file) return true;  // closed meanwhile
-    if (!file->locked_by_its_process() || !may_be_of(program, file->owner())) {
+    if (!file->locked_by_its_process() || !detail::may_be_of(program, file->owner())) {
       skip({Errc::bad_region, "process " + std::to_string(pid) + " has a memory file that is named as a publication " +
                                   "and that it did not publish itself"});
       return true;

@@ -23,6 +23,7 @@ class ProcessFile {
   static Result<ProcessFile> open(pid_t pid, int fd, Kind kind);
 
   int get() const noexcept { return own_ ? own_.get() : fd_; }
+  int number() const noexcept { return fd_; }  // of the process's descriptor
 
   // Whether that process has locked the file for writing, by fcntl(F_SETLK) on this descriptor or another. The kernel
   // keeps such a lock with the process that made it: whoever gets the descriptor, by a message or by fork(), has the

@@ -59,7 +59,8 @@ void fill(State& to, const InterfaceInfo& info) {
     to.region[i] = {.size = info.regions[i].size,
                     .external = info.regions[i].external,
                     .sealed = info.regions[i].sealed,
-                    .pad = {}};
+                    .pad = {},
+                    .file = info.regions[i].fd + 1};
 }
 
 // Release, so that no word can be seen before the sequence that announces it.

@@ -54,8 +54,10 @@ static_assert(sizeof(Identity) == 384);
 struct RegionState {
   std::uint64_t size;  // bytes
   std::uint8_t external, sealed;
-  std::uint8_t pad[6];
+  std::uint8_t pad[2];
+  std::int32_t file;  // the program's descriptor of its file, plus 1; 0: none, or of a program that does not tell
 };
+static_assert(offsetof(RegionState, file) == 12);
 static_assert(sizeof(RegionState) == 16);
 
 enum class ReasonKind : std::uint32_t { none, memif, system };  // whose number `reason_code` is

@@ -16,6 +16,10 @@ struct Allowance {
   std::chrono::nanoseconds patience;  // of that, with changes that have begun and do not end
 };
 
+// Of one program, whoever looks at it.
+inline constexpr Allowance per_program{1024, std::size_t{1} << 20, std::chrono::milliseconds(200),
+                                       std::chrono::seconds(1), std::chrono::milliseconds(50)};
+
 inline Allowance smaller(const Allowance& a, const Allowance& b) {
   return {std::min(a.files, b.files), std::min(a.bytes, b.bytes), std::min(a.cpu, b.cpu),
           std::min(a.elapsed, b.elapsed), std::min(a.patience, b.patience)};

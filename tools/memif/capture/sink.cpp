@@ -44,7 +44,7 @@ CaptureConditions ring_conditions(const CaptureOptions& options) {
 }
 
 const char* end_name(CaptureEnd end) {
-  constexpr std::array names{"signal", "packets", "filesize", "files", "duration", "end_of_file", "link_down"};
+  constexpr std::array names{"signal", "packets", "filesize", "files", "duration", "end_of_file", "link_down", "gone"};
   return names[static_cast<std::size_t>(end)];
 }
 
@@ -185,6 +185,9 @@ void CaptureSink::report_text(std::uint64_t received, std::uint64_t dropped) con
     if (source.passes_on)
       notice(fmt::format("from {}: {} packets, {} passed on, {} not", source.name, source.received, source.passed_on,
                          source.not_passed_on));
+    else if (source.missed + source.inferred != 0)
+      notice(fmt::format("{}: {} missed, {} of a length that their headers say", source.name, source.missed,
+                         source.inferred));
 }
 
 void CaptureSink::report_json(CaptureEnd end, std::uint64_t received, std::uint64_t dropped) const {
@@ -209,6 +212,10 @@ void CaptureSink::report_json(CaptureEnd end, std::uint64_t received, std::uint6
     if (source.passes_on) {
       interface["passed_on"] = source.passed_on;
       interface["not_passed_on"] = source.not_passed_on;
+    }
+    if (source.tapped) {
+      interface["missed"] = source.missed;
+      interface["inferred"] = source.inferred;
     }
     report["interfaces"].push_back(interface);
   }

@@ -33,12 +33,16 @@ struct CaptureSource {
   // Only where the packets are passed on:
   bool passes_on = false;
   std::uint64_t passed_on = 0, not_passed_on = 0;
+  // Only where a link of others is looked at:
+  bool tapped = false;
+  std::uint64_t missed = 0;    // of `dropped`: overwritten before they were read
+  std::uint64_t inferred = 0;  // packets whose length is what their headers say
 
   std::uint64_t received = 0, captured = 0;
 };
 
 // What ended a capture.
-enum class CaptureEnd { signal, packets, file_size, files, duration, end_of_file, link_down };
+enum class CaptureEnd { signal, packets, file_size, files, duration, end_of_file, link_down, gone };
 
 // One thread. All throw Failure when there is nowhere to write to.
 class CaptureSink {

@@ -122,6 +122,7 @@ template Option Command::add_option(const std::string&, std::vector<std::string>
 template Option Command::add_option(const std::string&, std::uint64_t&, const std::string&);
 template Option Command::add_option(const std::string&, std::vector<unsigned>&, const std::string&);
 template Option Command::add_option(const std::string&, std::vector<pid_t>&, const std::string&);
+template Option Command::add_option(const std::string&, pid_t&, const std::string&);
 
 template <class Value>
 Option Command::add_option_function(const std::string& names, const std::function<void(const Value&)>& set,

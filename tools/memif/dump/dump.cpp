@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "common/command.hpp"
 #include "common/options.hpp"
 #include "common/session.hpp"
+#include "dump/tap.hpp"
 
 namespace memif::tool {
 namespace {
@@ -22,6 +24,7 @@ struct DumpOptions {
   std::vector<PortOptions> ports = std::vector<PortOptions>(1);
   std::vector<std::string> between;
   std::string read;
+  TapOptions tap{.direction = "both"};
 };
 
 CaptureEnd copy(CaptureFeed& feed, CaptureSink& sink) {
@@ -66,6 +69,9 @@ int read_capture(const DumpOptions& options) {
 
 int run(const DumpOptions& options) {
   if (!options.read.empty()) return read_capture(options);
+  if (options.tap.pid != 0) return tap(options.capture, options.tap);
+  if (!options.tap.interfaces.empty() || !options.tap.queues.empty() || options.tap.keep_up)
+    throw UsageError("--interface, --queue and --keep-up are for --pid");
   if (options.between.empty()) return capture(options.capture, options.ports, Pass::nothing);
   std::vector<PortOptions> ports;
   for (const std::string& word : options.between) ports.push_back(parse_port_word(word));
@@ -96,6 +102,40 @@ void add_capture_options(Command command, CaptureOptions& options) {
   command.add_flag("--json", options.json, "print JSON: an object for each packet that is shown, and a summary");
 }
 
+// The links of other programs. `not_with` are for captures of another kind.
+void add_tap_options(Command command, TapOptions& options, const std::vector<Option>& not_with) {
+  constexpr auto group = "Links of other programs";
+  Option pid =
+      command
+          .add_option("--pid", options.pid,
+                      "look at the links of this process, which publishes (MEMIF_PUBLISH=1), and take no interface")
+          .type_name("PID")
+          .whole_number(1, std::numeric_limits<pid_t>::max())
+          .group(group);
+  for (const Option& other : not_with) pid.excludes(other);
+  command
+      .add_option("--interface", options.interfaces,
+                  "of its interfaces: a name, a socket, 'SOCKET id N', or that and a role; may be repeated")
+      .type_name("INTERFACE")
+      .one_value_each()
+      .group(group);
+  command.add_option("--direction", options.direction, "what the process receives, sends, or both")
+      .type_name("rx|tx|both")
+      .check([](const std::string& value) {
+        return value == "rx" || value == "tx" || value == "both" ? "" : "'" + value + "' is not rx, tx or both";
+      })
+      .capture_default_str()
+      .group(group);
+  command.add_option("--queue", options.queues, "these queues only; may be repeated")
+      .type_name("N")
+      .delimiter(',')
+      .whole_number(0, max_queues - 1)
+      .group(group);
+  command
+      .add_flag("--keep-up", options.keep_up, "take processor time that other programs want, rather than miss packets")
+      .group(group);
+}
+
 }  // namespace
 
 void add_dump(Command app, Action& action) {
@@ -106,17 +146,19 @@ void add_dump(Command app, Action& action) {
       command
           .add_option("-r,--read", options->read, "read a pcap or pcapng file, or standard input (-), and no interface")
           .type_name("FILE");
-  command
-      .add_option("--between", options->between,
-                  "stand between two peers: two ports, one towards each; what one sends is passed on to the other")
-      .type_name("memif:PATH,...")
-      .expected(2, 2)
-      .excludes(read);
+  Option between =
+      command
+          .add_option("--between", options->between,
+                      "stand between two peers: two ports, one towards each; what one sends is passed on to the other")
+          .type_name("memif:PATH,...")
+          .expected(2, 2)
+          .excludes(read);
   add_port_options(command, options->ports);
+  add_tap_options(command, options->tap, {read, between, command.get_option("--socket"), command.get_option("--port")});
   command.footer(
       "Plain numbers in -a and -b are seconds and bytes. Files of -b are named as dumpcap names them: out.pcapng\n"
       "becomes out_00001_20240229123456.pcapng. The interface is taken: its packets come here and nowhere else,\n"
-      "but for --between.\n"
+      "but for --between and --pid.\n"
       "Example: memif dump --socket /tmp/p.sock -c 1000 -w out.pcapng 'udp port 53'");
   command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

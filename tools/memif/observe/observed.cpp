@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
-#include "common/command.hpp"
 #include "common/options.hpp"
+#include "common/published.hpp"
 #include "observe/process.hpp"
 
 namespace memif::tool {
@@ -23,23 +23,6 @@ void append(Observation& to, Observation more) {
   std::move(more.interfaces.begin(), more.interfaces.end(), std::back_inserter(to.interfaces));
   to.skipped += more.skipped;
   if (!to.why) to.why = std::move(more.why);
-}
-
-Observation look_at(pid_t pid) {
-  auto seen = observe(pid);
-  if (!seen) {
-    const bool denied = seen.error().code == std::errc::permission_denied;
-    throw Failure(
-        denied ? exit_failed : exit_no_peer,
-        denied ? seen.error().message + " (only its own user and root can observe it)" : seen.error().message);
-  }
-  if (seen->interfaces.empty() && seen->why) throw Failure(exit_no_peer, seen->why->message);
-  if (seen->interfaces.empty())
-    throw Failure(exit_no_peer,
-                  fmt::format("process {} publishes no interface (programs of the C API and this command publish when "
-                              "they are started with MEMIF_PUBLISH=1)",
-                              pid));
-  return std::move(*seen);
 }
 
 template <class Queue>
@@ -96,7 +79,7 @@ Option add_pid_option(Command command, std::vector<pid_t>& pids, const std::stri
 
 Observation look(const std::vector<pid_t>& pids) {
   Observation result;
-  for (const pid_t pid : pids) append(result, look_at(pid));
+  for (const pid_t pid : pids) append(result, published_by(pid));
   if (pids.empty()) result = observe_all();
   auto& all = result.interfaces;
   for (ObservedInterface& one : all) {
