@@ -29,6 +29,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Mode mode = shape % 2 == 0 ? Mode::ethernet : Mode::ip;
   const View packet = input.rest();
   check(decode(packet, packet.size(), mode));
+  std::string verbose = decode(packet, packet.size(), mode, true);
+  std::replace(verbose.begin(), verbose.end(), '\n', ' ');  // between the header and what follows it
+  check(verbose);
   check(decode_link(packet, packet.size()));
   const std::size_t kept = packet.size() * (shape / 2) / 128;
   const std::string cut = decode(packet.first(kept), packet.size(), mode);

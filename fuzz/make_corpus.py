@@ -4,6 +4,7 @@ found by the fuzzers and chosen by scripts/fuzz.sh --keep.
 
     fuzz/make_corpus.py        into fuzz/corpus/TARGET/
 """
+import gzip
 import ipaddress
 import pathlib
 import struct
@@ -171,6 +172,7 @@ for name, frame in FRAMES.items():
     write("packet", f"ip-{name}", b"\x0c" + frame[14:])
 for name, data in CAPTURES.items():
     write("capture", name, data)
+    write("capture", f"{name}-gzip", gzip.compress(data, mtime=0))
 for kind, words in WORDS.items():
     for number, word in enumerate(words):
         write("words", f"{kind}-{number}", bytes([kind]) + word.encode())

@@ -160,7 +160,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_parsed(packet, total);
   if (packet.size() > 14) check_parsed(packet.subspan(14), total - 14);
   if (shape >= 0xf0)
-    require(printable(hex_dump(packet.first(std::min<std::size_t>(packet.size(), 40)))), "dumps are printable");
+    require(printable(hex_dump(packet.first(std::min<std::size_t>(packet.size(), 40)), true)), "dumps are printable");
 
   static const Responder responders[] = {
       {Mode::ethernet, Mac{2, 0, 0, 0, 0, 1}, {parse_address("10.0.0.1"), parse_address("fd00::1")}},

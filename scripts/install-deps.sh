@@ -4,7 +4,7 @@
 set -euo pipefail
 
 declare -A groups=(
-  [build]="cmake ninja-build g++ pkg-config libcli11-dev libfmt-dev nlohmann-json3-dev libpcap-dev libmicrohttpd-dev libxdp-dev
+  [build]="cmake ninja-build g++ pkg-config libcli11-dev libfmt-dev nlohmann-json3-dev libpcap-dev libmicrohttpd-dev zlib1g-dev libzstd-dev libxdp-dev
            libbpf-dev libgtest-dev libgmock-dev systemtap-sdt-dev"
   [test]="clang libclang-rt-14-dev python3 python3-cffi dpdk-dev openvswitch-switch-dpdk tcpdump tshark valgrind strace iproute2 iputils-ping iperf3 curl
           spin abigail-tools lintian procps util-linux man-db mandoc groff-base musl-tools zsh ethtool bpftrace

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "capture/conditions.hpp"
+#include "capture/names.hpp"
 
 namespace memif::tool {
 namespace {
@@ -141,6 +142,19 @@ TEST(RingName, NumberAndTimeGoBeforeTheEnding) {
   EXPECT_THAT(ring_name("/a.b/out.pcapng", 7, time), testing::MatchesRegex("/a\\.b/out_00007_202311[0-9]+\\.pcapng"));
   EXPECT_THAT(ring_name("out", 100'000, time), testing::MatchesRegex("out_100000_202311[0-9]+"));
   EXPECT_THAT(ring_name("x.tar.pcapng", 1, time), testing::MatchesRegex("x\\.tar_00001_[0-9]+\\.pcapng"));
+}
+
+TEST(RingName, ACompressedFileHasTwoEndings) {
+  const CaptureTime time{std::chrono::nanoseconds(1'700'000'000'000'000'000)};
+  EXPECT_THAT(ring_name("out.pcapng.gz", 7, time), testing::MatchesRegex("out_00007_202311[0-9]+\\.pcapng\\.gz"));
+}
+
+TEST(CountedName, AsTcpdumpHasIt) {
+  EXPECT_EQ(counted_name("out.pcap", 0, 0), "out.pcap");
+  EXPECT_EQ(counted_name("out.pcap", 12, 0), "out.pcap12");
+  EXPECT_EQ(counted_name("out.pcap", 0, 11), "out.pcap00");
+  EXPECT_EQ(counted_name("out.pcap", 11, 11), "out.pcap00");
+  EXPECT_EQ(counted_name("out.pcap", 3, 1), "out.pcap0");
 }
 
 TEST(CaptureConditions, AllKinds) {

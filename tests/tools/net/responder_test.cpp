@@ -160,7 +160,8 @@ TEST(Reflect, SwapsAddressesAndPortsWithoutTouchingChecksums) {
 }
 
 TEST(HexDump, ShowsBytesAndCharacters) {
-  EXPECT_EQ(hex_dump(Bytes{'a', 0x00, 'z'}), "\t0000:  6100 7a                                  a.z");
+  EXPECT_EQ(hex_dump(Bytes{'a', 0x00, 'z'}, true), "\t0x0000:  6100 7a                                  a.z");
+  EXPECT_EQ(hex_dump(Bytes{'a', 0x00, 'z'}, false), "\t0x0000:  6100 7a");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "capture/pcap.hpp"
 #include "common/output.hpp"
 #include "net/packets.hpp"
 
@@ -30,11 +31,28 @@ std::size_t whole_blocks(View bytes) noexcept {
   return at;
 }
 
+// The same of a pcap file's records; `at` is where the first of them begins.
+std::size_t whole_records(View bytes, std::size_t at) noexcept {
+  if (bytes.size() < at) return 0;
+  while (bytes.size() - at >= pcap::packet_head) {
+    std::uint32_t length = 0;
+    std::memcpy(&length, bytes.data() + at + 8, sizeof length);
+    if (length > bytes.size() - at - pcap::packet_head) break;
+    at += pcap::packet_head + length;
+  }
+  return at;
+}
+
 }  // namespace
 
-CaptureFile::CaptureFile(const std::vector<pcapng::Description>& interfaces) {
-  pcapng::append_section_header(header_, "memif dump");
-  for (const pcapng::Description& interface : interfaces) pcapng::append_interface(header_, interface);
+CaptureFile::CaptureFile(const std::vector<pcapng::Description>& interfaces, const CaptureKind& kind)
+    : kind_(kind), compressor_(make_compressor(kind.compression)) {
+  if (is_pcap()) {
+    pcap::append_file_header(header_, interfaces.front().link_type, interfaces.front().snap_length);
+  } else {
+    pcapng::append_section_header(header_, "memif dump");
+    for (const pcapng::Description& interface : interfaces) pcapng::append_interface(header_, interface);
+  }
   buffer_ = std::make_unique<std::uint8_t[]>(header_.size() + flush_size + packet_room);
 }
 
@@ -51,15 +69,19 @@ void CaptureFile::open(const std::string& path) {
 
 std::span<std::uint8_t> CaptureFile::room() noexcept {
   const std::size_t before = is_open() ? used_ : header_.size();
-  return {buffer_.get() + before + pcapng::packet_head, max_packet};
+  return {buffer_.get() + before + packet_head(), max_packet};
 }
 
+std::size_t CaptureFile::packet_head() const noexcept { return is_pcap() ? pcap::packet_head : pcapng::packet_head; }
+
 void CaptureFile::packet(const pcapng::PacketRecord& packet) {
-  used_ += pcapng::write_packet(buffer_.get() + used_, packet);
+  const auto write = is_pcap() ? pcap::write_packet : pcapng::write_packet;
+  used_ += write(buffer_.get() + used_, packet);
   if (used_ >= flush_size) flush();
 }
 
 void CaptureFile::statistics(std::uint32_t interface, CaptureTime time, const pcapng::Statistics& statistics) {
+  if (is_pcap()) return;
   Bytes block;
   pcapng::append_statistics(block, interface, time, statistics);
   append(block);
@@ -72,14 +94,20 @@ void CaptureFile::append(const Bytes& blocks) {
 }
 
 void CaptureFile::flush() {
-  const std::size_t done = write_all(fd_.get(), {reinterpret_cast<const char*>(buffer_.get()), used_});
-  if (done != used_) {
+  if (used_ == 0) return;
+  const View plain(buffer_.get(), used_), bytes = compressor_ ? compressor_->compress(plain) : plain;
+  const std::size_t done = write_all(fd_.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  if (done != bytes.size()) {
     const int error = errno;
-    cut(written_ + whole_blocks(View(buffer_.get(), done)));
+    cut(written_ + (compressor_ ? 0 : whole(bytes.first(done))));
     fail(error);
   }
   written_ += done;
   used_ = 0;
+}
+
+std::size_t CaptureFile::whole(View bytes) const noexcept {
+  return is_pcap() ? whole_records(bytes, written_ == 0 ? pcap::file_head : 0) : whole_blocks(bytes);
 }
 
 // Standard output may have had something before us, so it stays as it is. Nor can a device be cut.

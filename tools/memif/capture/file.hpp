@@ -9,10 +9,18 @@
 
 #include <memif/fd.hpp>
 
+#include "capture/compress.hpp"
 #include "capture/pcapng.hpp"
 #include "common/command.hpp"
 
 namespace memif::tool {
+
+enum class CaptureFormat { pcapng, pcap };
+
+struct CaptureKind {
+  CaptureFormat format = CaptureFormat::pcapng;
+  Compression compression = Compression::none;
+};
 
 // Nobody reads the pipe any more.
 class PipeClosed : public Failure {
@@ -24,7 +32,8 @@ class PipeClosed : public Failure {
 // off first, so that the file can be read as far as it goes.
 class CaptureFile {
  public:
-  explicit CaptureFile(const std::vector<pcapng::Description>& interfaces);
+  // A pcap file says the link type and the length of the first of them.
+  explicit CaptureFile(const std::vector<pcapng::Description>& interfaces, const CaptureKind& kind = {});
 
   // Begins a file, or standard output ("-").
   void open(const std::string& path);
@@ -44,10 +53,15 @@ class CaptureFile {
   void check_reader() const;
 
  private:
+  bool is_pcap() const noexcept { return kind_.format == CaptureFormat::pcap; }
+  std::size_t packet_head() const noexcept;
+  std::size_t whole(View bytes) const noexcept;
   void append(const Bytes& blocks);
   void cut(std::uint64_t size) noexcept;
   [[noreturn]] void fail(int error);
 
+  const CaptureKind kind_;
+  std::unique_ptr<Compressor> compressor_;  // null: none
   std::string path_;
   Fd fd_;
   bool own_ = false;  // not standard output

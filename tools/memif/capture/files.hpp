@@ -1,4 +1,4 @@
-// The files of a capture: one, or several in turn, named as dumpcap names them.
+// The files of a capture: one, or several in turn, named as dumpcap or tcpdump names them.
 #pragma once
 
 #include <chrono>
@@ -15,8 +15,15 @@
 
 namespace memif::tool {
 
-// "out.pcapng" as number 7 of its ring: "out_00007_20240229123456.pcapng", with local time.
-std::string ring_name(const std::string& path, std::uint64_t number, CaptureTime time);
+// How files that are written in turn are called, and what happens to them then.
+struct CaptureNaming {
+  enum class Style { dumpcap, tcpdump } style = Style::dumpcap;
+  // Of tcpdump's:
+  bool by_time = false;    // the path is a format of strftime(3)
+  bool counted = false;    // with a number behind it
+  std::uint64_t wrap = 0;  // so many numbers in turn; 0: no limit
+  std::string command{};   // run with the name of each file that is complete
+};
 
 // A file that is full is closed at once; the next one begins with the next packet. All throw Failure.
 class CaptureFiles {
@@ -25,7 +32,8 @@ class CaptureFiles {
   // there is one file, called `path` ("-": standard output). `statistics` fills what a file ends with, for each
   // interface.
   CaptureFiles(std::string path, const CaptureConditions& change, const std::vector<pcapng::Description>& interfaces,
-               std::function<std::vector<pcapng::Statistics>()> statistics);
+               std::function<std::vector<pcapng::Statistics>()> statistics, const CaptureKind& kind = {},
+               CaptureNaming naming = {});
 
   std::span<std::uint8_t> room() noexcept { return file_.room(); }
   void packet(const pcapng::PacketRecord& packet);
@@ -44,12 +52,15 @@ class CaptureFiles {
 
  private:
   void begin();
+  std::string next_name();
   bool ring() const noexcept { return change_.change_file(); }
 
   std::string path_;
   CaptureConditions change_;
+  const CaptureNaming naming_;
   std::function<std::vector<pcapng::Statistics>()> statistics_;
   CaptureFile file_;
+  std::uint64_t number_ = 0;  // the next file's, where they are counted
   std::uint64_t begun_ = 0, finished_ = 0, packets_ = 0, closed_bytes_ = 0;
   Clock::time_point due_ = Clock::time_point::max();
   std::deque<std::string> names_;

@@ -78,12 +78,7 @@ void CapturePipe::read_all(const std::string& name) noexcept {
 }
 
 void CapturePipe::read_packets(const std::string& name) {
-  const auto read_some = [](void* self, char* to, std::size_t size) {
-    return static_cast<CapturePipe*>(self)->read(to, size);
-  };
-  std::FILE* const stream = ::fopencookie(this, "r", {.read = read_some, .write = {}, .seek = {}, .close = {}});
-  if (stream == nullptr) throw std::system_error(errno, std::generic_category(), "fopencookie");
-  CaptureReader opened(stream, name);
+  CaptureReader opened([this](char* to, std::size_t size) { return read(to, size); }, name);
   {
     const std::lock_guard lock(mutex_);
     reader_.emplace(std::move(opened));

@@ -2,23 +2,49 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pcap/pcap.h>
 #include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include <memif/fd.hpp>
 
 #include "capture/filter.hpp"
 
 namespace memif::tool {
+namespace {
+
+// The file, opened, if it is compressed.
+Fd compressed_file(const std::string& path) {
+  Fd file(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 4> head{};
+  const ssize_t length = file ? ::pread(file.get(), head.data(), head.size(), ::lseek(file.get(), 0, SEEK_CUR)) : -1;
+  if (length <= 0 || !is_compressed({head.data(), static_cast<std::size_t>(length)})) return {};
+  return file;
+}
+
+}  // namespace
 
 struct CaptureReader::File {
   std::string name;
+  std::unique_ptr<Decompressed> source;  // that pcap reads from, unless it reads the file itself
   std::unique_ptr<pcap_t, decltype(&::pcap_close)> pcap{nullptr, ::pcap_close};
   std::uint64_t packets = 0;
 };
 
 CaptureReader::CaptureReader(const std::string& path) : file_(std::make_unique<File>()) {
   file_->name = path == "-" ? "standard input" : path;
+  if (Fd file = compressed_file(path)) {
+    read_from([fd = std::make_shared<Fd>(std::move(file))](char* to, std::size_t size) {
+      return ::read(fd->get(), to, size);
+    });
+    return;
+  }
   std::array<char, PCAP_ERRBUF_SIZE> error{};
   file_->pcap.reset(::pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, error.data()));
   if (file_->pcap) return;
@@ -27,13 +53,29 @@ CaptureReader::CaptureReader(const std::string& path) : file_(std::make_unique<F
   throw Failure(exit_failed, fmt::format("cannot read {}: {}", file_->name, why));
 }
 
-CaptureReader::CaptureReader(std::FILE* stream, const std::string& name) : file_(std::make_unique<File>()) {
+CaptureReader::CaptureReader(ReadSome read, const std::string& name) : file_(std::make_unique<File>()) {
   file_->name = name;
+  read_from(std::move(read));
+}
+
+void CaptureReader::read_from(ReadSome read) {
+  const auto read_some = [](void* source, char* to, std::size_t size) {
+    return static_cast<Decompressed*>(source)->read(to, size);
+  };
+  file_->source = std::make_unique<Decompressed>(std::move(read));
+  std::FILE* const stream =
+      ::fopencookie(file_->source.get(), "r", {.read = read_some, .write = {}, .seek = {}, .close = {}});
+  if (stream == nullptr) throw std::system_error(errno, std::generic_category(), "fopencookie");
   std::array<char, PCAP_ERRBUF_SIZE> error{};
   file_->pcap.reset(::pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, error.data()));
   if (file_->pcap) return;
   std::fclose(stream);
-  throw Failure(exit_failed, fmt::format("cannot read {}: {}", name, error.data()));
+  throw Failure(exit_failed, fmt::format("cannot read {}: {}", file_->name, what_is_wrong(error.data())));
+}
+
+// Of compressed data, libpcap knows no more than that it cannot be read.
+std::string CaptureReader::what_is_wrong(const char* told) const {
+  return file_->source && !file_->source->why().empty() ? file_->source->why() : told;
 }
 
 CaptureReader::~CaptureReader() = default;
@@ -47,7 +89,7 @@ std::optional<CapturedPacket> CaptureReader::next() {
   if (result == PCAP_ERROR_BREAK) return std::nullopt;
   if (result != 1)
     throw CaptureDamaged(fmt::format("cannot read {} beyond packet {}: {}", file_->name, file_->packets,
-                                     ::pcap_geterr(file_->pcap.get())));
+                                     what_is_wrong(::pcap_geterr(file_->pcap.get()))));
   ++file_->packets;
   // With nanosecond precision, libpcap has nanoseconds in tv_usec. A capture can hold any number there: unsigned
   // arithmetic wraps where a signed one would overflow.

@@ -1,14 +1,15 @@
-// Reading captures: pcap and pcapng, by libpcap. A capture is untrusted: whatever it says of itself is checked.
+// Reading captures: pcap and pcapng, by libpcap, also compressed. A capture is untrusted: whatever it says of itself is
+// checked.
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include <memif/config.hpp>
 
+#include "capture/decompress.hpp"
 #include "capture/pcapng.hpp"
 #include "common/command.hpp"
 #include "net/codec.hpp"
@@ -31,8 +32,8 @@ class CaptureReader {
  public:
   // "-": standard input. Throws Failure.
   explicit CaptureReader(const std::string& path);
-  // What `stream` gives, which is closed in the end. `name` is for messages.
-  CaptureReader(std::FILE* stream, const std::string& name);
+  // What `read` gives, as read(2) does. `name` is for messages.
+  CaptureReader(ReadSome read, const std::string& name);
   ~CaptureReader();
   CaptureReader(CaptureReader&&) noexcept;
   CaptureReader& operator=(CaptureReader&&) noexcept;
@@ -46,12 +47,14 @@ class CaptureReader {
   // The mode of a port that carries packets of this file. Throws UsageError where there is none.
   Mode mode() const;
 
-  // The part of the file that was read, 0 to 1; nothing where the file has no length (a pipe).
+  // The part of the file that was read, 0 to 1; nothing where that is not known: of a pipe, of compressed data.
   std::optional<double> part_read() const;
 
   int link_type() const;
 
  private:
+  void read_from(ReadSome read);
+  std::string what_is_wrong(const char* told) const;
   bool carried_by(Mode mode) const;
   std::string link_type_name() const;
 

@@ -7,7 +7,6 @@
 #include <unistd.h>
 #include <utility>
 
-#include "capture/describe.hpp"
 #include "common/output.hpp"
 #include "common/units.hpp"
 #include "decode/decode.hpp"
@@ -21,28 +20,6 @@ using namespace std::chrono_literals;
 constexpr auto tick_period = 100ms;
 constexpr auto progress_period = 500ms;
 
-std::size_t parse_snap_length(const std::string& text) {
-  const std::uint64_t length = parse_size(text);
-  return length == 0 ? max_packet : std::min<std::uint64_t>(length, max_packet);
-}
-
-CaptureConditions stop_conditions(const CaptureOptions& options) {
-  CaptureConditions stop = parse_conditions("-a", options.stop_conditions);
-  if (options.count != 0) stop.packets = stop.packets == 0 ? options.count : std::min(stop.packets, options.count);
-  if (stop.bytes != 0 && options.file.empty()) throw UsageError("-a filesize: needs a file (-w)");
-  if (stop.files != 0 && options.ring_conditions.empty()) throw UsageError("-a files: needs several files (-b)");
-  if (options.json && options.file == "-") throw UsageError("--json and -w - both want standard output");
-  return stop;
-}
-
-CaptureConditions ring_conditions(const CaptureOptions& options) {
-  CaptureConditions ring = parse_conditions("-b", options.ring_conditions);
-  if (options.ring_conditions.empty()) return ring;
-  if (!ring.change_file()) throw UsageError("-b files: needs another -b that says when a file is full, as filesize:");
-  if (options.file.empty() || options.file == "-") throw UsageError("-b needs the name of a file (-w)");
-  return ring;
-}
-
 const char* end_name(CaptureEnd end) {
   constexpr std::array names{"signal", "packets", "filesize", "files", "duration", "end_of_file", "link_down", "gone"};
   return names[static_cast<std::size_t>(end)];
@@ -53,11 +30,17 @@ const char* end_name(CaptureEnd end) {
 CaptureSink::CaptureSink(const CaptureOptions& options, std::vector<CaptureSource> sources)
     : options_(options),
       stop_(stop_conditions(options)),
-      snap_length_(parse_snap_length(options.snap_length)),
+      snap_length_(snap_length(options)),
       sources_(std::move(sources)),
       on_screen_(options.file.empty() && !options.quiet),
+      time_(options.times),
       start_(capture_now()) {
   const CaptureConditions ring = ring_conditions(options);
+  const CaptureKind file_kind = kind(options);
+  if (file_kind.format == CaptureFormat::pcap &&
+      std::any_of(sources_.begin(), sources_.end(),
+                  [&](const CaptureSource& source) { return source.mode != sources_.front().mode; }))
+    throw UsageError("-F pcap has no place for interfaces of several modes: leave it out");
   const std::string expression = fmt::format("{}", fmt::join(options.filter, " "));
   std::vector<pcapng::Description> interfaces;
   for (const CaptureSource& source : sources_) {
@@ -69,12 +52,15 @@ CaptureSink::CaptureSink(const CaptureOptions& options, std::vector<CaptureSourc
     copy_.resize(max_packet);
     return;
   }
-  files_.emplace(options.file, ring, interfaces, [this] {
-    std::vector<pcapng::Statistics> result;
-    for (const CaptureSource& source : sources_)
-      result.push_back({start_, capture_now(), source.received + source.dropped, source.dropped, source.captured});
-    return result;
-  });
+  files_.emplace(
+      options.file, ring, interfaces,
+      [this] {
+        std::vector<pcapng::Statistics> result;
+        for (const CaptureSource& source : sources_)
+          result.push_back({start_, capture_now(), source.received + source.dropped, source.dropped, source.captured});
+        return result;
+      },
+      file_kind, naming(options));
 }
 
 std::span<std::uint8_t> CaptureSink::room() noexcept {
@@ -95,11 +81,11 @@ void CaptureSink::take(std::size_t source, CaptureTime time, std::size_t size, s
   if (on_screen_) print(source, packet, bytes.first(packet.size));
 }
 
-void CaptureSink::print(std::size_t source, const pcapng::PacketRecord& packet, View bytes) const {
+void CaptureSink::print(std::size_t source, const pcapng::PacketRecord& packet, View bytes) {
   const Mode mode = sources_[source].mode;
   const std::string link =
       options_.link && mode == Mode::ethernet ? decode_link(bytes, packet.original_size) : std::string();
-  const std::string what = link + decode(bytes, packet.original_size, mode);
+  const std::string what = link + decode(bytes, packet.original_size, mode, options_.verbose != 0);
   if (options_.json) {
     nlohmann::ordered_json line{{"schema", "memif-dump-packet/1"},
                                 {"time_unix_ns", packet.time.time_since_epoch().count()},
@@ -107,13 +93,25 @@ void CaptureSink::print(std::size_t source, const pcapng::PacketRecord& packet, 
                                 {"length", packet.original_size},
                                 {"captured", packet.size},
                                 {"description", what}};
-    if (options_.hex) line["bytes"] = fmt::format("{:02x}", fmt::join(bytes, ""));
+    if (options_.bytes_shown()) line["bytes"] = fmt::format("{:02x}", fmt::join(bytes, ""));
     print_json(line, -1);
     return;
   }
   const std::string from = sources_.size() > 1 ? sources_[source].name + " " : std::string();
-  print_line(fmt::format("{} {}{}", describe(packet.time), from, what));
-  if (options_.hex) print_line(hex_dump(bytes));
+  print_line(fmt::format("{}{}{}", time_(packet.time), from, what));
+  if (options_.bytes_shown()) print_bytes(mode, bytes);
+}
+
+void CaptureSink::print_bytes(Mode mode, View bytes) const {
+  constexpr std::size_t link_header = 14;
+  const View payload = mode == Mode::ethernet ? bytes.subspan(std::min(bytes.size(), link_header)) : bytes;
+  const auto wanted = [&](unsigned times) { return times > 1 ? bytes : payload; };
+  if (options_.ascii != 0)
+    print_line(ascii_dump(wanted(options_.ascii)));
+  else if (options_.hex_ascii != 0)
+    print_line(hex_dump(wanted(options_.hex_ascii), true));
+  else
+    print_line(hex_dump(wanted(options_.hex), false));
 }
 
 void CaptureSink::start() {

@@ -12,18 +12,12 @@
 
 #include <memif/config.hpp>
 
+#include "capture/describe.hpp"
 #include "capture/files.hpp"
 #include "capture/filter.hpp"
+#include "capture/options.hpp"
 
 namespace memif::tool {
-
-struct CaptureOptions {
-  std::uint64_t count = 0;  // 0: no limit
-  std::string snap_length = "0", file;
-  std::vector<std::string> stop_conditions, ring_conditions, filter;
-  bool hex = false, quiet = false, json = false;
-  bool link = false;  // show the link header as well
-};
 
 // Something that packets come from, and what became of them.
 struct CaptureSource {
@@ -78,7 +72,8 @@ class CaptureSink {
   void report(CaptureEnd end);
 
  private:
-  void print(std::size_t source, const pcapng::PacketRecord& packet, View bytes) const;
+  void print(std::size_t source, const pcapng::PacketRecord& packet, View bytes);
+  void print_bytes(Mode mode, View bytes) const;
   void progress();
   void report_text(std::uint64_t received, std::uint64_t dropped) const;
   void report_json(CaptureEnd end, std::uint64_t received, std::uint64_t dropped) const;
@@ -89,6 +84,7 @@ class CaptureSink {
   std::vector<CaptureSource> sources_;
   std::vector<std::unique_ptr<Filter>> filters_;  // of each source
   bool on_screen_;
+  TimeColumn time_;
   std::uint64_t captured_ = 0;
   CaptureTime start_;
   Clock::time_point begin_ = Clock::now(), deadline_ = Clock::time_point::max(), last_tick_{}, last_progress_{};

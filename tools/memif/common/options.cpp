@@ -136,6 +136,11 @@ template Option Command::add_option_function(const std::string&,
                                              const std::function<void(const std::vector<std::string>&)>&,
                                              const std::string&);
 
+Option Command::add_flag(const std::string& names, unsigned& times, const std::string& help) {
+  return Option(*app_->add_flag_function(
+      names, [&times](std::int64_t count) { times = static_cast<unsigned>(count); }, help));
+}
+
 Option Command::add_flag(const std::string& names, bool& value, const std::string& help) {
   return Option(*app_->add_flag(names, value, help));
 }

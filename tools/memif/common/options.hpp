@@ -62,6 +62,7 @@ class Command {
   Option add_option_function(const std::string& names, const std::function<void(const Value&)>& set,
                              const std::string& help);
   Option add_flag(const std::string& names, bool& value, const std::string& help);
+  Option add_flag(const std::string& names, unsigned& times, const std::string& help);  // how often it was given
   Option add_flag(const std::string& names, const std::string& help);
   Option get_option(const std::string& name);
 

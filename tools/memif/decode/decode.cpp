@@ -28,8 +28,9 @@ void check_sum(Line& line, const char* name, const Ends& ends, const Part& part,
 
 }  // namespace decoding
 
-std::string decode(View packet, std::size_t total, Mode mode) {
+std::string decode(View packet, std::size_t total, Mode mode, bool verbose) {
   decoding::Line line;
+  line.verbose = verbose;
   try {
     const decoding::Part whole(packet, total);
     if (mode == Mode::ethernet)

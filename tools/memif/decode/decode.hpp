@@ -12,8 +12,8 @@
 
 namespace memif::tool {
 
-// `packet` may be the beginning of a packet of `total` bytes.
-std::string decode(View packet, std::size_t total, Mode mode);
+// `packet` may be the beginning of a packet of `total` bytes. With `verbose` the IP header as well, as tcpdump's -v.
+std::string decode(View packet, std::size_t total, Mode mode, bool verbose = false);
 
 // "02:00:00:00:00:01 > 02:00:00:00:00:02, ethertype IPv4 (0x0800), length 64: ", for what stands before that.
 std::string decode_link(View frame, std::size_t total);

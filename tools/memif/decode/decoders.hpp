@@ -17,6 +17,7 @@ struct Line {
   std::string text;
   std::string notes;  // what is wrong with checksums, for the end
   unsigned depth = 0;
+  bool verbose = false;
 
   template <class... Values>
   void add(fmt::format_string<Values...> format, Values&&... values) {

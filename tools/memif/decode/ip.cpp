@@ -1,4 +1,7 @@
 // IPv4 and IPv6 with its extension headers.
+#include <string_view>
+#include <utility>
+
 #include "decode/decoders.hpp"
 
 namespace memif::tool::decoding {
@@ -40,8 +43,50 @@ std::size_t extension(Ends& ends, const Part& part) {
   return std::size_t{8} * (1 + part.u8(1));
 }
 
+std::string_view protocol_name(std::uint8_t protocol) {
+  constexpr std::pair<std::uint8_t, std::string_view> names[] = {{next::hop_by_hop, "Options"},
+                                                                 {protocol::icmp, "ICMP"},
+                                                                 {next::igmp, "IGMP"},
+                                                                 {next::ipip, "IPIP"},
+                                                                 {next::tcp, "TCP"},
+                                                                 {next::udp, "UDP"},
+                                                                 {next::ipv6, "IPv6"},
+                                                                 {next::routing, "Routing"},
+                                                                 {next::fragment, "Fragment"},
+                                                                 {next::gre, "GRE"},
+                                                                 {next::esp, "ESP"},
+                                                                 {next::ah, "AH"},
+                                                                 {next::icmpv6, "ICMPv6"},
+                                                                 {next::none, "no next"},
+                                                                 {next::sctp, "SCTP"}};
+  for (const auto& [number, name] : names)
+    if (number == protocol) return name;
+  return "unknown";
+}
+
+// What -v shows of the headers.
+void header4(Line& line, const Part& part) {
+  const std::uint16_t word = part.u16(6);
+  std::string flags;
+  for (const auto& [bit, name] : {std::pair(0x2000, "+"), std::pair(0x4000, "DF"), std::pair(0x8000, "rsvd")})
+    if ((word & bit) != 0) flags += (flags.empty() ? "" : ", ") + std::string(name);
+  line.add("(tos 0x{:x}, ttl {}, id {}, offset {}, flags [{}], proto {} ({}), length {})\n    ", part.u8(1), part.u8(8),
+           part.u16(4), 8 * (word & 0x1fff), flags.empty() ? "none" : flags, protocol_name(part.u8(9)), part.u8(9),
+           part.u16(2));
+}
+
+void header6(Line& line, const Part& part) {
+  const std::uint32_t word = part.u32(0), traffic_class = word >> 20 & 0xff, flow = word & 0xfffff;
+  line.add("(");
+  if (traffic_class != 0) line.add("class 0x{:02x}, ", traffic_class);
+  if (flow != 0) line.add("flowlabel 0x{:05x}, ", flow);
+  line.add("hlim {}, next-header {} ({}) payload length: {}) ", part.u8(7), protocol_name(part.u8(6)), part.u8(6),
+           part.u16(4));
+}
+
 void ipv4(Line& line, const Part& part) {
   line.add("IP ");
+  if (line.verbose) header4(line, part);
   const std::size_t header = std::size_t{4} * (part.u8(0) & 15u), size = part.u16(2);
   const std::uint16_t word = part.u16(6);
   const std::size_t offset = std::size_t{8} * (word & 0x1fffu);
@@ -67,6 +112,7 @@ void ipv4(Line& line, const Part& part) {
 
 void ipv6(Line& line, const Part& part) {
   line.add("IP6 ");
+  if (line.verbose) header6(line, part);
   Ends ends{address6(part.bytes(8, 16)), address6(part.bytes(24, 16)), part.u8(6)};
   const std::size_t size = part.u16(4), there = part.from(ipv6_header).size();
   Part payload = part.from(ipv6_header).first(size != 0 ? std::min(size, there) : there);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fmt/format.h>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -78,13 +80,31 @@ int run(const DumpOptions& options) {
   return capture(options.capture, ports, Pass::between);
 }
 
+// Complains of a value that is none of these.
+std::function<std::string(const std::string&)> one_of(std::vector<std::string> values) {
+  return [values = std::move(values)](const std::string& value) {
+    if (std::find(values.begin(), values.end(), value) != values.end()) return std::string();
+    return "'" + value + "' is none of " + fmt::format("{}", fmt::join(values, ", "));
+  };
+}
+
 void add_capture_options(Command command, CaptureOptions& options) {
   command.add_option("FILTER", options.filter, "which packets, as in pcap-filter(7): 'udp port 53'").type_name("");
   command.add_option("-c,--count", options.count, "end after so many packets").whole_number().type_name("N");
   command.add_option("-s,--snapshot-length", options.snap_length, "bytes kept of a packet; 0: all")
       .capture_default_str()
       .type_name("SIZE");
-  command.add_option("-w,--write", options.file, "write a pcapng file, or to standard output (-)").type_name("FILE");
+  command
+      .add_option("-w,--write", options.file,
+                  "write a file, or to standard output (-); compressed if its name ends in .gz or .zst")
+      .type_name("FILE");
+  command.add_option("-F,--format", options.format, "of the file: pcapng, or the older pcap")
+      .type_name("pcapng|pcap")
+      .check(one_of({"pcapng", "pcap"}))
+      .capture_default_str();
+  command.add_option("--compress", options.compression, "compress the file, whatever its name")
+      .type_name("gzip|zstd|none")
+      .check(one_of({"gzip", "zstd", "none"}));
   command
       .add_option("-a,--autostop", options.stop_conditions,
                   "end after duration:TIME, packets:N, filesize:SIZE (of all files) or files:N; may be repeated")
@@ -96,10 +116,38 @@ void add_capture_options(Command command, CaptureOptions& options) {
                   "may be repeated")
       .type_name("CONDITION")
       .one_value_each();
-  command.add_flag("-e,--link", options.link, "show the link header: MAC addresses, type and length");
-  command.add_flag("-x,--hex", options.hex, "show the bytes as well");
   command.add_flag("-q,--quiet", options.quiet, "no line for each packet, no progress");
   command.add_flag("--json", options.json, "print JSON: an object for each packet that is shown, and a summary");
+}
+
+// What is shown of packets, as tcpdump shows it.
+void add_screen_options(Command command, CaptureOptions& options) {
+  command.add_flag("-e,--link", options.link, "show the link header: MAC addresses, type and length");
+  command.add_flag("-v,--verbose", options.verbose, "show the IP header: TTL, id, flags, length");
+  command.add_flag("-x,--hex", options.hex, "show the bytes as well, without the link header; -xx: with it");
+  command.add_flag("-X,--hex-ascii", options.hex_ascii, "the same with their characters; -XX: with the link header");
+  command.add_flag("-A,--ascii", options.ascii, "the bytes as text; -AA: with the link header");
+  command.add_flag(
+      "-t", options.times,
+      "no time; -tt: seconds since 1970; -ttt: since the packet before; -tttt: with the date; -ttttt: since "
+      "the first packet");
+  command.add_flag("-n", "names are never looked up, with or without this");
+}
+
+// Files in turn, as tcpdump has them.
+void add_rotation_options(Command command, CaptureOptions& options) {
+  constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+  command.add_option("-C", options.file_size, "begin the next file after so many millions of bytes: FILE, FILE1, FILE2")
+      .type_name("N")
+      .whole_number(1, most);
+  command.add_option("-G", options.file_seconds, "begin the next file after so many seconds; FILE has a time: %H%M%S")
+      .type_name("SECONDS")
+      .whole_number(1, most);
+  command.add_option("-W", options.file_count, "with -C, write so many files in turn; with -G alone, end after them")
+      .type_name("N")
+      .whole_number(1, most);
+  command.add_option("-z", options.command, "run this with the name of each file of -C or -G that is complete")
+      .type_name("COMMAND");
 }
 
 // The links of other programs. `not_with` are for captures of another kind.
@@ -121,9 +169,7 @@ void add_tap_options(Command command, TapOptions& options, const std::vector<Opt
       .group(group);
   command.add_option("--direction", options.direction, "what the process receives, sends, or both")
       .type_name("rx|tx|both")
-      .check([](const std::string& value) {
-        return value == "rx" || value == "tx" || value == "both" ? "" : "'" + value + "' is not rx, tx or both";
-      })
+      .check(one_of({"rx", "tx", "both"}))
       .capture_default_str()
       .group(group);
   command.add_option("--queue", options.queues, "these queues only; may be repeated")
@@ -142,6 +188,8 @@ void add_dump(Command app, Action& action) {
   auto options = std::make_shared<DumpOptions>();
   Command command = app.add_subcommand("dump", "show packets, or write them to pcapng files");
   add_capture_options(command, options->capture);
+  add_screen_options(command, options->capture);
+  add_rotation_options(command, options->capture);
   Option read =
       command
           .add_option("-r,--read", options->read, "read a pcap or pcapng file, or standard input (-), and no interface")
