@@ -27,7 +27,11 @@ std::size_t echo(memif::RxQueue& rx, memif::TxQueue& tx) {
 }
 
 memif::Task serve(memif::Interface& port, std::size_t& echoed) {
-  while (!over(co_await port.rx(0).ready())) echoed += echo(port.rx(0), port.tx(0));
+  for (;;) {
+    const memif::Waited how = co_await port.rx(0).ready();
+    if (over(how)) co_return;
+    echoed += echo(port.rx(0), port.tx(0));
+  }
 }
 
 }  // namespace

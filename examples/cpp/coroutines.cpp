@@ -3,7 +3,8 @@
 //   coroutines SOCKET SOCKET...     a server on each; every Ethernet frame goes back to its sender
 //
 // A coroutine waits for its peer, then for packets, then for free slots if the peer takes none; meanwhile the others
-// run. All of them are resumed by Context::poll(). Ends on Ctrl+C.
+// run. All of them are resumed by Context::poll(). Each co_await is a statement of its own: in a condition, GCC 12
+// compiles it wrongly. Ends on Ctrl+C.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -37,14 +38,17 @@ void swap_addresses(const memif::Packet& packet) {
 memif::Task send_back(memif::TxQueue& tx, memif::RxBurst burst, std::stop_token stop) {
   while (!burst.empty()) {
     // A peer that takes nothing for a second loses what is left; the burst of a link that has gone is empty.
-    if (co_await tx.room(1, 1s, stop) != memif::Waited::ready) co_return;
+    const memif::Waited room = co_await tx.room(1, 1s, stop);
+    if (room != memif::Waited::ready) co_return;
     tx.forward(burst);
   }
 }
 
 memif::Task echo(memif::Interface& port, std::stop_token stop) {
   const std::string name = port.config().socket;
-  while (!memif::over(co_await port.until_connected(stop))) {
+  for (;;) {
+    const memif::Waited link = co_await port.until_connected(stop);
+    if (memif::over(link)) co_return;
     std::cout << name << ": " << port.info().peer->app_name << " has come" << std::endl;
     std::size_t frames = 0;
     std::array<memif::Buffer, 64> buffers;

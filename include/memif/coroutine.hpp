@@ -36,7 +36,13 @@ enum class Waited : std::uint8_t {
 };
 
 // Whether a loop that waits is to end. All else is looked into by the loop's next turn:
-//   while (!over(co_await rx.ready(stop))) for (Packet packet : rx.receive(buffers)) ...
+//   for (;;) {
+//     const Waited how = co_await rx.ready(stop);
+//     if (over(how)) co_return;
+//     for (Packet packet : rx.receive(buffers)) ...
+//   }
+// Give each co_await a statement of its own. In the condition of an if or while, GCC 12 compiles it wrongly, whatever
+// is awaited: the condition is stored over the coroutine's own address.
 constexpr bool over(Waited how) noexcept { return how == Waited::stopped || how == Waited::closed; }
 
 namespace detail {

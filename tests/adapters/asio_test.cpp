@@ -263,7 +263,11 @@ TEST_F(AsioAdapter, WhatACallbackThrowsComesOutOfRunAndTheContextGoesOn) {
 }
 
 Task count(RxQueue& rx, std::size_t& packets, Waited& last) {
-  while (!over(last = co_await rx.ready())) packets += take(rx);
+  for (;;) {
+    last = co_await rx.ready();
+    if (over(last)) co_return;
+    packets += take(rx);
+  }
 }
 
 TEST_F(AsioAdapter, CoroutinesOfTheLibraryAreResumed) {

@@ -196,10 +196,10 @@ TYPED_TEST_P(CallbackAdapter, CallbackOfTheContextMayDestroyIt) {
 
 inline Task echo(Interface& port, std::size_t& ends) {
   std::array<Buffer, 8> buffers;
-  for (Waited how = Waited::ready; !over(how); how = co_await port.rx(0).ready()) {
-    for (RxBurst burst = port.rx(0).receive(buffers); !burst.empty(); port.tx(0).forward(burst)) {
-      if (over(co_await port.tx(0).room(1))) break;
-    }
+  for (Waited how = Waited::ready; !over(how);) {
+    for (RxBurst burst = port.rx(0).receive(buffers); !burst.empty() && !over(how); port.tx(0).forward(burst))
+      how = co_await port.tx(0).room(1);
+    if (!over(how)) how = co_await port.rx(0).ready();
   }
   ++ends;
 }

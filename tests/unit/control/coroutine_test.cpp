@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <memif/coroutine.hpp>
@@ -330,7 +331,9 @@ TEST_P(CoroutineOf, ResumedOneMayDestroyTheContext) {
 TEST_P(CoroutineOf, WhoAlwaysFindsPacketsGivesOthersATurn) {
   std::size_t looks = 0;
   const auto never_take = [](RxQueue& queue, std::size_t& count) -> Task {
-    while (co_await queue.ready() == Waited::ready && ++count != 1000000) {
+    for (;;) {
+      const Waited how = co_await queue.ready();
+      if (how != Waited::ready || ++count == 1000000) co_return;
     }
   };
   send();
@@ -482,9 +485,10 @@ struct Loose {
   };
 
   explicit Loose(std::coroutine_handle<promise_type> of) noexcept : coroutine(of) {}
-  ~Loose() { coroutine.destroy(); }
-  Loose(const Loose&) = delete;
-  Loose& operator=(const Loose&) = delete;
+  ~Loose() {
+    if (coroutine) coroutine.destroy();
+  }
+  Loose(Loose&& other) noexcept : coroutine(std::exchange(other.coroutine, nullptr)) {}
   std::coroutine_handle<promise_type> coroutine;
 };
 
