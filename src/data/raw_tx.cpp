@@ -128,6 +128,12 @@ bool RawTx::wait(std::size_t slots, nanoseconds timeout) noexcept {
 bool RawTx::exchange(RawRx& from, std::uint16_t slot, std::size_t after) noexcept {
   if (link_changed()) refresh();
   if (!shares_buffers_with(from) || slot >= from.ring_.size() || find_free(after, 1) == 0) return false;
+  exchange_free(from, slot, after);
+  return true;
+}
+
+// The packet keeps its headroom, and the buffer that comes for it gets the same.
+void RawTx::exchange_free(RawRx& from, std::uint16_t slot, std::size_t after) noexcept {
   const auto index = static_cast<std::uint16_t>(next_ + after);
   std::uint32_t& outgoing = offsets_[ring_.slot(index)];
   std::uint32_t& incoming = from.offsets_[slot];
@@ -137,7 +143,16 @@ bool RawTx::exchange(RawRx& from, std::uint16_t slot, std::size_t after) noexcep
   incoming = freed + headroom;
   ring_.store_offset(index, outgoing);
   from.ring_.store_offset(slot, incoming);
-  return true;
+}
+
+void RawTx::prefetch_descriptors(std::size_t count) noexcept {
+  constexpr std::size_t a_line = 64 / sizeof(wire::Descriptor);
+  const auto prefetch = [this](std::size_t after) {
+    detail::prefetch_to_write(
+        reinterpret_cast<const std::byte*>(ring_.descriptor(static_cast<std::uint16_t>(next_ + after))));
+  };
+  for (std::size_t i = 0; i < count; i += a_line) prefetch(i);
+  if (count != 0) prefetch(count - 1);
 }
 
 }  // namespace memif

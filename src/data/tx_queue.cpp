@@ -50,16 +50,18 @@ std::size_t TxQueue::forward(RxBurst& burst) noexcept {
 std::size_t TxQueue::forward_exchanged(RxBurst& burst) noexcept {
   RawRx& from = *burst.queue_;
   std::size_t sent = 0;
-  while (!burst.empty() && raw_.can_exchange(from)) {
+  while (!burst.empty()) {
     std::span<Buffer> buffers = burst.buffers();
     const std::size_t free = raw_.room(buffers.size());
+    if (!raw_.can_exchange(from)) break;  // that took another link
     const bool all = free == buffers.size();
     if (!all) {
       raw_.count_ring_full();
       buffers = buffers.first(free);
       while (!buffers.empty() && buffers.back().more()) buffers = buffers.first(buffers.size() - 1);
     }
-    for (std::size_t i = 0; i < buffers.size(); ++i) raw_.exchange(from, buffers[i].slot(), i);
+    raw_.prefetch_descriptors(buffers.size());
+    for (std::size_t i = 0; i < buffers.size(); ++i) raw_.exchange_free(from, buffers[i].slot(), i);
     const RawTx::Published done = raw_.publish(buffers.size(), Moved{buffers.data()});
     burst.take_out(done.packets);
     sent += done.packets;
@@ -69,7 +71,7 @@ std::size_t TxQueue::forward_exchanged(RxBurst& burst) noexcept {
     }
     // One that the application has made longer than its buffer, or empty. It and those behind it change back.
     for (std::size_t i = done.buffers; i < buffers.size(); ++i)
-      raw_.exchange(from, buffers[i].slot(), i - done.buffers);
+      raw_.exchange_free(from, buffers[i].slot(), i - done.buffers);
     burst.take_out(1);
   }
   return sent;

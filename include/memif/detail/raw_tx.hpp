@@ -111,6 +111,11 @@ class MEMIF_VARIANT alignas(128) RawTx : public detail::Queue {
   [[gnu::noinline]] inline bool look() noexcept;
   void notify() noexcept;
 
+  // exchange() with what it checks taken for granted: shared buffers, a slot of `from`, a free one here. Each of these
+  // stores into a line that the peer has; fetched in advance, those of a burst are under way together.
+  void exchange_free(RawRx& from, std::uint16_t slot, std::size_t after) noexcept;
+  void prefetch_descriptors(std::size_t count) noexcept;
+
   // Fast path, client: packets of one buffer each, in slots one after the other.
   template <class Sink>
   std::size_t peek_as_client(std::size_t packets, std::uint32_t size, std::size_t max, std::size_t after,
