@@ -59,6 +59,11 @@ std::size_t TxQueue::forward_exchanged(RxBurst& burst) noexcept {
       raw_.count_ring_full();
       buffers = buffers.first(free);
       while (!buffers.empty() && buffers.back().more()) buffers = buffers.first(buffers.size() - 1);
+      if (buffers.empty() && (*burst.begin()).buffers().size() > raw_.ring_size()) {
+        burst.take_out(1);
+        raw_.count_rejected();
+        continue;
+      }
     }
     raw_.prefetch_descriptors(buffers.size());
     for (std::size_t i = 0; i < buffers.size(); ++i) raw_.exchange_free(from, buffers[i].slot(), i);

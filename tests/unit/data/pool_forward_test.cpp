@@ -211,6 +211,29 @@ TEST(PoolLink, IsRefusedWhenThePoolHasTooFewBuffersAndComesUpWhenItHas) {
   EXPECT_TRUE(second.connect());
 }
 
+// Whatever the sink does, it never fits.
+TEST(PoolLink, PassesOverWhatIsLongerThanTheRing) {
+  const auto pool = make_pool(2 * of_a_link);
+  InterfaceConfig smaller = config_of(pool);
+  smaller.ring_size = 8;
+  Pair first(config_of(pool)), second(smaller);
+  ASSERT_TRUE(first.connect());
+  ASSERT_TRUE(second.connect());
+  for (const std::size_t size : {std::size_t{60}, std::size_t{12} * buffer_size, std::size_t{70}})
+    ASSERT_TRUE(first.server->tx(0).send_copy(std::vector<std::byte>(size)));
+  std::array<Buffer, 16> received, drained;
+  RxBurst burst = first.client->rx(0).receive(received);
+  ASSERT_EQ(burst.size(), 3u);
+  std::vector<std::size_t> sizes;
+  for (int round = 0; round < 3 && !burst.empty(); ++round) {
+    second.client->tx(0).forward(burst);
+    for (const Packet packet : second.server->rx(0).receive(drained)) sizes.push_back(packet.size());
+  }
+  EXPECT_TRUE(burst.empty());
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{60, 70}));
+  EXPECT_EQ(second.client->tx(0).counters().rejected.get(), 1u);
+}
+
 TEST(PoolLink, AKeptPacketIsCopiedToAnInterfaceOfNoPool) {
   Pair first(config_of(make_pool(2 * of_a_link, 4))), second;
   ASSERT_TRUE(first.connect());
