@@ -37,6 +37,7 @@ struct Kind {
   std::uint32_t answers_visitor;  // the station to which a visitor's frames go
   // How the names of attacks begin: those that it cannot suffer, and those that it has no occasion to notice.
   std::vector<std::string> impossible{}, unnoticed{};
+  bool only_clients = false;  // all its ports are
 };
 
 const Kind kinds[] = {
@@ -58,6 +59,14 @@ const Kind kinds[] = {
                     "TransmitTailBeyondWhatWasSentAtOnce", "TransmitTailGoesBackAtOnce"},
      .unnoticed = {"InterruptThatNeverEnds", "Posted", "TransmitTail"}},
 };
+
+// A wire, so that what the attacker sends and is sent is exchanged.
+const Kind bridge_with_pool{.name = "bridge_with_pool",
+                            .words = {"bridge", "--pool"},
+                            .more = "",
+                            .neighbours = 1,
+                            .answers_visitor = first_neighbour,
+                            .only_clients = true};
 
 Role opposite(Role role) { return role == Role::server ? Role::client : Role::server; }
 
@@ -90,7 +99,7 @@ class Siege {
                                                    : ",max-packet=" + std::to_string(clients_max_packet))));
     for (unsigned i = 0; i < kind.neighbours; ++i) {
       const std::string socket = unique_socket("neighbour");
-      const Role theirs = i % 2 == 0 ? Role::client : Role::server;
+      const Role theirs = kind.only_clients || i % 2 != 0 ? Role::server : Role::client;
       words.push_back(word(socket, opposite(theirs), ""));
       neighbours_.push_back(std::make_unique<Station>(
           context_, InterfaceConfig{.socket = socket, .role = theirs, .reconnect = 10ms}, first_neighbour + i));
@@ -219,6 +228,10 @@ TEST_P(CommandUnder, AttacksOnAClient) {
 
 INSTANTIATE_TEST_SUITE_P(Hostile, CommandUnder, testing::ValuesIn(kinds),
                          [](const auto& instance) { return std::string(instance.param.name); });
+
+TEST(CommandOfAPoolUnder, AttacksOnAClient) {
+  Siege<AttackOnClient>(bridge_with_pool).run(chosen(bridge_with_pool, attacks_on_client()));
+}
 
 // As long frames as there are, over as many descriptors as they may have, and longer ones; the ring is never empty.
 void flood(RawClient& c, int tell) {
