@@ -230,7 +230,7 @@ class E2ETest(unittest.TestCase):
         program = shutil.which("dpdk-testpmd")
         self.assertIsNotNone(program, "dpdk-testpmd is missing: scripts/install-deps.sh test")
         path = Path(socket or self.socket)
-        prefix = f"memif{os.getpid()}-{self.dir.name}-{role}"
+        prefix = f"memif{os.getpid()}-{self.dir.name}-{role}-{path.stem}"
         runtime = Path("/var/run/dpdk" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp") + "/dpdk")
         self.addCleanup(shutil.rmtree, runtime / prefix, ignore_errors=True)
         cpu = min(os.sched_getaffinity(0))

@@ -28,7 +28,12 @@ class TestPort final : public BridgePort {
   bool up() const override { return is_up; }
 
   std::vector<std::vector<std::byte>> waiting;
+  void pass(Frames frames, BridgePort& to) override {
+    ++passed;
+    BridgePort::pass(frames, to);
+  }
   std::size_t room = 100, got = 0;
+  std::size_t passed = 0;  // bursts that went to one port as they were
   bool is_up = true;
 
  private:
@@ -92,6 +97,27 @@ TEST_F(SwitchTest, SendsToWhereTheAddressWasSeen) {
   EXPECT_EQ(got(), (Got{1, 0, 0}));
   pass(0, b, a);
   EXPECT_EQ(got(), (Got{0, 1, 0}));
+}
+
+// What lies in memory that two ports share then needs no copy.
+TEST_F(SwitchTest, PassesABurstOnWholeIfAllOfItIsForOnePort) {
+  make(3);
+  pass(0, broadcast_mac, a);
+  pass(1, broadcast_mac, b);
+  got();
+  const auto passed = [this] { return std::exchange(port(0).passed, 0); };
+  EXPECT_EQ(passed(), 0u) << "flooded";
+  port(0).waiting = {frame(b, a), frame(b, a)};
+  EXPECT_TRUE(bridge.run(start));
+  EXPECT_EQ(got(), (Got{0, 2, 0}));
+  EXPECT_EQ(passed(), 1u);
+  port(0).waiting = {frame(b, a), frame(a, a)};
+  EXPECT_TRUE(bridge.run(start));
+  EXPECT_EQ(got(), (Got{0, 1, 0})) << "one of them goes back to where it came from: nowhere";
+  port(0).waiting = {frame(b, a), frame(broadcast_mac, a)};
+  EXPECT_TRUE(bridge.run(start));
+  EXPECT_EQ(got(), (Got{0, 2, 1}));
+  EXPECT_EQ(passed(), 0u);
 }
 
 TEST_F(SwitchTest, FollowsAnAddressThatMoves) {

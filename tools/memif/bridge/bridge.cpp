@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <memif/observe.hpp>
+#include <memif/pool.hpp>
 
 #include "bridge/switch.hpp"
 #include "common/command.hpp"
@@ -28,7 +29,7 @@ using Time = BridgePort::Time;
 struct BridgeOptions {
   std::vector<std::string> words;
   std::string age = "300s", interval, time;
-  bool json = false;
+  bool json = false, pool = false;
 };
 
 std::optional<std::chrono::nanoseconds> period(const char* option, const std::string& text) {
@@ -56,6 +57,31 @@ void check_captures(const std::vector<BridgeWord>& words) {
     if (std::any_of(read.begin(), read.end(), same))
       throw UsageError(fmt::format("out={} would overwrite a file that is read", *out));
     if (std::any_of(written.begin(), out, same)) throw UsageError(fmt::format("out={} is given twice", *out));
+  }
+}
+
+// One pool for all memif ports. Only clients can share one: a server's buffers are its client's.
+void share_pool(std::vector<BridgeWord>& words) {
+  std::vector<InterfaceConfig*> ports;
+  for (BridgeWord& word : words)
+    if (auto* port = std::get_if<PortOptions>(&word)) ports.push_back(&port->config);
+  PoolConfig pool{.buffers = 0, .buffer_size = 0};
+  for (const InterfaceConfig* config : ports) {
+    if (config->role == Role::server)
+      throw UsageError(fmt::format(
+          "--pool: {} is a server, whose buffers are its client's; make it role=client, and its peer the server",
+          port_name(*config)));
+    pool.buffers += 2 * Pool::buffers_for(*config);  // a link that returns takes as many before the last one's are back
+    pool.buffer_size = std::max(pool.buffer_size, config->buffer_size);
+  }
+  if (ports.size() < 2) throw UsageError("--pool: only two memif ports or more can share buffers");
+  auto made = Pool::create(pool);
+  if (!made)
+    throw Failure(made.error().code == Errc::invalid_config ? exit_usage : exit_failed,
+                  "--pool: " + made.error().message);
+  for (InterfaceConfig* config : ports) {
+    config->pool = *made;
+    config->buffer_size = pool.buffer_size;
   }
 }
 
@@ -116,6 +142,7 @@ BridgeCommand::BridgeCommand(const BridgeOptions& options)
   std::vector<BridgeWord> words;  // all are understood before anything is created
   for (const std::string& word : options.words) words.push_back(parse_bridge_word(word));
   check_captures(words);
+  if (options.pool) share_pool(words);
   for (const BridgeWord& word : words) std::visit([this](const auto& port) { open(port); }, word);
   reported_.resize(ports_.size());
 }
@@ -219,6 +246,7 @@ nlohmann::ordered_json json(const BridgePort& port, const BridgeCounters& since)
           {"rx_dropped", now.rx_dropped - since.rx_dropped},
           {"tx_packets", now.tx_packets - since.tx_packets},
           {"tx_bytes", now.tx_bytes - since.tx_bytes},
+          {"tx_exchanged", now.tx_exchanged - since.tx_exchanged},
           {"tx_dropped", now.tx_dropped - since.tx_dropped}};
 }
 
@@ -265,6 +293,9 @@ void add_bridge(Command app, Action& action) {
       .capture_default_str();
   command.add_option("-i,--interval", options->interval, "report what passed this often").type_name("DURATION");
   command.add_option("-t,--time", options->time, "end after so long").type_name("DURATION");
+  command.add_flag("--pool", options->pool,
+                   "the memif ports, all of them clients, share their buffers: frames from one to another are not "
+                   "copied, and each of their peers can read and write the frames of all");
   command.add_flag("--json", options->json, "reports as JSON: one object, or one a line with --interval");
   command.footer(
       "Two ports are a wire, more are a learning switch. Ends on Ctrl+C; a TAP that it made goes with it.\n"

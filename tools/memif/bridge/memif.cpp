@@ -9,6 +9,7 @@
 #include "common/command.hpp"
 #include "common/output.hpp"
 #include "common/session.hpp"
+#include "net/codec.hpp"
 #include "net/packets.hpp"
 
 namespace memif::tool {
@@ -48,6 +49,8 @@ class MemifPort final : public BridgePort {
     if (!reason) reason = refusals_of(context_, *interface_).last;
     return reason ? describe_reason(*reason) : std::string();
   }
+  bool relay(BridgePort& to) override;
+  void pass(Frames frames, BridgePort& to) override;
   void release() override { burst_.release(); }
   bool arm(std::vector<pollfd>& descriptors) override;
   void disarm() override;
@@ -56,6 +59,9 @@ class MemifPort final : public BridgePort {
  private:
   void take(std::vector<Frame>& frames) override;
   void put(Frames frames) override;
+  void receive_burst();
+  MemifPort* of_our_pool(BridgePort& other) const;
+  void exchange(MemifPort& to);
   void add(const RxBurst& burst, std::vector<Frame>& frames);
   std::uint64_t refused() const;
 
@@ -73,16 +79,67 @@ class MemifPort final : public BridgePort {
 };
 
 // The queues take turns, so that a busy one does not silence the others.
-void MemifPort::take(std::vector<Frame>& frames) {
-  if (!up_) return;
+void MemifPort::receive_burst() {
+  if (!up_ || !burst_.empty()) return;
   for (std::size_t i = 0; i < queues_; ++i) {
     burst_ = interface_->rx(next_queue_).receive(received_);
     next_queue_ = (next_queue_ + 1) % queues_;
     if (!burst_.empty()) break;
   }
-  if (!burst_.empty()) add(burst_, frames);
   const std::uint64_t now_refused = refused();
   counters_.rx_dropped += now_refused - std::exchange(refused_, now_refused);
+}
+
+void MemifPort::take(std::vector<Frame>& frames) {
+  receive_burst();
+  if (!burst_.empty()) add(burst_, frames);
+}
+
+// The port, if frames can go there without a copy.
+MemifPort* MemifPort::of_our_pool(BridgePort& other) const {
+  auto* const port = interface_->config().pool == nullptr ? nullptr : dynamic_cast<MemifPort*>(&other);
+  return port != nullptr && port->interface_->config().pool == interface_->config().pool ? port : nullptr;
+}
+
+// A burst with a packet that is no frame goes the usual way, where such are dropped.
+bool MemifPort::relay(BridgePort& to) {
+  MemifPort* const other = of_our_pool(to);
+  if (other == nullptr) return BridgePort::relay(to);
+  receive_burst();
+  if (burst_.empty()) return false;
+  std::size_t bytes = 0;
+  for (const Packet packet : burst_) {
+    const std::size_t size = packet.size();
+    if (size < ethernet_header || size > max_packet) return BridgePort::relay(to);
+    bytes += size;
+  }
+  counters_.rx_packets += burst_.size();
+  counters_.rx_bytes += bytes;
+  exchange(*other);
+  return true;
+}
+
+void MemifPort::pass(Frames frames, BridgePort& to) {
+  MemifPort* const other = of_our_pool(to);
+  if (other != nullptr && frames.size() == burst_.size())
+    exchange(*other);
+  else
+    BridgePort::pass(frames, to);
+}
+
+// The whole burst goes there; what there is no room for is dropped with it.
+void MemifPort::exchange(MemifPort& to) {
+  const std::size_t packets = burst_.size();
+  std::size_t sent = 0;
+  if (to.up_) {
+    TxQueue& tx = to.interface_->tx(0);
+    const std::uint64_t before = tx.counters().bytes.get();
+    sent = tx.forward(burst_);
+    to.counters_.tx_bytes += tx.counters().bytes.get() - before;
+  }
+  to.counters_.tx_packets += sent;
+  to.counters_.tx_exchanged += sent;
+  to.counters_.tx_dropped += packets - sent;
 }
 
 void MemifPort::add(const RxBurst& burst, std::vector<Frame>& frames) {

@@ -16,6 +16,12 @@ Frames BridgePort::receive() {
   return frames_;
 }
 
+bool BridgePort::relay(BridgePort& to) {
+  const Frames frames = receive();
+  if (!frames.empty()) to.send(frames);
+  return !frames.empty();
+}
+
 void BridgePort::send(Frames frames) {
   const std::uint64_t before = counters_.tx_packets;
   if (up()) put(frames);

@@ -26,8 +26,9 @@ inline constexpr std::size_t bridge_burst = 256;  // frames, at most, that a por
 struct BridgeCounters {
   std::uint64_t rx_packets = 0, rx_bytes = 0;
   std::uint64_t tx_packets = 0, tx_bytes = 0;
-  std::uint64_t rx_dropped = 0;  // frames that cannot be: too short, too long, a bad descriptor
-  std::uint64_t tx_dropped = 0;  // frames for this port that it had no room for, or that came while it was down
+  std::uint64_t tx_exchanged = 0;  // of tx_packets, those that were not copied
+  std::uint64_t rx_dropped = 0;    // frames that cannot be: too short, too long, a bad descriptor
+  std::uint64_t tx_dropped = 0;    // frames for this port that it had no room for, or that came while it was down
 };
 
 // One thread uses a port. No call blocks: what a port cannot take at once is dropped and counted, so that no port waits
@@ -49,6 +50,13 @@ class BridgePort {
   virtual void release() {}
 
   void send(Frames frames);
+
+  // Receives a burst and sends all of it to `to`, without making frames of it where that saves copies; true if there
+  // was any. Then release().
+  virtual bool relay(BridgePort& to);
+
+  // Sends to `to` what receive() returned last, all of it. The frames are not to be used after that.
+  virtual void pass(Frames frames, BridgePort& to) { to.send(frames); }
 
   // Writes what the port has kept back. Throws Failure.
   virtual void finish() {}

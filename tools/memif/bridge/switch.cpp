@@ -7,15 +7,14 @@ namespace memif::tool {
 bool Switch::run(BridgePort::Time now) {
   bool busy = false;
   for (std::size_t from = 0; from < ports_.size(); ++from) {
-    const Frames frames = ports_[from]->receive();
-    if (!frames.empty()) {
+    BridgePort& port = *ports_[from];
+    if (ports_.size() == 2) {
+      busy = port.relay(*ports_[1 - from]) || busy;
+    } else if (const Frames frames = port.receive(); !frames.empty()) {
+      distribute(from, frames, now);
       busy = true;
-      if (ports_.size() == 2)
-        ports_[1 - from]->send(frames);
-      else
-        distribute(from, frames, now);
     }
-    ports_[from]->release();
+    port.release();
   }
   return busy;
 }
@@ -36,8 +35,14 @@ void Switch::distribute(std::size_t from, Frames frames, BridgePort::Time now) {
         if (port != from) outgoing_[port].push_back(frame);
     }
   }
+  std::size_t total = 0;
+  for (const auto& some : outgoing_) total += some.size();
   for (std::size_t port = 0; port < ports_.size(); ++port) {
-    if (!outgoing_[port].empty()) ports_[port]->send(outgoing_[port]);
+    const std::size_t count = outgoing_[port].size();
+    if (count == frames.size() && count == total)
+      ports_[from]->pass(frames, *ports_[port]);
+    else if (count != 0)
+      ports_[port]->send(outgoing_[port]);
     outgoing_[port].clear();
   }
 }
