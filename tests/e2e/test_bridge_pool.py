@@ -26,8 +26,8 @@ class PoolTest(E2ETest):
     def responder(self, name, address):
         return self.respond(f"{address}/24", *WAIT, "--reconnect", role="server", socket=self.place(name))
 
-    def ping(self, *arguments, name="a", source="10.9.0.1/24", target=TARGET, count=200):
-        ping = self.memif("ping", *WAIT, "-c", count, "-i", "0.001", "--json", "--source", source, *arguments,
+    def ping(self, *arguments, name="a", source="10.9.0.1/24", target=TARGET, count=200, interval="0.001"):
+        ping = self.memif("ping", *WAIT, "-c", count, "-i", interval, "--json", "--source", source, *arguments,
                           target, role="server", socket=self.place(name))  # fmt: skip
         return self.listening(ping, self.place(name))
 
@@ -37,11 +37,13 @@ class PoolTest(E2ETest):
         self.assert_documented(report)
         return report["ports"]
 
-    def assert_nothing_copied(self, ports):
+    def assert_nothing_copied(self, ports, drops=0):
+        """A peer that sends by itself may do so while the other's link is down: then there are drops."""
         for port in ports:
             self.assertGreater(port["tx_packets"], 0)
             self.assertEqual(port["tx_exchanged"], port["tx_packets"], port)
-            self.assertEqual((port["rx_dropped"], port["tx_dropped"]), (0, 0), port)
+            self.assertEqual(port["rx_dropped"], 0, port)
+            self.assertLessEqual(port["tx_dropped"], drops, port)
 
 
 class BridgePoolTest(PoolTest):
@@ -77,7 +79,8 @@ class BridgePoolTest(PoolTest):
         self.responder("b", TARGET)
         bridge = self.start(MEMIF, "bridge", "--pool", "--json", self.word("a") + ",ring=16,buffer=1024",
                             self.word("b") + ",ring=256,buffer=256")  # fmt: skip
-        self.assert_all_answered(self.ping("--size", 8972), 200)
+        # One at a time: the first ring holds one of them.
+        self.assert_all_answered(self.ping("--size", 8972, interval="0"), 200)
         self.assert_nothing_copied(self.totals(bridge))
 
     def test_ports_that_are_no_memif_get_copies(self):
@@ -133,7 +136,7 @@ class BridgePoolTest(PoolTest):
         self.assertFalse((self.dir / "seen.pcap").exists())
 
     def test_a_pool_that_would_be_too_large(self):
-        said = self.refused(2, self.word("a") + ",ring=16384,buffer=1M", self.word("b"))
+        said = self.refused(2, self.word("a") + ",ring=8192,buffer=128KiB", self.word("b"))
         self.assertIn("--pool: buffers", said)
 
 

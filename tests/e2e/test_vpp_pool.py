@@ -17,19 +17,19 @@ class VppPool(VppTest, PoolTest):
             with self.subTest(size=size):
                 ping = self.ping("--size", size, source=f"{OURS}/24", target=THEIRS)
                 self.assert_all_answered(ping, 200, timeout=60)
-        self.assert_nothing_copied(self.totals(bridge))
+        self.assert_nothing_copied(self.totals(bridge), drops=20)
 
     def test_from_one_vpp_to_another(self):
         other = Vpp(self, self.dir / "vpp2")
         other.create("server", self.place("a"), addresses=(f"{OURS}/24",))
         bridge = self.bridge("a", "b")
-        for one in (self.vpp, other):
-            one.wait_connected()
+        for name in "ab":  # an ARP request that is lost is not repeated for a second
+            bridge.wait_for_output(f"/{name}.sock id 0: the link is up")
         self.vpp.ping(OURS)
         other.ping(THEIRS)
         self.assertGreater(self.vpp.packets(INTERFACE, "rx packets"), 10)
         self.assertTrue(other.process.running(), str(other.process))
-        self.assert_nothing_copied(self.totals(bridge))
+        self.assert_nothing_copied(self.totals(bridge), drops=20)
 
     def test_a_vpp_that_is_killed_while_the_others_traffic_passes(self):
         other = Vpp(self, self.dir / "vpp2")
