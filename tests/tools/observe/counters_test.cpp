@@ -97,7 +97,9 @@ TYPED_TEST(CounterTable, IsInMetrics) {
     const std::string value = std::to_string(++number), name = counter.name;
     expected.insert(is_drop(counter) ? prefix + "dropped_total queue=\"0\",reason=\"" + reason_of(name) + "\"} " + value
                                      : prefix + name + "_total queue=\"0\"} " + value);
-    if (!is_drop(counter)) EXPECT_THAT(text, HasSubstr("# HELP " + prefix + name + "_total " + counter.help + "\n"));
+    if (!is_drop(counter)) {
+      EXPECT_THAT(text, HasSubstr("# HELP " + prefix + name + "_total " + counter.help + "\n"));
+    }
   }
   EXPECT_EQ(seen, expected);
   EXPECT_THAT(text, HasSubstr("# HELP " + prefix + "dropped_total "));
