@@ -68,7 +68,7 @@ TEST(Observe, PeerRingsRegionsAndCountersOfALink) {
   EXPECT_TRUE(server.connected);
   ASSERT_TRUE(server.peer);
   EXPECT_EQ(server.peer->app_name, "observed");
-  EXPECT_EQ(server.peer->interface_name, "memif/0");
+  EXPECT_EQ(server.peer->interface_name, "memif1/0");
   EXPECT_EQ(server.peer->credentials.pid, ::getpid());
   EXPECT_EQ(server.connects, 1u);
   ASSERT_THAT(client.regions, SizeIs(1));
