@@ -107,8 +107,8 @@ struct LimitPlace : Place {};
 // A wait that finds at once what it is for does not suspend, but gives others a turn each 64th time. Coroutines are
 // resumed one after the other, and may do what callbacks may: remove interfaces, destroy the context, or coroutines
 // that wait. Those that wait when their interface is removed, or the context ends, are resumed by Context::remove() or
-// the destructor, with `closed`. (Not in a child of fork(): there, they stay suspended.) What a coroutine throws comes
-// out there, if its type lets it; in these two, it ends the program.
+// the destructor, with `closed`; nobody else is resumed within a coroutine. (Not in a child of fork(): there, they stay
+// suspended.) What a coroutine throws comes out there, if its type lets it; in these two, it ends the program.
 class [[nodiscard]] Wait : detail::WaitPlace, detail::LimitPlace {
  public:
   Wait(const Wait&) = delete;

@@ -252,7 +252,11 @@ Result<Interface*> Context::try_add(InterfaceConfig config) {
   return &(*added)->face();
 }
 
-void Context::remove(Interface& interface) noexcept { impl_->remove(*interface.impl_); }
+// A coroutine that is resumed by this may destroy the context.
+void Context::remove(Interface& interface) noexcept {
+  const std::shared_ptr<detail::ContextImpl> kept = impl_;
+  kept->remove(*interface.impl_);
+}
 
 Status Context::adopt_listener(const std::string& socket, Fd listening) {
   return impl_->adopt_listener(socket, std::move(listening));

@@ -162,16 +162,21 @@ void Waits::settle_all(Place& list, Waited result) noexcept {
   while (!list.alone()) settle(*static_cast<Wait*>(static_cast<WaitPlace*>(list.next())), result);
 }
 
-// The present poll() leaves that to the next one.
+// The present poll() leaves that to the next one, a coroutine to who has resumed it.
 void Waits::resume_later() noexcept {
   if (!spinning_ && !due_.alone()) schedule(std::chrono::steady_clock::now());
 }
 
-void Waits::close(const InterfaceWaits& interface) noexcept {
-  for (Place* place = due_.next(); place != &due_; place = place->next()) {
+void Waits::close(const InterfaceWaits& interface) {
+  WaitPlace closed;
+  for (Place* place = due_.next(); place != &due_;) {
     Wait& wait = *static_cast<Wait*>(static_cast<WaitPlace*>(place));
-    if (wait.waits_ == &interface) wait.result_ = Waited::closed;
+    place = place->next();
+    if (wait.waits_ != &interface) continue;
+    wait.result_ = Waited::closed;
+    wait.WaitPlace::join(closed);
   }
+  while (!closed.alone()) resume_first(closed);
 }
 
 void Waits::forget(const InterfaceWaits& interface) noexcept {
@@ -182,22 +187,31 @@ void Waits::forget(const InterfaceWaits& interface) noexcept {
   }
 }
 
+void Waits::resume_first(WaitPlace& of) {
+  struct Resuming {
+    explicit Resuming(bool& flag) noexcept : resuming(flag), before(std::exchange(flag, true)) {}
+    ~Resuming() { resuming = before; }
+    bool& resuming;
+    const bool before;
+  } const now(resuming_);
+  Wait& wait = *static_cast<Wait*>(static_cast<WaitPlace*>(of.next()));
+  wait.WaitPlace::leave();
+  turns_left_ = turn;
+  wait.coroutine_.resume();
+}
+
 // As many as are due now: what they make due has its turn when others have had theirs. One that throws leaves the rest
-// to the next turn.
+// to the next turn. Within a coroutine nobody is resumed: it may use what others would remove.
 bool Waits::resume_due() {
   struct Rest {
     ~Rest() { waits.resume_later(); }
     Waits& waits;
   } const rest{*this};
+  if (resuming_) return false;
   std::size_t count = 0;
   for (const Place* place = due_.next(); place != &due_; place = place->next()) ++count;
   const bool any = count != 0;
-  for (; count != 0 && !due_.alone(); --count) {
-    Wait& wait = *static_cast<Wait*>(static_cast<WaitPlace*>(due_.next()));
-    wait.WaitPlace::leave();
-    turns_left_ = turn;
-    wait.coroutine_.resume();
-  }
+  for (; count != 0 && !due_.alone(); --count) resume_first(due_);
   return any;
 }
 

@@ -58,8 +58,9 @@ class Waits {
   void settle_all(Place& list, Waited result) noexcept;
   void resume_later() noexcept;
   bool resume_due();
-  // An interface is removed, or forgotten: of those that are due.
-  void close(const InterfaceWaits& interface) noexcept;
+  // An interface is removed, or forgotten: of those that are due. Nobody else is resumed: whoever removes it may be a
+  // coroutine.
+  void close(const InterfaceWaits& interface);
   void forget(const InterfaceWaits& interface) noexcept;
   // Whether a wait that found all there may go on without giving others a turn.
   bool may_go_on() noexcept { return turns_left_ != 0 && --turns_left_ != 0; }
@@ -72,6 +73,7 @@ class Waits {
   std::chrono::nanoseconds longest_spin() const noexcept;
   void arm_all();
   void on_timer();
+  void resume_first(WaitPlace& of);
   void schedule(SteadyTime when) noexcept;
 
   static constexpr std::uint32_t turn = 64;
@@ -84,6 +86,7 @@ class Waits {
   Timer timer_;                          // not later than the first deadline or nap
   SteadyTime next_ = SteadyTime::max();  // what it is set to
   bool spinning_ = false;
+  bool resuming_ = false;  // one after the other
   std::uint32_t turns_left_ = turn;
   std::uint32_t looks_ = 0;
   unsigned spins_in_vain_ = 0;

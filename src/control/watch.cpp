@@ -220,7 +220,6 @@ void InterfaceWaits::close() {
     watches->clear();
   }
   all_.close(*this);
-  all_.resume_due();
 }
 
 void InterfaceWaits::forget() noexcept {

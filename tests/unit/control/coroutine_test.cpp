@@ -1,4 +1,5 @@
 // Coroutines that wait for queues and links.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <functional>
@@ -7,6 +8,7 @@
 #include <optional>
 #include <poll.h>
 #include <stdexcept>
+#include <string>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -312,6 +314,69 @@ TEST_P(CoroutineOf, ResumedOneMayRemoveTheInterfaceOfOthersThatAreDue) {
   ASSERT_TRUE(poll_until([&] { return first.done(); }));
   EXPECT_THAT(ends, ElementsAre(Waited::closed, Waited::closed));
   EXPECT_TRUE(third.done());
+}
+
+// One that removes an interface goes on using its own, which another that is due would remove.
+TEST_P(CoroutineOf, RemovingAnInterfaceResumesNobodyElse) {
+  Interface& other = pair.server_context.add({.socket = test::unique_socket(), .role = Role::server});
+  std::stop_source stop;
+  std::vector<std::string> order;
+  const auto first = [&](std::stop_token token) -> Task {
+    static_cast<void>(co_await rx().ready(token));
+    pair.server_context.remove(other);
+    order.push_back("first has removed");
+    static_cast<void>(rx().up());
+  };
+  const auto second = [&](std::stop_token token) -> Task {
+    static_cast<void>(co_await rx().ready(token));
+    order.push_back("second");
+  };
+  const auto closed = [&]() -> Task {
+    static_cast<void>(co_await other.until_connected());
+    order.push_back("closed");
+  };
+  const Task tasks[] = {first(stop.get_token()), second(stop.get_token()), closed()};
+  stop.request_stop();
+  ASSERT_TRUE(poll_until([&] { return order.size() == 3; }));
+  EXPECT_THAT(order, ElementsAre("closed", "first has removed", "second"));
+}
+
+// However many end at once: they are resumed one after the other.
+TEST_P(CoroutineOf, WhoRemoveTheirInterfacesAreNotNested) {
+  std::stop_source stop;
+  int depth = 0, deepest = 0, ended = 0;
+  const auto remove_own = [&](Interface& own, std::stop_token token) -> Task {
+    static_cast<void>(co_await own.rx(0).ready(token));
+    deepest = std::max(deepest, ++depth);
+    pair.server_context.remove(own);
+    --depth;
+    ++ended;
+  };
+  std::vector<Task> tasks;
+  for (int i = 0; i < 20; ++i)
+    tasks.push_back(
+        remove_own(pair.server_context.add({.socket = test::unique_socket(), .role = Role::server}), stop.get_token()));
+  stop.request_stop();
+  ASSERT_TRUE(poll_until([&] { return ended == 20; }));
+  EXPECT_EQ(deepest, 1);
+}
+
+// Nor does the end of a link, which callbacks hear of within the call.
+TEST_P(CoroutineOf, EndingALinkResumesNobodyWithinACoroutine) {
+  std::vector<std::string> order;
+  const auto first = [&]() -> Task {
+    static_cast<void>(co_await rx().ready());
+    pair.server->disconnect("for the test");
+    order.push_back("first has disconnected");
+  };
+  const auto second = [&]() -> Task {
+    static_cast<void>(co_await pair.server->until_disconnected());
+    order.push_back("second");
+  };
+  const Task tasks[] = {first(), second()};
+  send();
+  ASSERT_TRUE(poll_until([&] { return order.size() == 2; }));
+  EXPECT_THAT(order, ElementsAre("first has disconnected", "second"));
 }
 
 TEST_P(CoroutineOf, ResumedOneMayDestroyTheContext) {
