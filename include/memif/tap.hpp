@@ -57,7 +57,9 @@ class Tap {
     gone,  // no more will come: the interface was removed, or the program has ended
   };
   // Calls `take` with each packet that has appeared since the last call: by queue, of each in order. At most a ring
-  // full of each. Error: the link's memory cannot be read (Errc::bad_region, EACCES); it says why.
+  // full of each, and for 20 ms and the time of a few packets of each queue: what is left comes with the next call, or,
+  // where the link has ended and a fifth of a second was too short, is missed. Error: the link's memory cannot be read
+  // (Errc::bad_region, EACCES); it says why.
   Result<State> look(const std::function<void(const TappedPacket&)>& take);
 
   // After how long to look again, so that a small part of the rings has been filled meanwhile: by how many packets

@@ -101,6 +101,8 @@ class Source final : public detail::TapSource {
   const Queue& queue_;
 };
 
+constexpr nanoseconds longest_look = 20ms, longest_last_look = 200ms;
+
 Error gone() { return {std::error_code(ESRCH, std::system_category()), "the interface has gone"}; }
 
 // Becomes readable when the process ends.
@@ -119,7 +121,8 @@ struct Tap::Impl {
   Status open_link(const published::State& state, const detail::PublishedCopy& copy, const Layout& layout);
   void add_queue(const RingState& ring, bool sent, std::uint16_t number, const Layout& layout);
   bool wanted(bool sent, std::uint16_t queue) const;
-  void look_at_rings(const Take& take);
+  void look_at_rings(const Take& take, nanoseconds time);
+  void end_link(const Take& take);
   void close_link();
   bool dead() const;
   TapCounts sum(bool sent) const;
@@ -137,6 +140,7 @@ struct Tap::Impl {
   std::uint64_t links = 0;
   std::optional<Regions> regions;
   std::vector<Queue> queues;
+  std::size_t turn = 0;               // the queue that is looked at first
   std::array<TapCounts, 2> former{};  // of former links: received, sent
   nanoseconds next = 0ns;
   std::chrono::steady_clock::time_point looked = std::chrono::steady_clock::now();
@@ -149,10 +153,10 @@ bool Tap::Impl::wanted(bool sent, std::uint16_t queue) const {
 
 Result<Tap::State> Tap::Impl::look(const Take& take) {
   const bool was_dead = dead();  // before the last look
-  look_at_rings(take);
+  look_at_rings(take, longest_look);
   if (Status refreshed = refresh(take); !refreshed) return refreshed.error();
   if (was_dead) {
-    close_link();
+    end_link(take);
     state = State::gone;
   }
   return state;
@@ -172,10 +176,7 @@ Status Tap::Impl::refresh(const Take& take) {
   if (!detail::read_between_changes(publication, copy, patience)) return Nothing{};  // the next look may be luckier
   const auto seen = copy.at<published::State>(sizeof(Identity));
   const bool same_link = state == State::up && seen.connected != 0 && seen.connects == connects;
-  if (!same_link) {
-    look_at_rings(take);
-    close_link();
-  }
+  if (!same_link) end_link(take);
   if (seen.removed != 0) {
     state = State::gone;
   } else if (seen.connected != 0 && !same_link) {
@@ -226,22 +227,35 @@ void Tap::Impl::add_queue(const RingState& ring, bool sent, std::uint16_t number
   queues.push_back({sent, number, slot, TapRing(place, static_cast<Mode>(identity.mode), config.keep, !first)});
 }
 
-void Tap::Impl::look_at_rings(const Take& take) {
+// The rings may say that there is far more to read than memory: all of their packets in one buffer. So a look has its
+// time, and the queues take turns in being the first.
+void Tap::Impl::look_at_rings(const Take& take, nanoseconds time) {
   constexpr nanoseconds soonest = 50us, latest = 2ms, of_a_descriptor = 2us;
   const auto now = std::chrono::steady_clock::now();
   const auto since = now - std::exchange(looked, now);
   next = latest;
-  for (Queue& queue : queues) {
+  ++turn;
+  for (std::size_t i = 0; i != queues.size(); ++i) {
+    Queue& queue = queues[(turn + i) % queues.size()];
     Source source(*regions, publication, queue);
-    static_cast<void>(queue.ring.look(source, [&](std::span<const std::byte> data, std::uint64_t size) {
+    const auto hand_out = [&](std::span<const std::byte> data, std::uint64_t size) {
       take({.data = data, .size = size, .queue = queue.number, .sent = queue.sent});
-    }));
+    };
+    static_cast<void>(queue.ring.look(source, hand_out, now + time));
     // So that an eighth of the ring is filled until the next look; for what begins suddenly, not much later.
     const std::uint64_t went_by = std::max<std::uint64_t>(queue.ring.went_by(), 1);
     const nanoseconds eighth = since / 8 * queue.ring.size() / went_by;
     next = std::min({next, eighth, of_a_descriptor * queue.ring.size()});
+    if (queue.ring.behind() && std::chrono::steady_clock::now() >= now + time) next = 0ns;
   }
   next = std::max(next, soonest);
+}
+
+// What came since the last look is taken; what that takes too long for is missed.
+void Tap::Impl::end_link(const Take& take) {
+  look_at_rings(take, longest_last_look);
+  for (Queue& queue : queues) queue.ring.give_up();
+  close_link();
 }
 
 void Tap::Impl::close_link() {
@@ -291,7 +305,7 @@ Result<Tap> Tap::open(const ObservedInterface& interface, TapConfig config) {
   Tap tap(std::make_unique<Impl>(pid, std::move(*file), std::move(alive), std::move(config), identity));
   const Impl::Take none = [](const TappedPacket&) {};
   if (Status refreshed = tap.impl_->refresh(none); !refreshed) return refreshed.error();
-  tap.impl_->look_at_rings(none);  // what is there already is not new
+  tap.impl_->look_at_rings(none, longest_look);  // what is there already is not new
   return tap;
 }
 

@@ -39,16 +39,21 @@ TapRing::TapRing(const Place& place, Mode mode, std::size_t keep, bool from_the_
       begun_(from_the_beginning),
       buffers_(place.ring_size) {}
 
-bool TapRing::look(TapSource& source, const Take& take) {
+bool TapRing::look(TapSource& source, const Take& take, Time until) {
   const bool first = !begun_;
   if (!observe(source)) return false;
   if (first) next_ = last_look_ = filled_;
   went_by_ = filled_ - std::exchange(last_look_, filled_);
   if (!place_.to_server && !remember_posted(source)) return false;
   const std::uint64_t end = filled_;
-  while (next_ < end)
-    if (!look_at_chunk(source, end, take)) break;
+  while (next_ < end && look_at_chunk(source, end, take))
+    if (std::chrono::steady_clock::now() >= until) break;
   return true;
+}
+
+void TapRing::give_up() noexcept {
+  counts_.missed += filled_ - next_;
+  next_ = filled_;
 }
 
 // Where filler and receiver are. A look late enough for the index to have come round asks the program's counter.

@@ -53,8 +53,15 @@ class TapRing {
   // Of a packet, the first `keep` bytes. From the ring's beginning, or from what comes after the first look.
   TapRing(const Place& place, Mode mode, std::size_t keep, bool from_the_beginning);
 
-  // Hands out what has appeared since the last look, at most one ring full. False: the ring could not be read.
-  bool look(TapSource& source, const Take& take);
+  using Time = std::chrono::steady_clock::time_point;
+
+  // Hands out what has appeared since the last look, at most one ring full. After `until` it leaves the rest to the
+  // next look, which takes a chunk at least. False: the ring could not be read.
+  bool look(TapSource& source, const Take& take, Time until = Time::max());
+  // Whether something was left.
+  bool behind() const noexcept { return next_ < filled_; }
+  // Counts as missed what was left, but for the beginning of a packet.
+  void give_up() noexcept;
 
   const Counts& counts() const noexcept { return counts_; }
   std::uint32_t size() const noexcept { return place_.ring_size; }

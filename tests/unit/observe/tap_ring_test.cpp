@@ -98,6 +98,61 @@ class TapRingTest : public testing::Test {
   TapRing sent{place(true), Mode::ethernet, 64, true};  // by a client, from the beginning
 };
 
+// A client's ring whose descriptors all name the same few bytes: little memory, and far more to read.
+class SameBytes : public detail::TapSource {
+ public:
+  static constexpr std::uint32_t ring_size = 4096, length = 64;
+
+  SameBytes() : bytes_(wire::ring_bytes(12) + length) {
+    auto& ring = *reinterpret_cast<wire::RingHeader*>(bytes_.data());
+    ring.cookie = wire::ring_cookie;
+    auto* const descriptors = reinterpret_cast<wire::Descriptor*>(&ring + 1);
+    for (std::uint32_t i = 0; i != ring_size; ++i) {
+      descriptors[i].word0 = DescriptorWord::of(length).value;
+      descriptors[i].offset = static_cast<std::uint32_t>(wire::ring_bytes(12));
+    }
+  }
+  void send(std::uint16_t packets) {
+    auto& ring = *reinterpret_cast<wire::RingHeader*>(bytes_.data());
+    ring.head = static_cast<std::uint16_t>(ring.head + packets);
+  }
+  bool read(std::uint16_t region, std::uint64_t offset, void* to, std::size_t size) override {
+    if (region != 0 || size > bytes_.size() || offset > bytes_.size() - size) return false;
+    std::memcpy(to, bytes_.data() + offset, size);
+    return true;
+  }
+  std::uint64_t size(std::uint16_t region) override { return region == 0 ? bytes_.size() : 0; }
+  std::optional<std::uint64_t> counted() override { return std::nullopt; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+TEST(TapRingInTime, LeavesTheRestToTheNextLook) {
+  SameBytes memory;
+  TapRing ring({.ring_size = SameBytes::ring_size, .to_server = true, .stays = true}, Mode::ethernet, 16, true);
+  const auto look = [&] {
+    std::size_t packets = 0;
+    EXPECT_TRUE(ring.look(
+        memory, [&](auto, std::uint64_t) { ++packets; }, TapRing::Time::min()));
+    return packets;
+  };
+  EXPECT_EQ(look(), 0u);
+  EXPECT_FALSE(ring.behind());
+  memory.send(3000);
+  EXPECT_EQ(look(), 1024u);
+  EXPECT_TRUE(ring.behind());
+  EXPECT_EQ(look(), 1024u);
+  EXPECT_EQ(look(), 3000u - 2 * 1024);
+  EXPECT_FALSE(ring.behind());
+  memory.send(1090);
+  EXPECT_EQ(look(), 1024u);
+  ring.give_up();
+  EXPECT_FALSE(ring.behind());
+  EXPECT_EQ(ring.counts().packets, 3000u + 1024);
+  EXPECT_EQ(ring.counts().missed, 1090u - 1024);
+}
+
 TEST_F(TapRingTest, WhatAppearsIsHandedOutOnce) {
   EXPECT_THAT(look(sent), IsEmpty());
   memory.send("one");
