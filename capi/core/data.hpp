@@ -105,7 +105,8 @@ inline Code refill(void* handle, std::uint16_t index, std::uint16_t count, std::
   if (state == nullptr) return Code::qid;
   if (connection->client() && headroom >= connection->buffer_size()) return Code::inval_arg;
   const std::lock_guard guard(state->lock);
-  if (state->is_used_here() && !use(*state)) [[unlikely]]
+  const bool its_own = state->is_used_here();
+  if (its_own && !use(*state)) [[unlikely]]
     return connection->down_code(true, index);
   RawRx& queue = *state->queue;
   if (const auto offset = connection->offset_callback(); offset != nullptr) [[unlikely]] {
@@ -113,9 +114,10 @@ inline Code refill(void* handle, std::uint16_t index, std::uint16_t count, std::
     for (std::size_t i = 0; i < placed; ++i)
       if (!queue.place(i, offset(connection->context()))) return Code::inval_arg;
   }
-  const std::size_t released = queue.release(count, headroom);
+  queue.release(count, headroom);
   forget_former_link(*state);
-  state->had -= std::min(state->had, released);
+  // What another thread gives back, from on_connect perhaps, the one that took it still reads.
+  if (its_own) state->had -= std::min<std::size_t>(state->had, count);
   return queue.up() ? Code::success : connection->down_code(true, index);
 }
 
