@@ -18,7 +18,7 @@ PARTS = {
     "loopback": ("libmemif", []),
 }
 VALGRIND = ["valgrind", "--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=all",
-            "--error-exitcode=9", "-q"]
+            f"--suppressions={SOURCE / 'tests' / 'capi' / 'helper_threads.supp'}", "--error-exitcode=9", "-q"]
 TARGET = "192.168.7.2"
 PATIENCE = 60
 
