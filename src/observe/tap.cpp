@@ -186,6 +186,7 @@ Status Tap::Impl::refresh(const Take& take) {
       close_link();
       if (dead() || !detail::read_at(publication, &after, sizeof after, sizeof(Identity)) || after != seen.sequence)
         return Nothing{};
+      sequence = seen.sequence;  // it is told once
       return opened.error();
     }
     connects = seen.connects;

@@ -1,6 +1,8 @@
 """memif dump --pid: the packets of a link of two other processes, looked at by a third."""
 
 import collections
+import fcntl
+import json
 import os
 import re
 import signal
@@ -284,6 +286,35 @@ class HostileTapTest(TapCase):
         tap = self.start(MEMIF, "dump", "--pid", old.pid)
         self.assert_exit(tap, 1)
         self.assertIn("older memifpp", tap.stderr)
+
+    def test_a_peer_whose_memory_cannot_be_opened_ends_no_other_capture(self):
+        """It has a lease on its memory file, which whoever opens that would have to wait for."""
+
+        class Leaseholder(RawClient):
+            def prepare_region(self, size):
+                own = os.open(f"/proc/self/fd/{self.region}", os.O_RDWR | os.O_CLOEXEC)
+                os.dup2(own, self.region)
+                os.close(own)
+                fcntl.fcntl(self.region, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+                return super().prepare_region(size)
+
+        self.addCleanup(signal.signal, signal.SIGIO, signal.signal(signal.SIGIO, signal.SIG_IGN))
+        places = [self.dir / f"{name}.sock" for name in "abc"]
+        bridge = self.start(MEMIF, "bridge", *(f"memif:{place},role=server" for place in places))
+        self.listening(bridge, places[-1])
+        tap = self.start_tap(bridge, "-w", self.capture, "--json")
+        wait_until(lambda: tap.stderr.count("is down") == 3, "the tap of three interfaces")
+        hostile = Leaseholder(places[2])
+        self.addCleanup(hostile.close)
+        tap.wait_for_output("cannot be read")
+        responder = self.respond("10.9.0.2/24", socket=places[1])
+        responder.wait_for_output("the link is up")
+        ping = self.memif("ping", "--wait", "20s", "--source", "10.9.0.1/24", "-c", "20", "-i", "0.01", "--json", "10.9.0.2",
+                          socket=places[0])  # fmt: skip
+        self.assert_all_answered(ping, 20)
+        self.assertEqual(tap.terminate(), 0, str(tap))
+        report = json.loads(tap.stdout)
+        self.assertGreaterEqual(report["captured"], 40, str(tap))
 
     def test_a_region_that_is_no_memory_file(self):
         """Whatever descriptor a program names, only memory files are opened."""

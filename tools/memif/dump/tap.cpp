@@ -83,6 +83,7 @@ class TapCapture {
     std::string name;
     std::size_t first_source;
     std::optional<Tap::State> state{};
+    std::string trouble{};  // why its link cannot be read
   };
 
   std::optional<CaptureEnd> serve();
@@ -104,12 +105,18 @@ TapCapture::TapCapture(const CaptureOptions& options, const TapOptions& what,
       tx_(what.direction != "rx"),
       both_(rx_ && tx_),
       quiet_(options.quiet) {
-  for (const ObservedInterface& one : chosen) {
+  std::vector<std::string> troubles;
+  for (std::size_t i = 0; i != chosen.size(); ++i) {
     auto tap = Tap::open(
-        one, {.rx = rx_, .tx = tx_, .queues = {what.queues.begin(), what.queues.end()}, .keep = sink_.room().size()});
-    if (!tap) throw Failure(exit_failed, fmt::format("{}: {}", port_name(one), tap.error().message));
-    sides_.push_back({std::move(*tap), name_of(one, chosen), sides_.size() * (both_ ? 2 : 1)});
+        chosen[i],
+        {.rx = rx_, .tx = tx_, .queues = {what.queues.begin(), what.queues.end()}, .keep = sink_.room().size()});
+    if (tap)
+      sides_.push_back({std::move(*tap), name_of(chosen[i], chosen), i * (both_ ? 2 : 1)});
+    else
+      troubles.push_back(fmt::format("{}: {}", port_name(chosen[i]), tap.error().message));
   }
+  if (sides_.empty() && !troubles.empty()) throw Failure(exit_failed, troubles.front());
+  for (const std::string& trouble : troubles) complain(trouble);
 }
 
 int TapCapture::run() {
@@ -155,12 +162,19 @@ void TapCapture::look(Side& side) {
                packet.sent ? Direction::outbound : Direction::inbound);
   });
   count(side);
-  if (!state) throw Failure(exit_failed, fmt::format("{}: {}", side.name, state.error().message));
-  tell(side, *state);
+  if (state) return tell(side, *state);
+  // One peer is not to end the capture of others.
+  if (side.trouble != state.error().message)
+    complain(fmt::format("{}: {}; waiting for its next link", side.name, state.error().message));
+  side.trouble = state.error().message;
+  side.state = Tap::State::down;
 }
 
 void TapCapture::tell(Side& side, Tap::State state) {
-  if (state == Tap::State::up) sink_.start();
+  if (state == Tap::State::up) {
+    sink_.start();
+    side.trouble.clear();
+  }
   if (side.state == state) return;
   constexpr const char* words[] = {"looking at {}, which is up", "{} is down; waiting for its next link",
                                    "{} has gone"};
