@@ -194,7 +194,7 @@ TYPED_TEST_P(CallbackAdapter, CallbackOfTheContextMayDestroyIt) {
   this->idle();
 }
 
-inline Task echo(Interface& port, std::size_t& ends) {
+static Task echo(Interface& port, std::size_t& ends) {
   std::array<Buffer, 8> buffers;
   for (Waited how = Waited::ready; !over(how);) {
     for (RxBurst burst = port.rx(0).receive(buffers); !burst.empty() && !over(how); port.tx(0).forward(burst))

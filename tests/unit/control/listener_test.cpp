@@ -73,7 +73,7 @@ TEST_F(ListenerTest, DropsNoneThatHasNamedItsInterface) {
   EXPECT_EQ(stats().evicted, 0u);
   ASSERT_NO_FATAL_FAILURE(come(1));
   expect_dropped(2);
-  for (const std::size_t client : {0, 1, 3, 4, 5}) EXPECT_TRUE(clients_[client]->hears_nothing());
+  for (const std::size_t client : {0u, 1u, 3u, 4u, 5u}) EXPECT_TRUE(clients_[client]->hears_nothing());
 }
 
 // So that a flood of connections leaves time for those that are there.
