@@ -34,12 +34,16 @@ memif_header_adapter(boost_asio boost/asio.hpp)
 if(TARGET adapter_boost_asio)
   target_compile_definitions(adapter_boost_asio INTERFACE MEMIF_BOOST_ASIO)
 endif()
-# Debian 12's asio knows only the coroutines of Clang before C++20.
+# Debian 12's asio knows only the coroutines of Clang before C++20; and Clang cannot compile coroutines in inline functions
+# with the checks of -fsanitize=function.
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   foreach(name asio boost_asio)
     if(TARGET adapter_${name})
       string(TOUPPER ${name} macro)
       target_compile_definitions(adapter_${name} INTERFACE ${macro}_HAS_CO_AWAIT=1 ${macro}_HAS_STD_COROUTINE=1)
+      if(MEMIF_SANITIZE)
+        target_compile_options(adapter_${name} INTERFACE -fno-sanitize=function)
+      endif()
     endif()
   endforeach()
 endif()
