@@ -51,7 +51,8 @@ bool carried(const CaptureReader& reader, Mode mode) {
 void look_at(const CapturedPacket& packet) {
   require(packet.original_size >= packet.data.size(), "a packet is at least as long as what there is of it");
   const View head = packet.data.first(std::min(packet.data.size(), most_described));
-  require(describe(packet.time).size() == sizeof "12:34:56.123456" - 1, "every time has its text");
+  require(TimeColumn(0)(packet.time).size() == sizeof "12:34:56.123456 " - 1, "every time has its text");
+  for (const unsigned form : {2u, 3u, 4u, 5u}) require(!TimeColumn(form)(packet.time).empty(), "in every form");
   for (const Mode mode : {Mode::ethernet, Mode::ip, Mode::punt_inject})
     require(!decode(head, packet.original_size, mode).empty(), "every packet is described");
 }
@@ -70,7 +71,7 @@ std::size_t read_all(CaptureReader& reader, Bytes& out) {
   std::size_t packets = 0;
   while (const auto packet = reader.next()) {
     const auto part = reader.part_read();
-    require(part && *part >= 0 && *part <= 1, "the part read is a part");
+    require(!part || (*part >= 0 && *part <= 1), "the part read is a part");
     look_at(*packet);
     append(out, *packet);
     ++packets;
