@@ -129,9 +129,9 @@ class DumpTapTest(TapCase):
         """Each packet is of one byte only, so that two in one would show."""
         whole = [bytes([i]) * (64 + 16 * (i % 64)) for i in range(256)]
         source = write_pcap(self.dir / "in.pcap", whole)
-        sink = self.listening(self.memif("dump", "-q", "--ring-size", "256", "--json", role="server"))
+        sink = self.listening(self.memif("dump", "-q", "--wait", "60s", "--ring-size", "256", "--json", role="server"))
         tap = self.tap(sink, "-w", self.capture, "--json")
-        replay = self.report(self.memif("replay", "--topspeed", "--loop", "4000", "--json", source), 60)
+        replay = self.report(self.memif("replay", "--topspeed", "--loop", "400", "--json", source), 60)
         self.assertEqual(self.report(sink)["received"], replay["sent"])
         report = self.report(tap)
         missed = report["interfaces"][0]["missed"]
@@ -176,7 +176,7 @@ class DumpTapTest(TapCase):
         self.assertEqual([frame.data for frame in frames(self.capture)], self.sent * 2)
 
     def test_a_program_that_is_killed(self):
-        sink = self.listening(self.memif("dump", "-q", role="server"))
+        sink = self.listening(self.memif("dump", "-q", "--wait", "60s", role="server"))
         tap = self.tap(sink, "-w", self.capture)
         replay = self.memif("replay", "--pps", "1000", "--loop", "1000", self.source(100))
         tap.wait_for_output("is up")
@@ -188,14 +188,14 @@ class DumpTapTest(TapCase):
         replay.kill()
 
     def test_a_condition_that_was_not_met(self):
-        sink = self.listening(self.memif("dump", "-q", role="server"))
+        sink = self.listening(self.memif("dump", "-q", "--wait", "60s", role="server"))
         tap = self.tap(sink, "-c", "5")
         sink.kill()
         self.assert_exit(tap, 1)
         self.assertIn("the program has ended", tap.stderr)
 
     def test_nothing_of_the_program_is_mapped_or_open_for_writing(self):
-        sink = self.listening(self.memif("dump", "-q", role="server"))
+        sink = self.listening(self.memif("dump", "-q", "--wait", "60s", role="server"))
         tap = self.tap(sink, "-q", "-w", self.capture)
         wait_until(self.capture.exists, "the capture's file")
         replay = self.memif("replay", "--pps", "1000", "--loop", "1000", self.source(100))
@@ -211,7 +211,7 @@ class DumpTapTest(TapCase):
         replay.kill()
 
     def test_it_stands_back_unless_it_is_to_keep_up(self):
-        sink = self.listening(self.memif("dump", "-q", role="server"))
+        sink = self.listening(self.memif("dump", "-q", "--wait", "60s", role="server"))
         for options, policy in ([], os.SCHED_IDLE), (["--keep-up"], os.SCHED_OTHER):
             tap = self.start(MEMIF, "dump", "--pid", self.publishing(sink).pid, *options)
             tap.wait_for_output("is down")
@@ -220,11 +220,11 @@ class DumpTapTest(TapCase):
 
     def test_what_cannot_be_looked_at(self):
         del os.environ["MEMIF_PUBLISH"]
-        silent = self.listening(self.memif("dump", "-q", role="server"))
+        silent = self.listening(self.memif("dump", "-q", "--wait", "60s", role="server"))
         self.assert_no_peer(self.start(MEMIF, "dump", "--pid", silent.pid), "memif_publish=1")
         self.assert_no_peer(self.start(MEMIF, "dump", "--pid", "4194304"), "no such process")
         os.environ["MEMIF_PUBLISH"] = "1"
-        other = self.memif("dump", "-q", role="server", socket=self.dir / "other.sock")
+        other = self.memif("dump", "-q", "--wait", "60s", role="server", socket=self.dir / "other.sock")
         tap = self.start(MEMIF, "dump", "--pid", self.publishing(other).pid, "--interface", "eth0")
         self.assert_no_peer(tap, "no interface 'eth0'", "memif/0")
         for wrong in ["--direction", "up"], ["--queue", "300"], ["--socket", "@a"], ["-r", "x"]:
@@ -233,7 +233,7 @@ class DumpTapTest(TapCase):
 
     @unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
     def test_another_users_program(self):
-        sink = self.listening(self.memif("dump", "-q", role="server"))
+        sink = self.listening(self.memif("dump", "-q", "--wait", "60s", role="server"))
         nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
         tap = self.start(*nobody, MEMIF, "dump", "--pid", self.publishing(sink).pid)
         self.assert_exit(tap, 1)

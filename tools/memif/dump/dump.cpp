@@ -26,7 +26,7 @@ struct DumpOptions {
   std::vector<PortOptions> ports = std::vector<PortOptions>(1);
   std::vector<std::string> between;
   std::string read;
-  TapOptions tap{.direction = "both"};
+  TapChoice tap{.direction = "both"};
 };
 
 CaptureEnd copy(CaptureFeed& feed, CaptureSink& sink) {
@@ -151,7 +151,7 @@ void add_rotation_options(Command command, CaptureOptions& options) {
 }
 
 // The links of other programs. `not_with` are for captures of another kind.
-void add_tap_options(Command command, TapOptions& options, const std::vector<Option>& not_with) {
+void add_tap_options(Command command, TapChoice& options, const std::vector<Option>& not_with) {
   constexpr auto group = "Links of other programs";
   Option pid =
       command

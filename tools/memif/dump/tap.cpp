@@ -26,7 +26,7 @@ bool is_called(const ObservedInterface& seen, const std::string& name) {
          name == fmt::format("{} {}", port_name(seen), to_string(seen.role));
 }
 
-std::vector<ObservedInterface> choose(const TapOptions& what) {
+std::vector<ObservedInterface> choose(const TapChoice& what) {
   const Observation all = published_by(what.pid);
   if (what.interfaces.empty()) return all.interfaces;
   std::vector<ObservedInterface> chosen;
@@ -55,7 +55,7 @@ std::string name_of(const ObservedInterface& seen, const std::vector<ObservedInt
 }
 
 // Each direction of each interface.
-std::vector<CaptureSource> sources_of(const std::vector<ObservedInterface>& chosen, const TapOptions& what) {
+std::vector<CaptureSource> sources_of(const std::vector<ObservedInterface>& chosen, const TapChoice& what) {
   std::vector<CaptureSource> sources;
   for (const ObservedInterface& one : chosen)
     for (const char* const direction : {"rx", "tx"})
@@ -73,7 +73,7 @@ void stand_back() {
 
 class TapCapture {
  public:
-  TapCapture(const CaptureOptions& options, const TapOptions& what, const std::vector<ObservedInterface>& chosen);
+  TapCapture(const CaptureOptions& options, const TapChoice& what, const std::vector<ObservedInterface>& chosen);
 
   int run();
 
@@ -98,7 +98,7 @@ class TapCapture {
   std::deque<Side> sides_;
 };
 
-TapCapture::TapCapture(const CaptureOptions& options, const TapOptions& what,
+TapCapture::TapCapture(const CaptureOptions& options, const TapChoice& what,
                        const std::vector<ObservedInterface>& chosen)
     : sink_(options, sources_of(chosen, what)),
       rx_(what.direction != "tx"),
@@ -195,7 +195,7 @@ void TapCapture::count(const Side& side) {
 
 }  // namespace
 
-int tap(const CaptureOptions& options, const TapOptions& what) {
+int tap(const CaptureOptions& options, const TapChoice& what) {
   if (!what.keep_up) stand_back();
   ::prctl(PR_SET_TIMERSLACK, 1UL);  // its pauses are short
   return TapCapture(options, what, choose(what)).run();

@@ -10,7 +10,7 @@
 
 namespace memif::tool {
 
-struct TapOptions {
+struct TapChoice {
   pid_t pid = 0;  // 0: no tap
   std::vector<std::string> interfaces{};
   std::string direction;  // "rx", "tx", or "both", as it is without
@@ -19,6 +19,6 @@ struct TapOptions {
 };
 
 // Captures until something ends it; returns the exit code. Throws Failure.
-int tap(const CaptureOptions& options, const TapOptions& what);
+int tap(const CaptureOptions& options, const TapChoice& what);
 
 }  // namespace memif::tool
