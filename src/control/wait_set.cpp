@@ -228,7 +228,7 @@ WaitSet::~WaitSet() {
 }
 
 Status WaitSet::try_add(RxQueue& queue, Key key) { return impl_->add(queue.raw(), key); }
-Status WaitSet::try_add(TxQueue& queue, Key key, std::size_t slots) { return impl_->add(queue.raw(), key, slots); }
+Status WaitSet::try_add(TxQueue& queue, Key key, std::size_t wanted) { return impl_->add(queue.raw(), key, wanted); }
 Status WaitSet::try_add(Context& context, Key key) { return impl_->add(context, key); }
 Status WaitSet::try_add(int fd, unsigned events, Key key) { return impl_->add(fd, events, key); }
 void WaitSet::remove(RxQueue& queue) noexcept { impl_->remove(queue.raw()); }

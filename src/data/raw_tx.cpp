@@ -99,14 +99,14 @@ std::size_t RawTx::room(std::size_t wanted) noexcept {
   return find_free(0, std::min<std::size_t>(wanted, ring_.size()));
 }
 
-bool RawTx::has_room(std::size_t slots) noexcept {
-  slots = std::min<std::size_t>(slots, ring_.size());
-  return room(slots) == slots && up();
+bool RawTx::has_room(std::size_t wanted) noexcept {
+  wanted = std::min<std::size_t>(wanted, ring_.size());
+  return room(wanted) == wanted && up();
 }
 
 // docs/architecture.md, "Waiting".
-bool RawTx::wait(std::size_t slots, nanoseconds timeout) noexcept {
-  if (has_room(slots)) return true;
+bool RawTx::wait(std::size_t wanted, nanoseconds timeout) noexcept {
+  if (has_room(wanted)) return true;
   if (timeout == nanoseconds::zero() || take_wake()) return false;
   const std::uint32_t epoch = epoch_;
   const SteadyTime start = std::chrono::steady_clock::now();
@@ -115,14 +115,14 @@ bool RawTx::wait(std::size_t slots, nanoseconds timeout) noexcept {
   do {
     const nanoseconds waited = std::chrono::steady_clock::now() - start;
     if (up() && waited < spin) {
-      for (int i = 0; i < detail::looks_per_clock_read && !has_room(slots); ++i) detail::relax();
+      for (int i = 0; i < detail::looks_per_clock_read && !has_room(wanted); ++i) detail::relax();
     } else if (may_sleep()) {
       const nanoseconds left = left_until(deadline);
       sleep_on(-1, up() ? detail::shorter(left, detail::nap_after(waited)) : left);
     }
-  } while (!has_room(slots) && epoch == epoch_ && !take_wake() &&
+  } while (!has_room(wanted) && epoch == epoch_ && !take_wake() &&
            (!deadline || std::chrono::steady_clock::now() < *deadline));
-  return has_room(slots);
+  return has_room(wanted);
 }
 
 bool RawTx::exchange(RawRx& from, std::uint16_t slot, std::size_t after) noexcept {

@@ -118,7 +118,7 @@ struct Tap::Impl {
 
   Result<State> look(const Take& take);
   Status refresh(const Take& take);
-  Status open_link(const published::State& state, const detail::PublishedCopy& copy, const Layout& layout);
+  Status open_link(const published::State& seen, const detail::PublishedCopy& copy, const Layout& layout);
   void add_queue(const RingState& ring, bool sent, std::uint16_t number, const Layout& layout);
   bool wanted(bool sent, std::uint16_t queue) const;
   void look_at_rings(const Take& take, nanoseconds time);
