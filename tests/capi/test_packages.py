@@ -34,7 +34,8 @@ class PackagesRelease(Installed):
     def test_packages(self):
         packages = self.build()
         for package in packages:
-            self.assertLess(self.installed_kib(package), 12 * 1024, package)
+            most = {"memifpp-libs": 4, "libmemifpp-dev": 10}.get(package.name.split("_")[0], 12)  # MiB
+            self.assertLess(self.installed_kib(package), most * 1024, package)
         self.assertEqual(run("lintian", "--allow-root", "--fail-on", "error,warning", *packages, timeout=900).strip(), "")
         if os.geteuid() != 0:
             raise unittest.SkipTest("only root can install packages")
